@@ -1,0 +1,86 @@
+//! An arrangement: everything about *how the app is run*.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Route;
+
+/// The role that is the whole app.
+pub const WEB: &str = "web";
+
+/// The app's command started for a duty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Lower-case word: `web` is the whole, `thumbs` serves some routes.
+    pub name: String,
+    /// How many copies run side by side. At least 1.
+    pub replicas: u32,
+}
+
+/// Roles x replicas, the table route -> role, and the limits in force. All processes of an arrangement share the
+/// same CPU set, so that arrangements compare on equal hardware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrangement {
+    /// What a person calls it, unique within a run: `whole`, `2 replicas`, `POST /photos apart`.
+    pub name: String,
+    pub roles: Vec<Role>,
+    /// Routes that another role than `web` serves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub table: BTreeMap<Route, String>,
+    /// At most so many requests of this route inside the app at once; the others wait in front, first come first served.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub concurrency: BTreeMap<Route, u32>,
+}
+
+impl Arrangement {
+    /// The app as it is: one process tree that serves every route.
+    pub fn whole() -> Self {
+        Self::named("whole")
+    }
+
+    /// A second, identical copy of the whole, for the A/A control.
+    pub fn control() -> Self {
+        Self::named("control")
+    }
+
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            roles: vec![Role { name: WEB.to_owned(), replicas: 1 }],
+            table: BTreeMap::new(),
+            concurrency: BTreeMap::new(),
+        }
+    }
+
+    pub fn replicas(count: u32) -> Self {
+        let mut arrangement = Self::named(&format!("{count} replicas"));
+        arrangement.roles[0].replicas = count;
+        arrangement
+    }
+
+    /// At most `at_once` requests of `route` inside the app.
+    pub fn limited(route: &Route, at_once: u32) -> Self {
+        let mut arrangement = Self::named(&format!("{route} limited to {at_once}"));
+        arrangement.concurrency.insert(route.clone(), at_once);
+        arrangement
+    }
+
+    /// `area` served by a role of its own, started from the same code base.
+    pub fn split(role: &str, area: &[Route]) -> Self {
+        let mut arrangement = Self::named(&format!("{role} apart"));
+        arrangement.roles.push(Role { name: role.to_owned(), replicas: 1 });
+        arrangement.table = area.iter().map(|r| (r.clone(), role.to_owned())).collect();
+        arrangement
+    }
+
+    /// The role that serves `route`.
+    pub fn role_of(&self, route: &Route) -> &str {
+        self.table.get(route).map_or(WEB, String::as_str)
+    }
+
+    /// How many processes fissure starts for it.
+    pub fn copies(&self) -> u32 {
+        self.roles.iter().map(|r| r.replicas).sum()
+    }
+}

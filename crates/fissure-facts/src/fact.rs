@@ -1,0 +1,201 @@
+//! Facts: what was seen, in the past tense, with a time. Never a conclusion.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Latencies, Route, Step};
+
+/// A fact and when it was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Seconds since the run began, by the monotonic clock.
+    pub at_s: f64,
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A step was begun.
+    StepBegan {
+        step: Step,
+        /// One line for the person who watches.
+        why: String,
+    },
+    /// An arrangement was started and answered its health check.
+    Staged { arrangement: String, processes: Vec<StagedProcess>, ready_ms: f64 },
+    /// An arrangement could not be started.
+    StageFailed { arrangement: String, failure: StageFailure },
+    /// A journey was played alone, step by step.
+    JourneyPlayed { arrangement: String, journey: String, steps: Vec<PlayedStep> },
+    /// One second of a window, as the crowd saw it.
+    SecondPassed(CrowdSecond),
+    /// One second of a window, as the probes saw it.
+    Sampled(ProbeSecond),
+    /// A window was over.
+    WindowEnded(WindowEnd),
+    /// A process of the app ended although nobody asked it to.
+    ChildDied { arrangement: String, role: String, replica: u32, how: String, last_lines: Vec<String> },
+    /// Something was left out or fell away, in a sentence for the report (no port free for a second copy, ...).
+    LeftOut { what: String, why: String },
+    /// The user pressed Ctrl-C, or the machine asked fissure to end.
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StagedProcess {
+    pub role: String,
+    pub replica: u32,
+    pub pid: u32,
+    pub port: u16,
+}
+
+/// Why an arrangement could not be started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageFailure {
+    /// What happened, whose fault it is and what to try, as sentences.
+    pub sentence: String,
+    /// The last lines that the app printed.
+    pub last_lines: Vec<String>,
+}
+
+/// One step of a journey that was played alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlayedStep {
+    pub route: Route,
+    pub line: u32,
+    /// None when no answer came.
+    pub status: Option<u16>,
+    pub latency_us: u64,
+    pub bytes: u64,
+    /// What was wrong with the answer, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Classes of errors. An answer that is not what the journey expects is an error, not a fast success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// Nobody listened.
+    Refused,
+    /// The connection was closed or reset before the answer was whole.
+    Reset,
+    /// No whole answer within the time limit.
+    Timeout,
+    /// The answer was not HTTP, or its framing was broken, or it was larger than the crowd reads.
+    Malformed,
+    /// Another status than the journey expects.
+    Status,
+    /// An assert of the journey failed, or a capture found nothing.
+    Assert,
+    /// The crowd itself could not send: no port, no file descriptor, a variable without a value.
+    Crowd,
+}
+
+/// What happened to one route in one second. A request counts in the second in which it ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RouteSecond {
+    /// Right answers, from the planned instant of the request to the last byte of its answer.
+    pub latency: Latencies,
+    /// The same answers, from the instant the request was really sent.
+    pub service: Latencies,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<ErrorClass, u64>,
+    /// Bytes of answer bodies.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+impl RouteSecond {
+    pub fn error_count(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Requests that ended, right or wrong.
+    pub fn ended(&self) -> u64 {
+        self.latency.count() + self.error_count()
+    }
+}
+
+/// One measured second of a window, as the crowd saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrowdSecond {
+    pub window: u32,
+    /// 0 is the first measured second.
+    pub second: u32,
+    pub routes: BTreeMap<Route, RouteSecond>,
+    /// Users that arrived.
+    pub users_arrived: u64,
+    /// Users inside a journey at the end of the second.
+    pub users_inside: u64,
+    /// Requests planned to be sent in this second.
+    pub planned: u64,
+    /// Requests waiting for their answer at the end of the second.
+    pub in_flight: u64,
+    /// How late the crowd itself was: from the planned instant to the instant it turned to the request.
+    pub lateness: Latencies,
+    /// Connections opened.
+    pub connects: u64,
+}
+
+/// Cumulative counters are turned into differences over the second before they become facts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProbeSecond {
+    pub window: u32,
+    pub second: u32,
+    /// How long the second really was, in seconds.
+    pub elapsed_s: f64,
+    /// CPU of the app's process trees.
+    pub app_cpu_s: f64,
+    /// The same by role.
+    pub role_cpu_s: BTreeMap<String, f64>,
+    /// CPU of every thread of the app that used more than 1 % of this second's app CPU, descending.
+    pub thread_cpu_s: Vec<f64>,
+    /// Time that runnable threads of the app waited for a CPU.
+    pub app_run_delay_s: f64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+    /// At the end of the second.
+    pub rss_bytes: u64,
+    pub fds: u64,
+    pub threads: u64,
+    pub processes: u64,
+    /// Bytes read from and written to storage (`/proc/PID/io`).
+    pub read_bytes: u64,
+    pub write_bytes: u64,
+    /// CPU of the crowd.
+    pub crowd_cpu_s: f64,
+    /// Time that the crowd's threads waited for a CPU.
+    pub crowd_run_delay_s: f64,
+    /// CPU that processes other than app, crowd and fissure used on the app's CPU set.
+    pub other_cpu_s: f64,
+    /// Time that the hypervisor gave to somebody else, summed over the app's CPU set and the crowd's.
+    pub steal_s: f64,
+    /// Pressure stall information of the machine: share of the second in which some task waited for a CPU; None where the kernel has none.
+    #[serde(default)]
+    pub psi_cpu_some: Option<f64>,
+    #[serde(default)]
+    pub psi_io_some: Option<f64>,
+    #[serde(default)]
+    pub psi_memory_some: Option<f64>,
+    /// Free memory of the machine at the end of the second.
+    pub memory_available_bytes: u64,
+}
+
+/// The totals of a window, when it was over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowEnd {
+    pub window: u32,
+    /// Requests that were planned in the measured seconds.
+    pub planned: u64,
+    /// Of those, requests that were still without an answer when the window and its grace were over, by route. They count
+    /// as errors of class timeout for the judge.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanswered: BTreeMap<Route, u64>,
+    /// Why the window ended early (the app died, the crowd ran out of ports, ...), if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<String>,
+}

@@ -1,0 +1,28 @@
+//! The nouns of fissure, as they lie on disk.
+//!
+//! Everything that touches the machine only *adds facts*; everything that concludes is a *function of facts*;
+//! everything shown is a *function of facts and verdict*. This crate holds the facts and knows nobody else.
+//!
+//! **Invariant:** nothing here concludes. A fact is something seen, in the past tense, with a time.
+
+pub mod arrangement;
+pub mod config;
+pub mod estimate;
+pub mod fact;
+pub mod histogram;
+pub mod journal;
+pub mod journey;
+pub mod route;
+pub mod run;
+pub mod step;
+pub mod window;
+
+pub use arrangement::{Arrangement, Role};
+pub use config::Config;
+pub use estimate::Estimate;
+pub use fact::{Fact, Stamped};
+pub use histogram::Latencies;
+pub use route::Route;
+pub use run::{Header, JourneyOutline, Machine, OutlineStep, Run};
+pub use step::{Emphasis, Load, Purpose, Step, WindowPlan};
+pub use window::Window;

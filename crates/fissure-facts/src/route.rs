@@ -1,0 +1,126 @@
+//! A route: method and path template, such as `GET /photos/{id}`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Method and path template. Written `GET /photos/{id}` everywhere: code, configuration, reports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Route {
+    method: String,
+    template: String,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a route: write the method, a space and the path, like `GET /photos/{{id}}`")]
+pub struct NotARoute(String);
+
+impl Route {
+    /// `method` is upper-cased; `template` must begin with a slash.
+    pub fn new(method: &str, template: &str) -> Result<Self, NotARoute> {
+        let method = method.trim().to_ascii_uppercase();
+        let template = template.trim();
+        let wrong = || NotARoute(format!("{method} {template}"));
+        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') {
+            return Err(wrong());
+        }
+        if !template.starts_with('/') || template.contains(char::is_whitespace) {
+            return Err(wrong());
+        }
+        Ok(Self { method, template: template.to_owned() })
+    }
+
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// A route that reads and changes nothing, by its method.
+    pub fn is_read(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+    }
+
+    /// The same route up to the names of its parameters: `/photos/{id}` and `/photos/{photo}` match.
+    pub fn matches(&self, other: &Self) -> bool {
+        let shape = |segment: &str| -> String {
+            let mut out = String::new();
+            let mut depth = 0u32;
+            for c in segment.chars() {
+                match c {
+                    '{' => {
+                        if depth == 0 {
+                            out.push_str("{}");
+                        }
+                        depth += 1;
+                    }
+                    '}' => depth = depth.saturating_sub(1),
+                    _ if depth == 0 => out.push(c),
+                    _ => {}
+                }
+            }
+            out
+        };
+        self.method == other.method && shape(&self.template) == shape(&other.template)
+    }
+
+    /// The first path segment, as an area's natural name: `/photos/{id}` gives `photos`, `/` gives nothing.
+    pub fn first_segment(&self) -> Option<&str> {
+        self.template.split('/').find(|s| !s.is_empty()).filter(|s| !s.starts_with('{'))
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.template)
+    }
+}
+
+impl FromStr for Route {
+    type Err = NotARoute;
+
+    fn from_str(text: &str) -> Result<Self, NotARoute> {
+        let (method, template) = text.trim().split_once(' ').ok_or_else(|| NotARoute(text.to_owned()))?;
+        Self::new(method, template)
+    }
+}
+
+impl TryFrom<String> for Route {
+    type Error = NotARoute;
+
+    fn try_from(text: String) -> Result<Self, NotARoute> {
+        text.parse()
+    }
+}
+
+impl From<Route> for String {
+    fn from(route: Route) -> Self {
+        route.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_names_do_not_make_another_route() {
+        let a: Route = "GET /photos/{id}/thumb".parse().unwrap();
+        let b: Route = "get /photos/{photo_id}/thumb".parse().unwrap();
+        assert!(a.matches(&b));
+        assert!(!a.matches(&"POST /photos/{id}/thumb".parse().unwrap()));
+        assert!(!a.matches(&"GET /photos/{id}".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_route_survives_its_own_text() {
+        let route: Route = "POST /orders".parse().unwrap();
+        assert_eq!(route.to_string().parse::<Route>().unwrap(), route);
+        assert!("nonsense".parse::<Route>().is_err());
+        assert!("GET orders".parse::<Route>().is_err());
+    }
+}

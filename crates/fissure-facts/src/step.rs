@@ -1,0 +1,67 @@
+//! A step: one thing to do next.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Arrangement, Route};
+
+/// What the lab does next. A planner answers with one of these; the rig performs it and adds facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Start this arrangement (if it is not running yet) and play each journey once, alone.
+    Play { arrangement: Arrangement },
+    /// Hold a load on an arrangement for so long.
+    Hold(WindowPlan),
+    /// Nothing more is worth measuring.
+    Finish,
+}
+
+/// One window of load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowPlan {
+    /// Counts up from 1 within a run; joins a plan with its seconds and samples.
+    pub window: u32,
+    pub purpose: Purpose,
+    pub arrangement: Arrangement,
+    pub load: Load,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emphasis: Option<Emphasis>,
+    /// Load that is played but not measured, before the window.
+    pub warmup_s: f64,
+    /// Whole seconds that are measured.
+    pub seconds: u32,
+    pub seed: u64,
+}
+
+/// Why a window is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// What the app does flat out, closed loop.
+    Saturate,
+    /// Which route costs what.
+    Demand,
+    /// The largest load that meets the goal.
+    Capacity,
+    /// An arrangement against the whole, in blocks of randomised order; windows of one block are neighbours in time.
+    Rehearse { block: u32 },
+    /// A load that the user asked for (`fissure load`).
+    Asked,
+}
+
+/// How users arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Load {
+    /// Users arrive by a Poisson process and do not wait for answers to arrive; each plays one journey and leaves.
+    Open { users_per_s: f64 },
+    /// So many users, each starting a new journey as soon as the last one ended, without think times.
+    Closed { users: u32 },
+}
+
+/// Requests of `route` are repeated `times` in a row wherever a journey has them, so that its cost stands out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emphasis {
+    pub route: Route,
+    pub times: u32,
+}

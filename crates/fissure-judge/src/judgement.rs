@@ -1,0 +1,268 @@
+//! What was concluded from a run: the whole of what `show` needs besides the facts.
+
+use std::collections::BTreeMap;
+
+use fissure_facts::config::GoalLoad;
+use fissure_facts::{Arrangement, Estimate, Route};
+use serde::Serialize;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    pub verdict: Verdict,
+    /// The goal in every unit.
+    pub goal: GoalView,
+    pub limit: Option<Limit>,
+    /// Of the whole, under the SLO.
+    pub capacity: Option<Capacity>,
+    /// What the whole does flat out (closed loop), in requests per second.
+    pub saturation_per_s: Option<Estimate>,
+    /// CPU milliseconds per request, descending by share.
+    pub demands: Vec<RouteDemand>,
+    /// CPU that the app burns without requests, in cores.
+    pub background_cores: Option<Estimate>,
+    /// Every remedy that was rehearsed or at least predicted, by rung.
+    pub remedies: Vec<RemedyResult>,
+    /// The A/A control: the whole against a second copy of itself. Near 1 or nothing can be claimed.
+    pub control: Option<Control>,
+    /// Latency against load of the whole, ascending by load.
+    pub curve: Vec<CurvePoint>,
+    /// Reasons for which a number may be wrong. A closed list; each text (in `show`) ends in what to try.
+    pub doubts: Vec<Doubt>,
+    /// What this run did not look at, and why, in sentences.
+    pub not_checked: Vec<String>,
+    /// Windows measured, and of those how many were void.
+    pub windows: u32,
+    pub windows_void: u32,
+}
+
+impl Judgement {
+    /// May a verdict rest on this run?
+    pub fn valid(&self) -> bool {
+        !matches!(self.verdict, Verdict::NotEnoughEvidence { .. })
+    }
+}
+
+/// The answer. Each variant carries what its sentence needs; `show::words` makes the sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Rung 0. `headroom` is capacity over goal load.
+    HoldingUp {
+        headroom: Estimate,
+    },
+    /// Rung 1, as far as it can be told without a profiler: one request of these routes takes longer than its goal even
+    /// alone, and most of that time is CPU.
+    FixTheseLines {
+        routes: Vec<SoloMiss>,
+    },
+    /// Rungs 2 to 5: the lowest that met the goal when it was rehearsed. Index into `Judgement::remedies`.
+    Remedy {
+        index: usize,
+    },
+    /// Rung 7: the goal needs more CPU than the arrangements may use.
+    ScaleOut {
+        cpus_needed: Estimate,
+        cpus_given: usize,
+        best: Option<usize>,
+    },
+    NotEnoughEvidence {
+        reasons: Vec<Missing>,
+    },
+}
+
+/// A route that misses its goal even when it is alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoloMiss {
+    pub route: Route,
+    pub latency_ms: f64,
+    pub cpu_ms: f64,
+    pub limit_ms: f64,
+}
+
+/// Why no verdict can be given, and with it what to try. `show::words` has the sentences.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Missing {
+    /// The app could not be started.
+    NotStarted { sentence: String, last_lines: Vec<String> },
+    /// A journey does not work even alone.
+    JourneyFails { journey: String, line: u32, route: Route, problem: String },
+    /// Too many windows were void.
+    Void { void: u32, windows: u32, why: BTreeMap<String, u32> },
+    /// The run was interrupted.
+    Interrupted,
+    /// The time was up.
+    OutOfTime,
+    /// Nothing that was tried meets the goal, and the CPU is not the reason: something waits (a database, a lock, a pool,
+    /// another service), which this run cannot see.
+    SomethingWaits { cpu_share: Estimate, best: Option<usize> },
+    /// A route misses its goal even alone, without using CPU for it.
+    SoloWaits { route: Route, latency_ms: f64, cpu_ms: f64, limit_ms: f64 },
+    /// The app answers wrongly under hardly any load.
+    Errors { route: Route, share: f64 },
+    /// The app died under load.
+    Died { how: String, last_lines: Vec<String> },
+    /// The goal lies inside the interval of the capacity.
+    TooClose { capacity: Estimate, goal: f64 },
+}
+
+/// The goal's load in every unit; all are the same load by Little's law and the journeys' mix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GoalView {
+    pub asked: GoalLoad,
+    /// Users arriving per second: the unit of open-loop windows.
+    pub users_per_s: f64,
+    pub requests_per_s: f64,
+    /// Users inside a journey at the same time.
+    pub users_at_once: f64,
+}
+
+/// Resource classes of a limit, as in the design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    Cpu,
+    OneThread,
+    Lock,
+    Pool,
+    Database,
+    Downstream,
+    Disk,
+    Memory,
+    NotTheApp,
+}
+
+/// What gives way first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    pub resource: Resource,
+    /// The routes that use most of it, descending.
+    pub routes: Vec<Route>,
+    /// The routes that miss the goal first.
+    pub victims: Vec<Route>,
+    /// Sentences with numbers.
+    pub evidence: Vec<String>,
+}
+
+/// The largest load that still meets the SLO.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Capacity {
+    pub users_per_s: Estimate,
+    pub requests_per_s: Estimate,
+    pub users_at_once: Estimate,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteDemand {
+    pub route: Route,
+    pub cpu_ms: Estimate,
+    /// Share of the app's CPU at the journeys' mix, 0 to 1.
+    pub share: f64,
+    /// Mean latency alone, in ms.
+    pub solo_ms: Option<f64>,
+    /// Requests of this route per request of the mix, 0 to 1.
+    pub mix: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemedyKind {
+    LimitConcurrency,
+    AddReplicas,
+    SplitThisArea,
+}
+
+impl RemedyKind {
+    pub fn rung(self) -> u8 {
+        match self {
+            Self::LimitConcurrency => 2,
+            Self::AddReplicas => 4,
+            Self::SplitThisArea => 5,
+        }
+    }
+
+    /// The word of report.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LimitConcurrency => "LimitConcurrency",
+            Self::AddReplicas => "AddReplicas",
+            Self::SplitThisArea => "SplitThisArea",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemedyResult {
+    pub kind: RemedyKind,
+    pub arrangement: Arrangement,
+    /// Routes that are limited or split off; empty for replicas.
+    pub area: Vec<Route>,
+    /// Capacity under the SLO relative to the whole's, by the model with the measured demands.
+    pub predicted: Option<Estimate>,
+    /// The same, measured. None: not rehearsed.
+    pub capacity_ratio: Option<Estimate>,
+    pub capacity: Option<Capacity>,
+    /// At the goal's load (or at the whole's capacity, when the goal is far above), remedy over whole, paired.
+    pub latency_ratio: BTreeMap<Route, LatencyChange>,
+    pub meets_goal: Option<bool>,
+    /// Why it was not rehearsed.
+    pub not_rehearsed: Option<String>,
+}
+
+/// The SLO's quantile of one route at the load of the rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyChange {
+    pub whole_ms: f64,
+    pub remedy_ms: f64,
+    pub ratio: Estimate,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Control {
+    /// CPU per request, control over whole.
+    pub cpu_ratio: Estimate,
+    pub latency_ratio: BTreeMap<Route, LatencyChange>,
+}
+
+/// One load of the whole, all windows at that load together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurvePoint {
+    pub users_per_s: f64,
+    pub requests_per_s: f64,
+    /// Share of the app's CPUs that was busy.
+    pub cpu_share: f64,
+    pub error_share: f64,
+    pub routes: BTreeMap<Route, CurveLatency>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurveLatency {
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+    /// The quantile that the route's SLO names, over the SLO's limit: above 1 misses.
+    pub slo_ratio: f64,
+    pub requests: u64,
+}
+
+/// Reasons for which a number may be wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Doubt {
+    /// Windows were void; `why` counts the reasons.
+    VoidWindows { void: u32, windows: u32, why: BTreeMap<String, u32> },
+    /// Two identical copies differed by more than 2 %.
+    ControlDiffers { ratio: Estimate },
+    /// A route was met too rarely to judge it.
+    RareRoute { route: Route, requests: u64 },
+    /// The crowd shares CPUs with the app.
+    SharedCpus,
+    /// Latency or memory drifted while the load was steady.
+    Drift { what: String },
+    /// A remedy's measurement fell outside what the model predicted by more than a third.
+    PredictionOff { remedy: String, predicted: f64, measured: f64 },
+    /// The route's cost could not be separated from its neighbours'.
+    VagueDemand { route: Route },
+    /// Connections were closed by the app after nearly every request.
+    ConnectionChurn { per_request: f64 },
+    /// The capacity's interval is wider than 10 %: the time was up first.
+    WideInterval { half_width_share: f64 },
+    /// The goal holds, but with less than 30 % to spare.
+    LittleHeadroom { headroom: Estimate },
+}

@@ -1,0 +1,8 @@
+//! The arithmetic of fissure: facts in, estimates and verdicts out.
+//!
+//! **Invariant:** no I/O, no clock, no process, no environment, no unseeded randomness. Time and seeds come in as facts,
+//! so any run can be judged again, next year, with the same answer.
+
+pub mod judgement;
+
+pub use judgement::Judgement;
