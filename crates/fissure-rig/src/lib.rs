@@ -1,1 +1,2 @@
 //! fissure-rig
+pub mod journey;

@@ -1,0 +1,117 @@
+//! What the app answered, decoded only as far as somebody looks.
+
+use std::cell::OnceCell;
+use std::io::Read;
+use std::time::Duration;
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::Value;
+
+/// A decompressed body may be this large; a small answer that unpacks to more is a bomb or a mistake.
+const DECODED_BYTES_MAX: usize = 64 << 20;
+
+/// One answer. Text and JSON are decoded once, when first asked for.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub status: u16,
+    pub headers: &'a HeaderMap,
+    /// As it came over the wire, still compressed if it was.
+    pub body: &'a [u8],
+    /// After redirects.
+    pub url: &'a str,
+    pub duration: Duration,
+    decoded: OnceCell<Result<Vec<u8>, String>>,
+    text: OnceCell<Result<String, String>>,
+    json: OnceCell<Result<Value, String>>,
+}
+
+impl<'a> Answer<'a> {
+    pub fn new(
+        status: u16,
+        headers: &'a HeaderMap,
+        body: &'a [u8],
+        url: &'a str,
+        duration: Duration,
+    ) -> Self {
+        let (decoded, text, json) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { status, headers, body, url, duration, decoded, text, json }
+    }
+
+    /// The body without its content encoding.
+    pub(super) fn bytes(&self) -> Result<&[u8], &str> {
+        if !self.headers.contains_key(CONTENT_ENCODING) {
+            return Ok(self.body);
+        }
+        let decoded = self.decoded.get_or_init(|| decode(self.headers, self.body));
+        decoded.as_deref().map_err(String::as_str)
+    }
+
+    /// The body as text, in its own character set.
+    pub(super) fn text(&self) -> Result<&str, &str> {
+        let text = self.text.get_or_init(|| characters(self.headers, self.bytes()?));
+        text.as_deref().map_err(String::as_str)
+    }
+
+    /// The body as JSON.
+    pub(super) fn json(&self) -> Result<&Value, &str> {
+        let json = self.json.get_or_init(|| {
+            serde_json::from_slice(self.bytes()?).map_err(|e| format!("the body is not JSON ({e})"))
+        });
+        json.as_ref().map_err(String::as_str)
+    }
+}
+
+/// Undoes every content encoding, last applied first (RFC 9110, section 8.4).
+fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, String> {
+    let mut encodings: Vec<String> = Vec::new();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        encodings.extend(value.split(',').map(|e| e.trim().to_owned()));
+    }
+    let mut bytes = body.to_vec();
+    for encoding in encodings.iter().rev() {
+        bytes = match encoding.as_str() {
+            "" | "identity" => continue,
+            "gzip" | "x-gzip" => unpack(MultiGzDecoder::new(&bytes[..]), encoding)?,
+            // "deflate" means zlib, but some servers send the bare stream; a zlib header tells them apart.
+            "deflate" if bytes.first().is_some_and(|b| b & 0x0f == 8) => {
+                unpack(ZlibDecoder::new(&bytes[..]), encoding)?
+            }
+            "deflate" => unpack(DeflateDecoder::new(&bytes[..]), encoding)?,
+            other => return Err(format!("the body is encoded as `{other}`, which fissure cannot read")),
+        };
+    }
+    Ok(bytes)
+}
+
+fn unpack(decoder: impl Read, encoding: &str) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let limit = DECODED_BYTES_MAX as u64 + 1;
+    decoder
+        .take(limit)
+        .read_to_end(&mut out)
+        .map_err(|e| format!("the body is not right {encoding} ({e})"))?;
+    if out.len() > DECODED_BYTES_MAX {
+        return Err(format!("the {encoding} body unpacks to more than {} MB", DECODED_BYTES_MAX >> 20));
+    }
+    Ok(out)
+}
+
+/// UTF-8 unless the content type says Latin-1; those two are what the web of monoliths speaks.
+fn characters(headers: &HeaderMap, bytes: &[u8]) -> Result<String, String> {
+    let content_type =
+        headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
+    let charset =
+        content_type.as_deref().and_then(|t| t.split(';').find_map(|p| p.trim().strip_prefix("charset=")));
+    match charset.map(|c| c.trim_matches(['"', '\'', ' '])) {
+        None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => std::str::from_utf8(bytes)
+            .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
+            .map_err(|e| format!("the body is not UTF-8 text (byte {})", e.valid_up_to() + 1)),
+        Some("iso-8859-1" | "latin1" | "windows-1252" | "cp1252") => {
+            Ok(bytes.iter().map(|b| char::from(*b)).collect())
+        }
+        Some(other) => Err(format!("the body's character set is `{other}`; fissure reads utf-8 and latin1")),
+    }
+}
