@@ -3,6 +3,13 @@
 //! **Invariant:** no I/O, no clock, no process, no environment, no unseeded randomness. Time and seeds come in as facts,
 //! so any run can be judged again, next year, with the same answer.
 
+pub mod capacity;
+pub mod demand;
 pub mod judgement;
+pub mod model;
+pub mod nnls;
+pub mod sim;
+pub mod stats;
+pub mod validity;
 
 pub use judgement::Judgement;

@@ -1,0 +1,192 @@
+//! The queueing model of the app: what each route costs, and how many threads and CPUs carry it.
+//!
+//! A role is `workers` servers in front of which requests queue first come first served: one for an event loop or an
+//! interpreter lock, many for threads or processes. Every job that runs, in whatever role or replica, shares the
+//! arrangement's CPUs by processor sharing, as the kernel's fair scheduler does.
+//!
+//! **Left out**, so a prediction is wrong where these matter: waits that hold a worker (a synchronous database call on an
+//! event loop), locks between routes, a database or service that saturates, garbage collection, memory, caches that
+//! grow cold when the work is spread. The rehearsal is the referee.
+
+use fissure_facts::step::Purpose;
+use fissure_facts::{Route, Window};
+
+use crate::judgement::RouteDemand;
+
+/// Share of the CPU above which the busiest thread counts as the one that carries the work. The threads beside an event
+/// loop (garbage collection, compilation, a logger) can take a third; two threads that really share work stay below this.
+const ONE_CARRIES: f64 = 0.6;
+/// More workers than this behave like this many: the CPUs are long shared by all of them.
+const MOST_WORKERS: u32 = 64;
+/// Coefficient of variation of a route's CPU time when nobody measured it: handlers of one route differ by their data,
+/// but less than exponentially.
+pub const USUAL_CV: f64 = 0.5;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// CPUs that all roles of an arrangement share, less what the app burns without requests.
+    pub cpus: f64,
+    /// Threads that carry the work of one copy of the app.
+    pub workers: u32,
+    pub routes: Vec<RouteModel>,
+    /// Requests of an average journey: turns requests into users.
+    pub requests_per_user: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteModel {
+    pub route: Route,
+    /// Share of the requests; all shares together are 1.
+    pub mix: f64,
+    pub cpu_ms: f64,
+    /// Latency alone less CPU: a pure delay that holds no worker.
+    pub wait_ms: f64,
+    /// Coefficient of variation of the CPU time of one request.
+    pub cv: f64,
+}
+
+impl Model {
+    /// The model of the measured demands. `cv_of` answers how much the CPU time of one route's requests varies, when known.
+    pub fn new(
+        demands: &[RouteDemand],
+        cpus: f64,
+        workers: u32,
+        requests_per_user: f64,
+        cv_of: impl Fn(&Route) -> Option<f64>,
+    ) -> Self {
+        let total: f64 = demands.iter().map(|d| d.mix).sum();
+        let routes = demands
+            .iter()
+            .map(|d| RouteModel {
+                route: d.route.clone(),
+                mix: if total > 0.0 { d.mix / total } else { 0.0 },
+                cpu_ms: d.cpu_ms.mid,
+                wait_ms: d.solo_ms.map_or(0.0, |solo| (solo - d.cpu_ms.mid).max(0.0)),
+                cv: cv_of(&d.route).unwrap_or(USUAL_CV),
+            })
+            .collect();
+        Self { cpus, workers: workers.max(1), routes, requests_per_user }
+    }
+
+    /// CPU milliseconds of an average request.
+    pub fn mean_cpu_ms(&self) -> f64 {
+        self.routes.iter().map(|r| r.mix * r.cpu_ms).sum()
+    }
+
+    /// Share of the CPU that `route` uses at the mix.
+    pub fn share(&self, route: &RouteModel) -> f64 {
+        let all = self.mean_cpu_ms();
+        if all > 0.0 { route.mix * route.cpu_ms / all } else { 0.0 }
+    }
+}
+
+/// How many threads carry the work of one copy of the app, as seen while it was flat out (windows that saturate the
+/// whole; when there are none, all windows of the whole).
+///
+/// In each second: 1 when one thread uses most of the CPU, else the participation ratio of the threads' CPU,
+/// `1 / sum(share^2)` (the inverse Simpson index; k equal threads give k), rounded; the median over the seconds.
+///
+/// Does not hold for an interpreter lock: many threads take turns, one at a time, and look like many workers. On one CPU
+/// that is the same thing; on more, the model then promises too much of the whole and too little of replicas.
+pub fn workers(windows: &[Window]) -> u32 {
+    let of_the_whole = |saturated: bool| -> Vec<f64> {
+        windows
+            .iter()
+            .filter(|w| w.plan.arrangement.copies() == 1)
+            .filter(|w| !saturated || w.plan.purpose == Purpose::Saturate)
+            .flat_map(|w| &w.probes)
+            .filter_map(|p| carriers(&p.thread_cpu_s))
+            .collect()
+    };
+    let mut seconds = of_the_whole(true);
+    if seconds.is_empty() {
+        seconds = of_the_whole(false);
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds.get(seconds.len() / 2).copied().unwrap_or(1.0);
+    (median.round() as u32).clamp(1, MOST_WORKERS)
+}
+
+fn carriers(thread_cpu_s: &[f64]) -> Option<f64> {
+    let total: f64 = thread_cpu_s.iter().sum();
+    let busiest = thread_cpu_s.iter().copied().fold(0.0, f64::max);
+    if total <= 0.0 {
+        return None;
+    }
+    if busiest >= ONE_CARRIES * total {
+        return Some(1.0);
+    }
+    Some(total * total / thread_cpu_s.iter().map(|cpu| cpu * cpu).sum::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use fissure_facts::fact::ProbeSecond;
+    use fissure_facts::{Arrangement, Load, WindowPlan};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(purpose: Purpose, arrangement: Arrangement, seconds: &[&[f64]]) -> Window {
+        let probes = seconds
+            .iter()
+            .map(|threads| ProbeSecond { thread_cpu_s: threads.to_vec(), ..ProbeSecond::default() })
+            .collect();
+        let plan = WindowPlan {
+            window: 1,
+            purpose,
+            arrangement,
+            load: Load::Closed { users: 16 },
+            emphasis: None,
+            warmup_s: 0.0,
+            seconds: seconds.len() as u32,
+            seed: 0,
+        };
+        Window { plan, crowd: Vec::new(), probes, end: None, deaths: Vec::new() }
+    }
+
+    fn workers_of(seconds: &[&[f64]]) -> u32 {
+        workers(&[window(Purpose::Saturate, Arrangement::whole(), seconds)])
+    }
+
+    #[test]
+    fn an_event_loop_with_its_garbage_collectors_is_one_worker() {
+        assert_eq!(workers_of(&[&[0.75, 0.0625, 0.0625, 0.0625, 0.0625]]), 1);
+        assert_eq!(workers_of(&[&[0.66, 0.34]]), 1);
+    }
+
+    #[test]
+    fn threads_that_share_the_work_are_counted_although_they_are_uneven() {
+        assert_eq!(workers_of(&[&[0.52, 0.44], &[0.57, 0.40], &[0.5, 0.5]]), 2);
+        assert_eq!(workers_of(&[&[0.3, 0.26, 0.24, 0.2, 0.02]]), 4);
+    }
+
+    #[test]
+    fn one_odd_second_does_not_decide() {
+        assert_eq!(workers_of(&[&[0.9, 0.1], &[0.3, 0.3, 0.3], &[0.95]]), 1);
+    }
+
+    #[test]
+    fn only_the_saturated_whole_is_asked() {
+        let windows = [
+            window(Purpose::Demand, Arrangement::whole(), &[&[0.3, 0.3], &[0.3, 0.3]]),
+            window(Purpose::Saturate, Arrangement::replicas(2), &[&[0.5, 0.5], &[0.5, 0.5]]),
+            window(Purpose::Saturate, Arrangement::whole(), &[&[0.98]]),
+        ];
+        assert_eq!(workers(&windows), 1);
+        assert_eq!(workers(&windows[..2]), 2, "without saturation, what else is known of the whole");
+        assert_eq!(workers(&[]), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn equal_threads_are_all_counted(k in 2usize..40, cpu in 0.001f64..4.0) {
+            prop_assert_eq!(workers_of(&[&vec![cpu; k]]), k as u32);
+        }
+
+        #[test]
+        fn there_is_always_a_worker(threads in prop::collection::vec(0.0f64..1.0, 0..200)) {
+            prop_assert!((1..=MOST_WORKERS).contains(&workers_of(&[&threads])));
+        }
+    }
+}

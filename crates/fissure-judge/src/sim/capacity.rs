@@ -1,0 +1,129 @@
+//! The largest load at which every route keeps its SLO, by simulation.
+
+use std::ops::ControlFlow;
+
+use fissure_facts::Arrangement;
+use fissure_facts::config::Goal;
+
+use super::engine::{self, Layout};
+use super::{Trace, WARM_UP};
+use crate::model::Model;
+
+/// How much work an answer is worth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Requests of each simulation.
+    pub requests: usize,
+    /// The search ends when the capacity is known within this share.
+    pub precision: f64,
+}
+
+impl Effort {
+    /// Within about 2 % for routes that are at least 2 % of the requests.
+    pub const CAREFUL: Self = Self { requests: 20_000, precision: 0.003 };
+    /// For one draw of many.
+    pub const QUICK: Self = Self { requests: 5_000, precision: 0.01 };
+}
+
+/// Below this share of what saturates the arrangement, a load counts as none.
+const LEAST_LOAD: f64 = 1e-3;
+
+/// For each route of a model: which latency which share of its requests may exceed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets(Vec<Target>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Target {
+    limit_ms: f64,
+    may_exceed: f64,
+}
+
+impl Targets {
+    pub fn new(model: &Model, goal: &Goal) -> Self {
+        let target = |slo: fissure_facts::config::Slo| Target {
+            limit_ms: slo.limit_us() as f64 / 1000.0,
+            may_exceed: 1.0 - slo.quantile(),
+        };
+        Self(model.routes.iter().map(|r| target(goal.slo_of(&r.route))).collect())
+    }
+
+    /// The same without the routes that miss their SLO even alone (no arrangement can help those), and how many they are.
+    pub fn attainable(mut self, model: &Model, trace: &Trace) -> (Self, usize) {
+        let mut seen = vec![(0u32, 0u32); self.0.len()];
+        for (&route, &size) in trace.route.iter().zip(&trace.size) {
+            let index = route as usize;
+            let alone = size * model.routes[index].cpu_ms + model.routes[index].wait_ms;
+            seen[index].0 += 1;
+            seen[index].1 += u32::from(alone > self.0[index].limit_ms);
+        }
+        let mut left_out = 0;
+        for (target, (requests, over)) in self.0.iter_mut().zip(seen) {
+            if f64::from(over) > target.may_exceed * f64::from(requests) {
+                target.limit_ms = f64::INFINITY;
+                left_out += 1;
+            }
+        }
+        (self, left_out)
+    }
+
+    /// Requests of each route that may be late, of those that are recorded of a trace.
+    fn allowance(&self, trace: &Trace) -> Vec<i64> {
+        let mut counts = vec![0u32; self.0.len()];
+        let warm = (trace.route.len() as f64 * WARM_UP) as usize;
+        for &route in &trace.route[warm..] {
+            counts[route as usize] += 1;
+        }
+        // A hair above, so that 1 - 0.95 of 100 is 5 and not 4.
+        self.0.iter().zip(counts).map(|(t, n)| (t.may_exceed * f64::from(n) + 1e-6) as i64).collect()
+    }
+
+    fn kept(&self, layout: &Layout, trace: &Trace, allowance: &[i64], requests_per_ms: f64) -> bool {
+        let mut left = allowance.to_vec();
+        engine::run(layout, trace, requests_per_ms, |route, latency_ms| {
+            if latency_ms > self.0[route].limit_ms {
+                left[route] -= 1;
+                if left[route] < 0 {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        left.iter().all(|&n| n >= 0)
+    }
+}
+
+/// Users per second that `arrangement` takes while every route keeps its SLO. Zero when a route misses it even alone;
+/// infinite for a model without demand.
+pub fn capacity(model: &Model, arrangement: &Arrangement, goal: &Goal, seed: u64) -> f64 {
+    let trace = Trace::new(model, Effort::CAREFUL.requests, seed);
+    capacity_with(model, arrangement, &Targets::new(model, goal), &trace, Effort::CAREFUL.precision)
+}
+
+/// The same on a given trace, so that arrangements are compared on the same users.
+///
+/// Bisection: with the same arrivals and sizes, more load makes nearly every answer later. A run has an end, so an
+/// overload that has not yet queued up to the SLO could pass: the utilisation law bounds the search.
+pub fn capacity_with(
+    model: &Model,
+    arrangement: &Arrangement,
+    targets: &Targets,
+    trace: &Trace,
+    precision: f64,
+) -> f64 {
+    let layout = Layout::new(model, arrangement);
+    let bound = layout.bound_per_ms;
+    if bound.is_infinite() {
+        return f64::INFINITY;
+    }
+    let allowance = targets.allowance(trace);
+    let (mut low, mut high) = (0.0, bound);
+    while high - low > precision * high && high > LEAST_LOAD * bound {
+        let middle = f64::midpoint(low, high);
+        if targets.kept(&layout, trace, &allowance, middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low * 1000.0 / model.requests_per_user.max(f64::MIN_POSITIVE)
+}

@@ -1,0 +1,258 @@
+//! The event loop: arrivals, completions and answers, in the order of time. Milliseconds throughout.
+//!
+//! All running jobs share the CPUs equally, so each has had the same service since it started: one counter of *service
+//! per job* (virtual time) stands for all of them, a job is over when the counter has grown by its demand, and a heap
+//! of those finishing points is all that an event has to touch.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::ops::{ControlFlow, Range};
+
+use fissure_facts::Arrangement;
+use fissure_facts::arrangement::WEB;
+
+use super::{Trace, WARM_UP};
+use crate::model::Model;
+
+/// A model under an arrangement, by numbers instead of names.
+pub(super) struct Layout {
+    cpus: f64,
+    workers: u32,
+    routes: Vec<RouteLayout>,
+    copies: usize,
+    /// No load above this can be kept up, in requests per millisecond.
+    pub bound_per_ms: f64,
+}
+
+struct RouteLayout {
+    cpu_ms: f64,
+    wait_ms: f64,
+    /// The copies that may serve it.
+    copies: Range<usize>,
+    /// How many may be inside the app at once.
+    at_once: Option<u32>,
+}
+
+impl Layout {
+    pub fn new(model: &Model, arrangement: &Arrangement) -> Self {
+        let mut next = 0;
+        let roles: Vec<(&str, Range<usize>)> = arrangement
+            .roles
+            .iter()
+            .map(|role| {
+                let first = next;
+                next += role.replicas.max(1) as usize;
+                (role.name.as_str(), first..next)
+            })
+            .collect();
+        let copies_of = |name: &str| roles.iter().find(|(role, _)| *role == name).map(|(_, c)| c.clone());
+        let routes: Vec<RouteLayout> = model
+            .routes
+            .iter()
+            .map(|r| RouteLayout {
+                cpu_ms: r.cpu_ms.max(0.0),
+                wait_ms: r.wait_ms.max(0.0),
+                copies: copies_of(arrangement.role_of(&r.route)).or_else(|| copies_of(WEB)).unwrap_or(0..1),
+                at_once: arrangement.concurrency.get(&r.route).map(|&n| n.max(1)),
+            })
+            .collect();
+        let bound_per_ms = bound_per_ms(model, &routes);
+        Self { cpus: model.cpus, workers: model.workers.max(1), routes, copies: next.max(1), bound_per_ms }
+    }
+}
+
+/// The utilisation law, for the CPUs, for the workers of each role and for each limit. Infinite without demand.
+fn bound_per_ms(model: &Model, routes: &[RouteLayout]) -> f64 {
+    let mut bound = model.cpus / model.mean_cpu_ms();
+    for (route, layout) in model.routes.iter().zip(routes) {
+        let of_role: f64 = model
+            .routes
+            .iter()
+            .zip(routes)
+            .filter(|(_, other)| other.copies == layout.copies)
+            .map(|(r, _)| r.mix * r.cpu_ms)
+            .sum();
+        let workers = layout.copies.len() as f64 * f64::from(model.workers.max(1));
+        bound = bound.min(workers.min(model.cpus) / of_role);
+        if let Some(at_once) = layout.at_once {
+            bound = bound.min(f64::from(at_once) / (route.mix * (layout.cpu_ms + layout.wait_ms)));
+        }
+    }
+    if bound.is_nan() { f64::INFINITY } else { bound }
+}
+
+#[derive(Clone, Default)]
+struct Copy {
+    running: u32,
+    /// Requests sent to it and not answered.
+    outstanding: u32,
+    queue: VecDeque<u32>,
+}
+
+#[derive(Clone, Default)]
+struct Gate {
+    inside: u32,
+    queue: VecDeque<u32>,
+}
+
+/// Ascending by a point on an axis that is never negative, where bits of floats order as the floats do.
+#[derive(Default)]
+struct Schedule(BinaryHeap<Reverse<(u64, u32)>>);
+
+impl Schedule {
+    fn push(&mut self, point: f64, job: u32) {
+        self.0.push(Reverse((point.to_bits(), job)));
+    }
+
+    fn first(&self) -> Option<f64> {
+        self.0.peek().map(|Reverse((bits, _))| f64::from_bits(*bits))
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        self.0.pop().map(|Reverse((_, job))| job)
+    }
+}
+
+/// Jobs are numbered by their place in the trace.
+struct Engine<'a> {
+    layout: &'a Layout,
+    trace: &'a Trace,
+    now: f64,
+    /// Service that a job has had which runs since the beginning.
+    served: f64,
+    /// Jobs on a CPU, by the service at which they are over.
+    running: Schedule,
+    /// Jobs that only wait for their delay, by the instant of their answer.
+    answering: Schedule,
+    copies: Vec<Copy>,
+    gates: Vec<Gate>,
+    copy_of: Vec<u32>,
+}
+
+/// Plays the trace, calling `sink(route, latency in ms)` for every answer after the warm-up until it breaks off.
+/// Answers the mean number of busy CPUs.
+pub(super) fn run(
+    layout: &Layout,
+    trace: &Trace,
+    requests_per_ms: f64,
+    mut sink: impl FnMut(usize, f64) -> ControlFlow<()>,
+) -> f64 {
+    let count = trace.at.len();
+    let warm = (count as f64 * WARM_UP) as usize;
+    let gap_ms = requests_per_ms.recip();
+    let mut engine = Engine {
+        layout,
+        trace,
+        now: 0.0,
+        served: 0.0,
+        running: Schedule::default(),
+        answering: Schedule::default(),
+        copies: vec![Copy::default(); layout.copies],
+        gates: vec![Gate::default(); layout.routes.len()],
+        copy_of: vec![0; count],
+    };
+    let mut busy_ms = 0.0;
+    let mut next = 0;
+    loop {
+        let jobs = engine.running.0.len() as f64;
+        let rate = if jobs > layout.cpus { layout.cpus / jobs } else { 1.0 };
+        let completion = engine
+            .running
+            .first()
+            .map_or(f64::INFINITY, |over| engine.now + (over - engine.served).max(0.0) / rate);
+        let answer = engine.answering.first().unwrap_or(f64::INFINITY);
+        let arrival = trace.at.get(next).map_or(f64::INFINITY, |at| at * gap_ms);
+        let now = completion.min(answer).min(arrival);
+        if now == f64::INFINITY {
+            break;
+        }
+        let elapsed = now - engine.now;
+        engine.served += elapsed * rate;
+        busy_ms += elapsed * jobs.min(layout.cpus);
+        engine.now = now;
+        if arrival <= now {
+            engine.arrive(next as u32);
+            next += 1;
+        } else if completion <= now {
+            let Some(job) = engine.running.pop() else { break };
+            let index = job as usize;
+            let route = trace.route[index] as usize;
+            if index >= warm {
+                let latency = now + layout.routes[route].wait_ms - trace.at[index] * gap_ms;
+                if sink(route, latency).is_break() {
+                    break;
+                }
+            }
+            engine.complete(job);
+        } else if let Some(job) = engine.answering.pop() {
+            engine.leave(job);
+        }
+    }
+    if engine.now > 0.0 { busy_ms / engine.now } else { 0.0 }
+}
+
+impl Engine<'_> {
+    fn route(&self, job: u32) -> usize {
+        self.trace.route[job as usize] as usize
+    }
+
+    fn arrive(&mut self, job: u32) {
+        let route = self.route(job);
+        if let Some(at_once) = self.layout.routes[route].at_once {
+            let gate = &mut self.gates[route];
+            if gate.inside >= at_once {
+                gate.queue.push_back(job);
+                return;
+            }
+            gate.inside += 1;
+        }
+        self.admit(job, route);
+    }
+
+    /// To the copy with the fewest outstanding requests, as a good proxy would.
+    fn admit(&mut self, job: u32, route: usize) {
+        let range = self.layout.routes[route].copies.clone();
+        let first = range.start;
+        let copy = range.min_by_key(|&c| self.copies[c].outstanding).unwrap_or(first);
+        self.copy_of[job as usize] = copy as u32;
+        self.copies[copy].outstanding += 1;
+        if self.copies[copy].running < self.layout.workers {
+            self.begin(job, copy);
+        } else {
+            self.copies[copy].queue.push_back(job);
+        }
+    }
+
+    fn begin(&mut self, job: u32, copy: usize) {
+        self.copies[copy].running += 1;
+        let demand = self.trace.size[job as usize] * self.layout.routes[self.route(job)].cpu_ms;
+        self.running.push(self.served + demand, job);
+    }
+
+    fn complete(&mut self, job: u32) {
+        let copy = self.copy_of[job as usize] as usize;
+        self.copies[copy].running -= 1;
+        if let Some(next) = self.copies[copy].queue.pop_front() {
+            self.begin(next, copy);
+        }
+        let route = &self.layout.routes[self.route(job)];
+        let wait_ms = route.wait_ms;
+        // Nobody looks at who is still inside when there is no limit and no other copy to choose.
+        if wait_ms > 0.0 && (route.at_once.is_some() || route.copies.len() > 1) {
+            self.answering.push(self.now + wait_ms, job);
+        } else {
+            self.leave(job);
+        }
+    }
+
+    fn leave(&mut self, job: u32) {
+        let route = self.route(job);
+        self.copies[self.copy_of[job as usize] as usize].outstanding -= 1;
+        if self.layout.routes[route].at_once.is_some() {
+            match self.gates[route].queue.pop_front() {
+                Some(next) => self.admit(next, route),
+                None => self.gates[route].inside -= 1,
+            }
+        }
+    }
+}
