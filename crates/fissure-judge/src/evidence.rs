@@ -1,0 +1,197 @@
+//! What the facts of a run amount to: the readings on which planner and verdict both rest.
+//!
+//! Planner and verdict must never disagree about what was measured, so both look through this.
+
+use fissure_facts::arrangement::Arrangement;
+use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
+
+use crate::capacity::{self, CapacityFit, LoadPoint};
+use crate::demand::{self, Demands};
+use crate::goal;
+use crate::judgement::{GoalView, SoloMiss};
+use crate::model::{self, Model};
+use crate::remedy::{self, Candidate, Options};
+use crate::validity::{self, Void};
+
+/// Name of the arrangement that is the app as it is.
+pub const WHOLE: &str = "whole";
+/// Name of its second copy.
+pub const CONTROL: &str = "control";
+/// Remedies that one run rehearses at most; more would leave too little time for each.
+const REMEDIES_MOST: usize = 3;
+/// A request whose CPU is at least this share of its latency alone is slow because of its lines.
+const CPU_BOUND_SHARE: f64 = 0.6;
+
+pub struct Evidence<'r> {
+    pub run: &'r Run,
+    pub goal: GoalView,
+    /// Windows that have ended, with the reason for which a window is void.
+    pub windows: Vec<(Window, Option<Void>)>,
+}
+
+impl<'r> Evidence<'r> {
+    pub fn of(run: &'r Run) -> Self {
+        let windows = run
+            .windows()
+            .into_iter()
+            .filter(|w| w.end.is_some())
+            .map(|w| {
+                let void = validity::void(&w, &run.header);
+                (w, void)
+            })
+            .collect();
+        Self { run, goal: goal::view(run), windows }
+    }
+
+    /// The same, as it stood before the first rehearsal: the shortlist must not change while it is rehearsed.
+    pub fn before_rehearsals(&self) -> Self {
+        let windows = self
+            .windows
+            .iter()
+            .take_while(|(w, _)| !matches!(w.plan.purpose, Purpose::Rehearse { .. }))
+            .cloned()
+            .collect();
+        Self { run: self.run, goal: self.goal, windows }
+    }
+
+    /// Windows of an arrangement on which a claim may rest.
+    pub fn valid(&self, arrangement: &str) -> impl Iterator<Item = &Window> {
+        self.windows.iter().filter(move |(w, void)| void.is_none() && w.plan.arrangement.name == arrangement).map(|(w, _)| w)
+    }
+
+    /// Windows with a steady mix at an open load: those that say something about latency.
+    pub fn open(&self, arrangement: &str) -> impl Iterator<Item = &Window> {
+        self.valid(arrangement)
+            .filter(|w| matches!(w.plan.load, Load::Open { .. }) && w.plan.emphasis.is_none())
+    }
+
+    /// What the whole does flat out, in users per second: right requests over the requests of one user.
+    pub fn saturation_users_per_s(&self) -> Option<Estimate> {
+        let per_user = goal::requests_per_user(self.run);
+        let rates: Vec<f64> = self
+            .windows
+            .iter()
+            .map(|(w, _)| w)
+            .filter(|w| w.plan.purpose == Purpose::Saturate && w.seconds() > 0.0)
+            .flat_map(|w| w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64))
+            .map(|right| right / per_user)
+            .collect();
+        crate::stats::mean_interval(&rates)
+    }
+
+    /// Share of the app's CPUs that was busy flat out.
+    pub fn saturated_cpu_share(&self) -> Option<Estimate> {
+        let cpus = self.cpus();
+        let shares: Vec<f64> = self
+            .windows
+            .iter()
+            .filter(|(w, _)| w.plan.purpose == Purpose::Saturate)
+            .flat_map(|(w, _)| &w.probes)
+            .filter(|p| p.elapsed_s > 0.0)
+            .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
+            .collect();
+        crate::stats::mean_interval(&shares)
+    }
+
+    /// CPUs that every arrangement may use.
+    pub fn cpus(&self) -> f64 {
+        self.run.header.machine.app_cpus.len().max(1) as f64
+    }
+
+    pub fn points(&self, arrangement: &str) -> Vec<LoadPoint> {
+        self.open(arrangement).map(|w| capacity::load_point(w, &self.run.header.config.goal)).collect()
+    }
+
+    pub fn fit(&self, arrangement: &str) -> Option<CapacityFit> {
+        capacity::fit(&self.points(arrangement), &self.run.header.config.goal, self.run.header.seed)
+    }
+
+    pub fn demands(&self) -> Demands {
+        let windows: Vec<Window> = self
+            .windows
+            .iter()
+            .map(|(w, _)| w)
+            .filter(|w| w.plan.arrangement.name == WHOLE && validity::void_for_cpu(w, &self.run.header).is_none())
+            .cloned()
+            .collect();
+        demand::demands(self.run, &windows)
+    }
+
+    pub fn model(&self, demands: &Demands) -> Model {
+        let saturated: Vec<Window> = self
+            .windows
+            .iter()
+            .map(|(w, _)| w)
+            .filter(|w| w.plan.purpose == Purpose::Saturate)
+            .cloned()
+            .collect();
+        Model {
+            cpus: self.cpus(),
+            workers: model::workers(&saturated),
+            routes: model::routes(demands),
+            requests_per_user: goal::requests_per_user(self.run),
+        }
+    }
+
+    /// The remedies worth rehearsing, and those that are not with the reason; lowest rung first.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let demands = self.demands();
+        let config = &self.run.header.config;
+        let options = Options {
+            copies_allowed: if config.app.port.is_some() { 1 } else { u32::MAX },
+            most: REMEDIES_MOST,
+            goal_users_per_s: self.goal.users_per_s,
+        };
+        let model = self.model(&demands);
+        remedy::shortlist(&model, &demands.routes, &config.goal, &config.areas, &options, self.run.header.seed)
+    }
+
+    /// Routes that miss their goal even alone, when nobody else is there.
+    pub fn solo_misses(&self) -> Vec<SoloMiss> {
+        let demands = self.demands();
+        let mut misses = Vec::new();
+        for route in self.run.routes() {
+            let slo = self.run.header.config.goal.slo_of(&route);
+            let Some(latency_us) = self.solo_us(&route) else { continue };
+            if latency_us <= slo.limit_us() as f64 {
+                continue;
+            }
+            let cpu_ms = demands.routes.iter().find(|d| d.route == route).map_or(0.0, |d| d.cpu_ms.mid);
+            misses.push(SoloMiss { route, latency_ms: latency_us / 1e3, cpu_ms, limit_ms: slo.limit_us() as f64 / 1e3 });
+        }
+        misses
+    }
+
+    /// Latency of a route without a queue: the least of what was seen alone and the median under the lightest load.
+    /// The least, because the first request of a journey played alone also pays for a cold app.
+    fn solo_us(&self, route: &Route) -> Option<f64> {
+        let played = self.run.facts.iter().filter_map(|stamped| match &stamped.fact {
+            Fact::JourneyPlayed { steps, .. } => Some(steps),
+            _ => None,
+        });
+        let alone = played.flatten().filter(|s| s.route == *route && s.problem.is_none()).map(|s| s.latency_us as f64);
+        let medians = self.open(WHOLE).filter_map(|w| {
+            let seen = w.route(route);
+            (seen.service.count() >= 5).then(|| seen.service.quantile_us(0.5) as f64)
+        });
+        alone.chain(medians).reduce(f64::min)
+    }
+}
+
+/// Is a route's time alone mostly CPU?
+pub fn is_cpu_bound(miss: &SoloMiss) -> bool {
+    miss.cpu_ms >= CPU_BOUND_SHARE * miss.latency_ms
+}
+
+/// The load of a window in users per second, if it is open.
+pub fn open_load(window: &Window) -> Option<f64> {
+    match window.plan.load {
+        Load::Open { users_per_s } => Some(users_per_s),
+        Load::Closed { .. } => None,
+    }
+}
+
+/// The whole and its control, as arrangements.
+pub fn controls() -> [Arrangement; 2] {
+    [Arrangement::whole(), Arrangement::control()]
+}

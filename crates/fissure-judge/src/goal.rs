@@ -1,0 +1,51 @@
+//! The goal's load in every unit.
+//!
+//! Windows are planned in users arriving per second, because that is what an open workload controls. Requests follow
+//! from the journeys' mix; users at once follow by Little's law (1961): N = arrivals per second x seconds inside. That
+//! holds for any stable system; beyond its capacity users pile up and N has no bound, so the seconds inside are taken
+//! from the journeys played alone: think times plus latencies without a queue.
+
+use fissure_facts::config::GoalLoad;
+use fissure_facts::{Fact, Run};
+
+use crate::judgement::GoalView;
+
+/// Requests that one user makes on average.
+pub fn requests_per_user(run: &Run) -> f64 {
+    weighted(run, |journey| journey.steps.len() as f64)
+}
+
+/// Seconds that one user spends inside a journey without any queueing: think times plus latencies alone.
+pub fn seconds_per_user(run: &Run) -> f64 {
+    weighted(run, |journey| {
+        let played = run.facts.iter().find_map(|stamped| match &stamped.fact {
+            Fact::JourneyPlayed { journey: name, steps, .. } if *name == journey.name => Some(steps),
+            _ => None,
+        });
+        let latency_s: f64 = played.into_iter().flatten().map(|s| s.latency_us as f64 / 1e6).sum();
+        journey.think_s() + latency_s
+    })
+}
+
+/// The goal of the run in every unit.
+pub fn view(run: &Run) -> GoalView {
+    let asked = run.header.config.goal.load();
+    let requests = requests_per_user(run);
+    let seconds = seconds_per_user(run).max(1e-6);
+    let users_per_s = match asked {
+        GoalLoad::Users(users) => users / seconds,
+        GoalLoad::RequestsPerS(rate) => rate / requests,
+        GoalLoad::JourneysPerS(rate) => rate,
+    };
+    GoalView { asked, users_per_s, requests_per_s: users_per_s * requests, users_at_once: users_per_s * seconds }
+}
+
+/// The mean over journeys, weighted as users choose them.
+fn weighted(run: &Run, value: impl Fn(&fissure_facts::JourneyOutline) -> f64) -> f64 {
+    let journeys = &run.header.journeys;
+    let weights: f64 = journeys.iter().map(|j| j.weight).sum();
+    if weights <= 0.0 {
+        return 1.0;
+    }
+    journeys.iter().map(|j| j.weight * value(j)).sum::<f64>() / weights
+}

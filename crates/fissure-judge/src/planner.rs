@@ -1,0 +1,309 @@
+//! The planner of a check: facts in, next step out.
+//!
+//! Play -> saturate -> demands -> capacity -> (holding up: finish) -> rehearse -> capacity of each remedy -> finish.
+//! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
+//! planted truth can test the whole in milliseconds.
+
+use fissure_facts::{Arrangement, Emphasis, Fact, Load, Purpose, Run, Step, Window, WindowPlan};
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_pcg::Pcg64Mcg;
+
+use crate::capacity;
+use crate::demand;
+use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
+use crate::remedy::Candidate;
+
+/// How long a check measures when nobody says otherwise, in seconds.
+pub const BUDGET_S: f64 = 360.0;
+/// Users of a closed-loop window for each CPU of the app: enough to keep every worker busy, few enough that queues in
+/// front of the app do not turn into timeouts.
+const SATURATING_USERS_PER_CPU: u32 = 16;
+/// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
+/// (idle wake-ups, interpreter locks), so the app is kept busy.
+const DEMAND_USERS_PER_CPU: u32 = 2;
+/// Shares of the budget after which a phase must be over, so that rehearsals always get their time.
+const DEMAND_UNTIL: f64 = 0.22;
+const CAPACITY_UNTIL: f64 = 0.45;
+/// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
+const BLOCKS_UNTIL: f64 = 0.85;
+/// A goal this many times above saturation is not worth a window of its own: the whole cannot stand it.
+const HOPELESS: f64 = 1.15;
+/// Two loads closer than this share count as the same.
+const SAME_LOAD: f64 = 0.02;
+/// Deaths of the app after which nothing more is tried.
+const DEATHS_MOST: usize = 3;
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    pub step: Step,
+    /// One line for the person who watches: what, and why.
+    pub why: String,
+    /// Seconds until the run will be over, roughly.
+    pub remaining_s: f64,
+}
+
+/// Plans a check. Holds nothing but a cached shortlist, which is a function of the facts before the first rehearsal.
+#[derive(Debug, Default)]
+pub struct Planner {
+    candidates: Option<Vec<Candidate>>,
+}
+
+impl Planner {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn next(&mut self, run: &Run) -> Planned {
+        let desk = Desk::new(run);
+        let next = desk
+            .play()
+            .or_else(|| if desk.is_over() { Some(finish()) } else { None })
+            .or_else(|| desk.saturate())
+            .or_else(|| desk.demand())
+            .or_else(|| desk.capacity())
+            .or_else(|| desk.need_no_remedy())
+            .or_else(|| {
+                let candidates = self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
+                desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))
+            })
+            .unwrap_or_else(finish);
+        let (step, why) = next;
+        Planned { remaining_s: desk.remaining_s(&step), step, why }
+    }
+}
+
+type Next = (Step, String);
+
+fn finish() -> Next {
+    (Step::Finish, String::new())
+}
+
+/// How long things take, from the budget.
+struct Pace {
+    budget_s: f64,
+    window_s: u32,
+    demand_s: u32,
+    demand_rounds: u32,
+    blocks: u32,
+}
+
+impl Pace {
+    fn of(run: &Run) -> Self {
+        let budget_s = run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
+        if budget_s < 180.0 {
+            Self { budget_s, window_s: 3, demand_s: 1, demand_rounds: 1, blocks: 3 }
+        } else {
+            Self { budget_s, window_s: 6, demand_s: 2, demand_rounds: 2, blocks: 4 }
+        }
+    }
+}
+
+/// The facts of a run, laid out for one decision.
+struct Desk<'r> {
+    run: &'r Run,
+    evidence: Evidence<'r>,
+    pace: Pace,
+    /// Number of windows that were begun.
+    begun: u32,
+}
+
+impl<'r> Desk<'r> {
+    fn new(run: &'r Run) -> Self {
+        let began = |s: &&fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Hold(_), .. });
+        Self {
+            run,
+            evidence: Evidence::of(run),
+            pace: Pace::of(run),
+            begun: run.facts.iter().filter(began).count() as u32,
+        }
+    }
+
+    fn play(&self) -> Option<Next> {
+        let played = self.run.facts.iter().any(|s| matches!(s.fact, Fact::StepBegan { step: Step::Play { .. }, .. }));
+        let why = "start the app and play each journey once, alone: every answer must be as expected".to_owned();
+        (!played).then(|| (Step::Play { arrangement: Arrangement::whole() }, why))
+    }
+
+    /// Nothing more can be learned: it would not start, does not answer as expected, keeps dying, or the time is up.
+    fn is_over(&self) -> bool {
+        let mut deaths = 0;
+        let mut played = 0;
+        for stamped in &self.run.facts {
+            match &stamped.fact {
+                Fact::Interrupted => return true,
+                Fact::StageFailed { arrangement, .. } if arrangement == WHOLE => return true,
+                Fact::JourneyPlayed { steps, .. } => {
+                    played += 1;
+                    if steps.iter().any(|s| s.problem.is_some()) {
+                        return true;
+                    }
+                }
+                Fact::ChildDied { .. } => deaths += 1,
+                _ => {}
+            }
+        }
+        played < self.run.header.journeys.len() || deaths >= DEATHS_MOST || self.elapsed_share() >= 1.0
+    }
+
+    fn saturate(&self) -> Option<Next> {
+        let done = self.count(|w| w.plan.purpose == Purpose::Saturate);
+        if done >= 2 {
+            return None;
+        }
+        let users = SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32;
+        let load = Load::Closed { users };
+        let plan = self.window(Purpose::Saturate, Arrangement::whole(), load, 1.0, self.pace.window_s.min(4));
+        Some((Step::Hold(plan), format!("what it does flat out: {users} users without pauses")))
+    }
+
+    fn demand(&self) -> Option<Next> {
+        if self.elapsed_share() >= DEMAND_UNTIL {
+            return None;
+        }
+        let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
+        let earlier: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
+        let emphases: Vec<Emphasis> = demand::emphases(self.run, &earlier, self.pace.demand_rounds);
+        let emphasis = emphases.get(done)?.clone();
+        let why = format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
+        let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;
+        let mut plan =
+            self.window(Purpose::Demand, Arrangement::whole(), Load::Closed { users }, 0.3, self.pace.demand_s);
+        plan.emphasis = Some(emphasis);
+        Some((Step::Hold(plan), why))
+    }
+
+    /// The load under which the whole just meets the SLO.
+    fn capacity(&self) -> Option<Next> {
+        let saturation = self.evidence.saturation_users_per_s()?.mid;
+        if saturation <= 0.0 || self.elapsed_share() >= CAPACITY_UNTIL {
+            return None;
+        }
+        let goal = self.evidence.goal.users_per_s;
+        let purpose = |w: &Window| w.plan.purpose == Purpose::Capacity && w.plan.arrangement.name == WHOLE;
+        let load = if self.count(purpose) == 1 && goal < saturation * HOPELESS {
+            goal
+        } else {
+            let points = self.evidence.points(WHOLE);
+            capacity::next_load(&points, &self.run.header.config.goal, saturation, self.run.header.seed)?
+        };
+        let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), load);
+        Some((Step::Hold(plan), format!("does the whole meet the goal at {}?", self.spoken(load))))
+    }
+
+    /// Holding up, or slow even alone: no arrangement is worth rehearsing.
+    fn need_no_remedy(&self) -> Option<Next> {
+        let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.low >= self.evidence.goal.users_per_s);
+        (holds || !self.evidence.solo_misses().is_empty()).then(finish)
+    }
+
+    /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.
+    fn rehearse(&self, candidates: &[Candidate]) -> Option<Next> {
+        let remedies: Vec<&Arrangement> = worth(candidates).map(|c| &c.arrangement).filter(|a| !self.failed(a)).collect();
+        if remedies.is_empty() || self.elapsed_share() >= BLOCKS_UNTIL {
+            return None;
+        }
+        let controls = controls();
+        let load = self.rehearsal_load()?;
+        for block in 0..self.pace.blocks {
+            let purpose = Purpose::Rehearse { block };
+            let mut order: Vec<&Arrangement> = controls.iter().chain(remedies.iter().copied()).collect();
+            order.shuffle(&mut Pcg64Mcg::seed_from_u64(self.run.header.seed ^ (u64::from(block) << 32)));
+            let done = |a: &Arrangement| {
+                self.evidence.windows.iter().any(|(w, _)| w.plan.purpose == purpose && w.plan.arrangement == *a)
+            };
+            if let Some(next) = order.into_iter().find(|a| !done(a) && !self.failed(a)) {
+                let plan = self.open_window(purpose, next.clone(), load);
+                let why = match next.name.as_str() {
+                    WHOLE => "the whole again, to compare with",
+                    CONTROL => "a second copy of the whole: what differs by chance",
+                    name => name,
+                };
+                let why = format!("rehearse at {}, round {} of {}: {why}", self.spoken(load), block + 1, self.pace.blocks);
+                return Some((Step::Hold(plan), why));
+            }
+        }
+        None
+    }
+
+    /// The goal's load, if any arrangement could stand it; else what the whole just stands.
+    fn rehearsal_load(&self) -> Option<f64> {
+        // The load of the blocks that were begun already must not change with later windows.
+        let begun = self.evidence.windows.iter().find(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
+        if let Some(load) = begun.and_then(|(w, _)| open_load(w)) {
+            return Some(load);
+        }
+        let saturation = self.evidence.saturation_users_per_s()?.mid;
+        let goal = self.evidence.goal.users_per_s;
+        if goal <= saturation * HOPELESS {
+            return Some(goal);
+        }
+        let capacity = self.evidence.fit(WHOLE).map_or(0.0, |fit| fit.users_per_s.mid);
+        Some(if capacity > 0.0 { capacity } else { saturation * 0.6 })
+    }
+
+    /// The capacity of each remedy, in turns.
+    fn remedy_capacity(&self, candidates: &[Candidate]) -> Option<Next> {
+        let saturation = self.evidence.saturation_users_per_s()?.mid;
+        let mut turns: Vec<(u32, &Arrangement)> = worth(candidates)
+            .map(|c| &c.arrangement)
+            .filter(|a| !self.failed(a))
+            .map(|a| (self.count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == *a), a))
+            .collect();
+        turns.sort_by_key(|(done, _)| *done);
+        turns.into_iter().find_map(|(_, arrangement)| {
+            let points = self.evidence.points(&arrangement.name);
+            let load = capacity::next_load(&points, &self.run.header.config.goal, saturation, self.run.header.seed)?;
+            let plan = self.open_window(Purpose::Capacity, arrangement.clone(), load);
+            Some((Step::Hold(plan), format!("{}: does it meet the goal at {}?", arrangement.name, self.spoken(load))))
+        })
+    }
+
+    fn failed(&self, arrangement: &Arrangement) -> bool {
+        self.run.facts.iter().any(
+            |s| matches!(&s.fact, Fact::StageFailed { arrangement: name, .. } if *name == arrangement.name),
+        )
+    }
+
+    fn open_window(&self, purpose: Purpose, arrangement: Arrangement, users_per_s: f64) -> WindowPlan {
+        self.window(purpose, arrangement, Load::Open { users_per_s }, self.warmup_s(), self.pace.window_s)
+    }
+
+    fn window(&self, purpose: Purpose, arrangement: Arrangement, load: Load, warmup_s: f64, seconds: u32) -> WindowPlan {
+        let window = self.begun + 1;
+        let seed = self.run.header.seed.wrapping_add(u64::from(window));
+        WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
+    }
+
+    /// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
+    /// beginning. So the warm-up is as long as the longest journey thinks, within reason.
+    fn warmup_s(&self) -> f64 {
+        let longest = self.run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
+        (longest + 0.5).clamp(1.0, 10.0)
+    }
+
+    fn count(&self, which: impl Fn(&Window) -> bool) -> u32 {
+        self.evidence.windows.iter().filter(|(w, _)| which(w)).count() as u32
+    }
+
+    fn elapsed_share(&self) -> f64 {
+        self.run.elapsed_s() / self.pace.budget_s
+    }
+
+    fn spoken(&self, users_per_s: f64) -> String {
+        let goal = self.evidence.goal;
+        let times = if goal.users_per_s > 0.0 { users_per_s / goal.users_per_s } else { 0.0 };
+        let load = format!("{:.0} requests/s", users_per_s * goal.requests_per_s / goal.users_per_s.max(1e-9));
+        if (times - 1.0).abs() < SAME_LOAD { format!("the goal's {load}") } else { format!("{load} ({times:.2} of the goal)") }
+    }
+
+    fn remaining_s(&self, step: &Step) -> f64 {
+        if *step == Step::Finish { 0.0 } else { (self.pace.budget_s - self.run.elapsed_s()).max(1.0) }
+    }
+}
+
+/// Candidates that are worth a rehearsal.
+fn worth(candidates: &[Candidate]) -> impl Iterator<Item = &Candidate> {
+    candidates.iter().filter(|c| c.why_not.is_none())
+}

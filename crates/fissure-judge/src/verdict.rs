@@ -1,0 +1,526 @@
+//! The verdict: the lowest rung of the ladder that, when rehearsed, meets the goal.
+
+use std::collections::BTreeMap;
+
+use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
+
+use crate::capacity::{Bound, CapacityFit};
+use crate::demand::Demands;
+use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
+use crate::judgement::{
+    Capacity, Control, CurveLatency, CurvePoint, Doubt, Judgement, LatencyChange, Limit, Missing, RemedyResult, Resource,
+    RouteDemand, Verdict,
+};
+use crate::{goal, remedy, stats};
+
+/// The app's CPUs count as full from here on: above it queueing dominates, and the last tenth is scheduling.
+const FULL: f64 = 0.85;
+/// One thread carries the work when it uses at least this share of the app's CPU.
+const ONE_THREAD_SHARE: f64 = 0.8;
+/// Two copies of the same program must agree within this.
+const CONTROL_WITHIN: f64 = 0.02;
+/// A remedy's capacity interval may reach this far below the goal when the middle is above it.
+const ALMOST: f64 = 0.92;
+/// Half of the windows void: nothing can rest on the rest.
+const VOID_MOST: f64 = 0.5;
+/// Below this headroom a goal that holds is worth a word.
+const COMFORTABLE_HEADROOM: f64 = 1.3;
+/// A share of errors under the lightest load above which the app is wrong, not slow.
+const ERRORS_AT_REST: f64 = 0.05;
+/// A prediction this far from the measurement deserves a doubt.
+const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
+/// A capacity interval wider than this deserves a doubt.
+const WIDE: f64 = 0.10;
+
+/// Judges a run. A pure function: the same facts give the same answer, next year too.
+pub fn judge(run: &Run) -> Judgement {
+    Bench::new(run).judge()
+}
+
+/// The evidence, laid out for the verdict.
+struct Bench<'r> {
+    run: &'r Run,
+    evidence: Evidence<'r>,
+    fit: Option<CapacityFit>,
+    demands: Demands,
+    seconds_per_user: f64,
+}
+
+impl<'r> Bench<'r> {
+    fn new(run: &'r Run) -> Self {
+        let evidence = Evidence::of(run);
+        let fit = evidence.fit(WHOLE);
+        let demands = evidence.demands();
+        Self { run, evidence, fit, demands, seconds_per_user: goal::seconds_per_user(run) }
+    }
+
+    fn judge(&self) -> Judgement {
+        let remedies = self.remedies();
+        let control = self.control();
+        let verdict = self.verdict(&remedies);
+        let windows = self.evidence.windows.len() as u32;
+        let windows_void = self.evidence.windows.iter().filter(|(_, void)| void.is_some()).count() as u32;
+        Judgement {
+            doubts: self.doubts(&verdict, &remedies, control.as_ref()),
+            not_checked: self.not_checked(),
+            goal: self.evidence.goal,
+            limit: self.limit(),
+            capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit.users_per_s)),
+            saturation_per_s: self
+                .evidence
+                .saturation_users_per_s()
+                .map(|users| users.scaled(goal::requests_per_user(self.run))),
+            demands: self.demands.routes.clone(),
+            background_cores: self.demands.background_cores,
+            curve: self.curve(),
+            verdict,
+            remedies,
+            control,
+            windows,
+            windows_void,
+        }
+    }
+
+    fn verdict(&self, remedies: &[RemedyResult]) -> Verdict {
+        if let Some(missing) = self.broken() {
+            return not_enough(missing);
+        }
+        let goal = self.evidence.goal.users_per_s;
+        if let Some(fit) = &self.fit
+            && fit.users_per_s.low >= goal
+        {
+            return Verdict::HoldingUp { headroom: fit.users_per_s.scaled(1.0 / goal) };
+        }
+        if let Some(missing) = self.void_windows() {
+            return not_enough(missing);
+        }
+        if let Some(verdict) = self.slow_alone() {
+            return verdict;
+        }
+        let lowest = remedies
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| r.meets_goal == Some(true))
+            .min_by_key(|(_, r)| (r.kind.rung(), std::cmp::Reverse(ordered(r.capacity_ratio.map_or(0.0, |c| c.mid)))));
+        if let Some((index, _)) = lowest {
+            return Verdict::Remedy { index };
+        }
+        if let Some(fit) = &self.fit
+            && fit.users_per_s.contains(goal)
+        {
+            let capacity = fit.users_per_s;
+            return not_enough(Missing::TooClose { capacity, goal });
+        }
+        let best = best_of(remedies);
+        let cpus_needed = remedy::cpus_needed(&self.demands.routes, self.demands.background_cores, self.evidence.goal);
+        if cpus_needed.mid > self.evidence.cpus() {
+            return Verdict::ScaleOut { cpus_needed, cpus_given: self.run.header.machine.app_cpus.len(), best };
+        }
+        if self.run.was_interrupted() {
+            return not_enough(Missing::Interrupted);
+        }
+        match self.evidence.saturated_cpu_share() {
+            Some(_) if remedies.iter().all(|r| r.meets_goal.is_none()) => not_enough(Missing::OutOfTime),
+            Some(cpu_share) => not_enough(Missing::SomethingWaits { cpu_share, best }),
+            None => not_enough(Missing::OutOfTime),
+        }
+    }
+
+    /// The app did not start, does not answer as expected, or died.
+    fn broken(&self) -> Option<Missing> {
+        let mut played = false;
+        for stamped in &self.run.facts {
+            match &stamped.fact {
+                Fact::StageFailed { arrangement, failure } if arrangement == WHOLE => {
+                    return Some(Missing::NotStarted {
+                        sentence: failure.sentence.clone(),
+                        last_lines: failure.last_lines.clone(),
+                    });
+                }
+                Fact::JourneyPlayed { journey, steps, .. } => {
+                    played = true;
+                    if let Some((step, problem)) = steps.iter().find_map(|s| Some((s, s.problem.as_ref()?))) {
+                        return Some(Missing::JourneyFails {
+                            journey: journey.clone(),
+                            line: step.line,
+                            route: step.route.clone(),
+                            problem: problem.clone(),
+                        });
+                    }
+                }
+                Fact::ChildDied { arrangement, role, how, last_lines, .. } if arrangement == WHOLE => {
+                    let how = format!("{role}: {how}");
+                    return Some(Missing::Died { how, last_lines: last_lines.clone() });
+                }
+                _ => {}
+            }
+        }
+        if !played {
+            return Some(if self.run.was_interrupted() { Missing::Interrupted } else { Missing::OutOfTime });
+        }
+        self.wrong_at_rest()
+    }
+
+    /// Errors under the lightest load: the app (or the journey) is wrong, and no arrangement will mend that.
+    fn wrong_at_rest(&self) -> Option<Missing> {
+        let lightest = self.evidence.open(WHOLE).min_by(|a, b| {
+            let load = |w: &Window| open_load(w).unwrap_or(f64::INFINITY);
+            load(a).total_cmp(&load(b))
+        })?;
+        let worst = lightest
+            .routes()
+            .into_iter()
+            .filter(|(_, seen)| seen.ended() >= 10)
+            .map(|(route, seen)| (seen.error_count() as f64 / seen.ended() as f64, route))
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (share, route) = worst;
+        (share > ERRORS_AT_REST).then_some(Missing::Errors { route, share })
+    }
+
+    fn void_windows(&self) -> Option<Missing> {
+        let why = self.void_reasons();
+        let void: u32 = why.values().sum();
+        let windows = self.evidence.windows.len() as u32;
+        let open_void = self.evidence.open(WHOLE).next().is_none() && void > 0;
+        (open_void || f64::from(void) > VOID_MOST * f64::from(windows)).then_some(Missing::Void { void, windows, why })
+    }
+
+    fn void_reasons(&self) -> BTreeMap<String, u32> {
+        let mut why = BTreeMap::new();
+        for void in self.evidence.windows.iter().filter_map(|(_, void)| void.as_ref()) {
+            *why.entry(void.word().to_owned()).or_default() += 1;
+        }
+        why
+    }
+
+    /// Some route misses its goal even alone: mostly CPU means lines, mostly waiting means something outside them.
+    fn slow_alone(&self) -> Option<Verdict> {
+        let misses = self.evidence.solo_misses();
+        let waiting = misses.iter().find(|m| !is_cpu_bound(m));
+        if let Some(miss) = waiting {
+            return Some(not_enough(Missing::SoloWaits {
+                route: miss.route.clone(),
+                latency_ms: miss.latency_ms,
+                cpu_ms: miss.cpu_ms,
+                limit_ms: miss.limit_ms,
+            }));
+        }
+        (!misses.is_empty()).then_some(Verdict::FixTheseLines { routes: misses })
+    }
+
+    fn in_every_unit(&self, users_per_s: Estimate) -> Capacity {
+        Capacity {
+            users_per_s,
+            requests_per_s: users_per_s.scaled(goal::requests_per_user(self.run)),
+            users_at_once: users_per_s.scaled(self.seconds_per_user),
+        }
+    }
+
+    /// Every remedy: predicted, and measured where it was rehearsed.
+    fn remedies(&self) -> Vec<RemedyResult> {
+        let worth_asking = self.evidence.windows.iter().any(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
+        if !worth_asking {
+            return Vec::new();
+        }
+        let mut results: Vec<RemedyResult> = self
+            .evidence
+            .before_rehearsals()
+            .candidates()
+            .into_iter()
+            .map(|candidate| {
+                let fit = self.evidence.fit(&candidate.arrangement.name);
+                let tried = fit.is_some();
+                RemedyResult {
+                    kind: candidate.kind,
+                    area: candidate.area,
+                    predicted: Some(candidate.predicted),
+                    capacity_ratio: fit.as_ref().and_then(|fit| self.capacity_ratio(fit)),
+                    capacity: fit.as_ref().map(|fit| self.in_every_unit(fit.users_per_s)),
+                    latency_ratio: self.latency_changes(&candidate.arrangement),
+                    meets_goal: fit.as_ref().map(|fit| self.meets_goal(fit)),
+                    not_rehearsed: self.why_not_rehearsed(&candidate.arrangement, candidate.why_not, tried),
+                    arrangement: candidate.arrangement,
+                }
+            })
+            .collect();
+        results.sort_by_key(|r| r.kind.rung());
+        results
+    }
+
+    fn meets_goal(&self, fit: &CapacityFit) -> bool {
+        let goal = self.evidence.goal.users_per_s;
+        fit.users_per_s.mid >= goal && fit.users_per_s.low >= ALMOST * goal
+    }
+
+    fn why_not_rehearsed(&self, arrangement: &Arrangement, why_not: Option<String>, tried: bool) -> Option<String> {
+        let failed = self.run.facts.iter().find_map(|s| match &s.fact {
+            Fact::StageFailed { arrangement: name, failure } if *name == arrangement.name => {
+                Some(failure.sentence.clone())
+            }
+            _ => None,
+        });
+        failed.or(why_not).or_else(|| (!tried).then(|| "the time was up before it was its turn".to_owned()))
+    }
+
+    /// Capacity over the whole's. Both are estimates, so the interval of the ratio is the product of both (delta method
+    /// on logs: relative half widths add in squares); it needs both capacities to be inside what was tried.
+    fn capacity_ratio(&self, remedy: &CapacityFit) -> Option<Estimate> {
+        let whole = self.fit.as_ref()?;
+        if whole.bound != Bound::Inside || whole.users_per_s.mid <= 0.0 || remedy.users_per_s.mid <= 0.0 {
+            return None;
+        }
+        let (a, b) = (remedy.users_per_s, whole.users_per_s);
+        let log_half = |e: Estimate| (half_log(e.high / e.mid), half_log(e.mid / e.low));
+        let ((a_up, a_down), (b_up, b_down)) = (log_half(a), log_half(b));
+        let mid = a.mid / b.mid;
+        Some(Estimate::new(mid, mid * (-a_down.hypot(b_up)).exp(), mid * a_up.hypot(b_down).exp()))
+    }
+
+    /// The SLO's quantile of each route, remedy against whole, paired by blocks.
+    fn latency_changes(&self, arrangement: &Arrangement) -> BTreeMap<Route, LatencyChange> {
+        let config = &self.run.header.config;
+        let mut changes = BTreeMap::new();
+        for route in self.run.routes() {
+            let quantile = config.goal.slo_of(&route).quantile();
+            let read = |w: &Window| {
+                let latency = w.route(&route).latency;
+                (latency.count() >= 5).then(|| latency.quantile_us(quantile) as f64 / 1e3)
+            };
+            let pairs = self.pairs(arrangement, read);
+            let whole: Vec<f64> = pairs.iter().map(|(_, whole)| *whole).collect();
+            let remedy: Vec<f64> = pairs.iter().map(|(remedy, _)| *remedy).collect();
+            if let (Some(ratio), Some(whole_ms), Some(remedy_ms)) = (
+                stats::paired_log_ratio(&pairs, self.run.header.seed),
+                stats::median(&whole),
+                stats::median(&remedy),
+            ) {
+                changes.insert(route, LatencyChange { whole_ms, remedy_ms, ratio });
+            }
+        }
+        changes
+    }
+
+    /// (arrangement, whole) of every block in which both windows are valid.
+    fn pairs(&self, arrangement: &Arrangement, read: impl Fn(&Window) -> Option<f64>) -> Vec<(f64, f64)> {
+        let in_blocks = |name: &str| -> BTreeMap<u32, f64> {
+            self.evidence
+                .open(name)
+                .filter_map(|w| match w.plan.purpose {
+                    Purpose::Rehearse { block } => Some((block, read(w)?)),
+                    _ => None,
+                })
+                .collect()
+        };
+        let whole = in_blocks(WHOLE);
+        in_blocks(&arrangement.name).into_iter().filter_map(|(block, value)| Some((value, *whole.get(&block)?))).collect()
+    }
+
+    fn control(&self) -> Option<Control> {
+        let control = Arrangement::control();
+        let per_request = |w: &Window| (w.ended() > 0).then(|| w.app_cpu_s() / w.ended() as f64);
+        let cpu_ratio = stats::paired_log_ratio(&self.pairs(&control, per_request), self.run.header.seed)?;
+        Some(Control { cpu_ratio, latency_ratio: self.latency_changes(&control) })
+    }
+
+    /// What gives way first, as far as it can be told without a profiler.
+    fn limit(&self) -> Option<Limit> {
+        let cpu_share = self.evidence.saturated_cpu_share()?;
+        let probes: Vec<_> = self
+            .evidence
+            .windows
+            .iter()
+            .filter(|(w, _)| w.plan.purpose == Purpose::Saturate)
+            .flat_map(|(w, _)| &w.probes)
+            .filter(|p| p.app_cpu_s > 0.0)
+            .collect();
+        let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
+        let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
+        let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
+        let thread_share = stats::median(&of_app)?;
+        let thread_cores = stats::median(&of_core)?;
+
+        let cpus = self.evidence.cpus();
+        let resource = if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
+            Resource::OneThread
+        } else if cpu_share.mid >= FULL {
+            Resource::Cpu
+        } else {
+            return None; // something waits, and this run cannot see what
+        };
+        let mut evidence = vec![format!(
+            "flat out the app uses {:.0} % of its {} CPU{}",
+            cpu_share.mid * 100.0,
+            cpus,
+            if cpus > 1.0 { "s" } else { "" }
+        )];
+        if resource == Resource::OneThread {
+            evidence.push(format!(
+                "one thread does {:.0} % of that work and is busy {:.0} % of the time",
+                thread_share * 100.0,
+                thread_cores * 100.0
+            ));
+        }
+        let heavy = heaviest(&self.demands.routes);
+        for route in &heavy {
+            if let Some(d) = self.demands.routes.iter().find(|d| d.route == *route) {
+                evidence.push(format!(
+                    "{route} is {:.1} % of the requests and {:.0} % of the CPU ({:.1} ms each)",
+                    d.mix * 100.0,
+                    d.share * 100.0,
+                    d.cpu_ms.mid
+                ));
+            }
+        }
+        let victims = self.fit.as_ref().map(|fit| fit.victims.clone()).unwrap_or_default();
+        Some(Limit { resource, routes: heavy, victims, evidence })
+    }
+
+    /// Latency against load of the whole: windows within 3 % of each other make one point.
+    fn curve(&self) -> Vec<CurvePoint> {
+        let mut windows: Vec<(f64, &Window)> =
+            self.evidence.open(WHOLE).filter_map(|w| Some((open_load(w)?, w))).collect();
+        windows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut groups: Vec<Vec<(f64, &Window)>> = Vec::new();
+        for (load, window) in windows {
+            match groups.last_mut() {
+                Some(group) if load <= group[0].0 * 1.03 => group.push((load, window)),
+                _ => groups.push(vec![(load, window)]),
+            }
+        }
+        groups.iter().map(|group| self.curve_point(group)).collect()
+    }
+
+    fn curve_point(&self, group: &[(f64, &Window)]) -> CurvePoint {
+        let loads: Vec<f64> = group.iter().map(|(load, _)| *load).collect();
+        let users_per_s = stats::mean(&loads);
+        let mut routes = BTreeMap::new();
+        let (mut errors, mut ended) = (0, 0);
+        for route in self.run.routes() {
+            let mut latency = fissure_facts::Latencies::new();
+            for (_, window) in group {
+                let seen = window.route(&route);
+                errors += seen.error_count();
+                ended += seen.ended();
+                latency.add(&seen.latency);
+            }
+            let slo = self.run.header.config.goal.slo_of(&route);
+            let ms = |q: f64| latency.quantile_us(q) as f64 / 1e3;
+            if !latency.is_empty() {
+                let slo_ratio = latency.quantile_us(slo.quantile()) as f64 / slo.limit_us() as f64;
+                let requests = latency.count();
+                routes.insert(
+                    route,
+                    CurveLatency { p50_ms: ms(0.5), p95_ms: ms(0.95), p99_ms: ms(0.99), slo_ratio, requests },
+                );
+            }
+        }
+        let probes: Vec<_> = group.iter().flat_map(|(_, w)| &w.probes).collect();
+        let elapsed: f64 = probes.iter().map(|p| p.elapsed_s).sum();
+        let cpu: f64 = probes.iter().map(|p| p.app_cpu_s).sum();
+        CurvePoint {
+            users_per_s,
+            requests_per_s: users_per_s * goal::requests_per_user(self.run),
+            cpu_share: if elapsed > 0.0 { cpu / elapsed / self.evidence.cpus() } else { 0.0 },
+            error_share: if ended > 0 { errors as f64 / ended as f64 } else { 0.0 },
+            routes,
+        }
+    }
+
+    fn doubts(&self, verdict: &Verdict, remedies: &[RemedyResult], control: Option<&Control>) -> Vec<Doubt> {
+        let mut doubts = Vec::new();
+        let why = self.void_reasons();
+        if !why.is_empty() {
+            let void = why.values().sum();
+            doubts.push(Doubt::VoidWindows { void, windows: self.evidence.windows.len() as u32, why });
+        }
+        if let Some(ratio) = control.map(|c| c.cpu_ratio)
+            && (ratio.low > 1.0 + CONTROL_WITHIN || ratio.high < 1.0 - CONTROL_WITHIN)
+        {
+            doubts.push(Doubt::ControlDiffers { ratio });
+        }
+        let machine = &self.run.header.machine;
+        if machine.app_cpus.iter().any(|cpu| machine.crowd_cpus.contains(cpu)) {
+            doubts.push(Doubt::SharedCpus);
+        }
+        if let Some(fit) = &self.fit {
+            for (route, requests) in &fit.rare {
+                doubts.push(Doubt::RareRoute { route: route.clone(), requests: *requests });
+            }
+            let half_width_share = fit.users_per_s.half_width_share();
+            if fit.bound == Bound::Inside && half_width_share > WIDE {
+                doubts.push(Doubt::WideInterval { half_width_share });
+            }
+        }
+        if let Verdict::HoldingUp { headroom } = verdict
+            && headroom.low < COMFORTABLE_HEADROOM
+        {
+            doubts.push(Doubt::LittleHeadroom { headroom: *headroom });
+        }
+        for route in &self.demands.vague {
+            doubts.push(Doubt::VagueDemand { route: route.clone() });
+        }
+        for result in remedies {
+            if let (Some(predicted), Some(measured)) = (result.predicted, result.capacity_ratio)
+                && ((predicted.mid / measured.mid).ln().abs() > (1.0 + PREDICTION_WITHIN).ln())
+            {
+                doubts.push(Doubt::PredictionOff {
+                    remedy: result.arrangement.name.clone(),
+                    predicted: predicted.mid,
+                    measured: measured.mid,
+                });
+            }
+        }
+        doubts
+    }
+
+    fn not_checked(&self) -> Vec<String> {
+        let mut list = vec![
+            "The lines: no profiler has looked inside the app, so a few lines to fix may do what a remedy does.".to_owned(),
+            "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
+             was not compared."
+                .to_owned(),
+            "Databases and other services behind the app: their own time was not measured.".to_owned(),
+            "Faults: no process, link or disk was made to fail.".to_owned(),
+        ];
+        for stamped in &self.run.facts {
+            if let Fact::LeftOut { what, why } = &stamped.fact {
+                list.push(format!("{what}: {why}"));
+            }
+        }
+        list
+    }
+}
+
+fn not_enough(missing: Missing) -> Verdict {
+    Verdict::NotEnoughEvidence { reasons: vec![missing] }
+}
+
+/// The routes that together use most of the CPU: descending, until 70 % is reached, at most three.
+fn heaviest(demands: &[RouteDemand]) -> Vec<Route> {
+    let mut sum = 0.0;
+    let mut heavy = Vec::new();
+    for demand in demands.iter().take(3) {
+        heavy.push(demand.route.clone());
+        sum += demand.share;
+        if sum >= 0.7 {
+            break;
+        }
+    }
+    heavy
+}
+
+/// The remedy with the largest measured capacity, if it is larger than the whole's.
+fn best_of(remedies: &[RemedyResult]) -> Option<usize> {
+    let ratio = |r: &RemedyResult| r.capacity_ratio.map_or(0.0, |c| c.mid);
+    (0..remedies.len()).filter(|&i| ratio(&remedies[i]) > 1.0).max_by(|&a, &b| ratio(&remedies[a]).total_cmp(&ratio(&remedies[b])))
+}
+
+/// Half a log interval; an open end counts as a doubling.
+fn half_log(ratio: f64) -> f64 {
+    if ratio.is_finite() && ratio > 0.0 { ratio.ln() } else { 2f64.ln() }
+}
+
+/// A float that sorts: capacity ratios are finite and positive.
+fn ordered(value: f64) -> u64 {
+    (value.max(0.0) * 1e6) as u64
+}

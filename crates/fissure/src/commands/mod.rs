@@ -1,0 +1,6 @@
+//! One file per verb.
+
+pub mod check;
+pub mod demo;
+pub mod init;
+pub mod report;

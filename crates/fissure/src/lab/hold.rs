@@ -1,0 +1,210 @@
+//! Performing steps: playing journeys alone, and holding a load for a window while the probes watch.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use fissure_facts::{Arrangement, Fact, Step, WindowPlan};
+use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode};
+use fissure_rig::lens::{Meter, Watched};
+use tokio::time::Instant;
+
+use super::{Interrupt, Lab};
+use crate::exit::{Exit, Failure};
+
+/// Time for the crowd to start, read its plan and be ready, before its clock begins.
+const CROWD_START: Duration = Duration::from_millis(120);
+/// How long a window waits for the app to finish what the last one left over.
+const REST_AT_MOST: Duration = Duration::from_secs(4);
+
+impl Lab<'_> {
+    /// Starts the arrangement and plays each journey once, alone.
+    pub(super) async fn play(&mut self, arrangement: &Arrangement, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        if !self.ensure(arrangement, interrupt).await? {
+            return Ok(());
+        }
+        let plan = self.crowd_plan(arrangement, Mode::Play, None);
+        let mut crowd = self.start_crowd(&plan).await?;
+        loop {
+            tokio::select! {
+                event = crowd.next() => match event {
+                    Some(Ok(CrowdEvent::Played { journey, steps })) => {
+                        self.record(Fact::JourneyPlayed { arrangement: arrangement.name.clone(), journey, steps })?;
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(e)) => return Err(Failure::new(Exit::Bug, e)),
+                    None => break,
+                },
+                () = interrupt.came() => {
+                    self.record(Fact::Interrupted)?;
+                    break;
+                }
+            }
+        }
+        self.bury(arrangement)?;
+        let strays = self.stage.of(arrangement).map(|s| s.stray_writes(&self.project.folder)).unwrap_or_default();
+        if let Some(path) = strays.first() {
+            return Err(Failure::new(
+                Exit::BadInput,
+                format!(
+                    "the app writes to {} although it runs in a scratch copy: its configuration names that path. Make the \
+                     path relative to the app's folder, or accept changes to your data with --in-place.",
+                    path.display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds a load for one window.
+    pub(super) async fn hold(&mut self, plan: &WindowPlan, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        if !self.ensure(&plan.arrangement, interrupt).await? {
+            return Ok(());
+        }
+        self.rest(&plan.arrangement).await;
+
+        let mode = Mode::Hold {
+            window: plan.window,
+            load: plan.load,
+            emphasis: plan.emphasis.clone(),
+            warmup_s: plan.warmup_s,
+            seconds: plan.seconds,
+        };
+        let start = Instant::now() + CROWD_START;
+        let start_at_ns = monotonic_ns() + CROWD_START.as_nanos() as u64;
+        let mut crowd_plan = self.crowd_plan(&plan.arrangement, mode, Some(start_at_ns));
+        crowd_plan.seed = plan.seed;
+        let mut crowd = self.start_crowd(&crowd_plan).await?;
+
+        let measured = start + Duration::from_secs_f64(plan.warmup_s);
+        let mut meter = Meter::new();
+        // None: the warm-up is still on. Some(k): second k is being watched.
+        let mut second: Option<u32> = None;
+        loop {
+            let next = measured + Duration::from_secs(second.map_or(0, |k| u64::from(k) + 1));
+            let watching = second.is_none_or(|k| k < plan.seconds);
+            tokio::select! {
+                event = crowd.next() => match event {
+                    Some(Ok(CrowdEvent::Second(seen))) => self.record(Fact::SecondPassed(seen))?,
+                    Some(Ok(CrowdEvent::Ended(end))) => self.record(Fact::WindowEnded(end))?,
+                    Some(Ok(CrowdEvent::Problem(problem))) => self.progress.problem(&problem.to_string()),
+                    Some(Ok(_)) => {}
+                    Some(Err(e)) => return Err(Failure::new(Exit::Bug, e)),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(next), if watching => {
+                    let watched = self.watched(&plan.arrangement, crowd.pid());
+                    match second {
+                        None => {
+                            meter.begin(&watched);
+                            second = Some(0);
+                        }
+                        Some(k) => {
+                            self.record(Fact::Sampled(meter.second(&watched, plan.window, k)))?;
+                            second = Some(k + 1);
+                        }
+                    }
+                    self.bury(&plan.arrangement)?;
+                    self.progress.tick();
+                }
+                () = interrupt.came() => {
+                    self.record(Fact::Interrupted)?;
+                    break;
+                }
+            }
+        }
+        self.bury(&plan.arrangement)
+    }
+
+    /// Makes the arrangement stand; false when it could not be started (which is then a fact) or the user interrupted.
+    async fn ensure(&mut self, arrangement: &Arrangement, interrupt: &mut Interrupt) -> Result<bool, Failure> {
+        let outcome = tokio::select! {
+            outcome = self.stage.ensure(arrangement) => Some(outcome),
+            () = interrupt.came() => None,
+        };
+        match outcome {
+            Some(Ok(None)) => Ok(true),
+            Some(Ok(Some(staged))) => self.record(staged).map(|()| true),
+            Some(Err(failure)) => {
+                self.record(Fact::StageFailed { arrangement: arrangement.name.clone(), failure })?;
+                Ok(false)
+            }
+            None => self.record(Fact::Interrupted).map(|()| false),
+        }
+    }
+
+    /// Waits until the app has finished what the last window left over, so that no window inherits a queue.
+    async fn rest(&mut self, arrangement: &Arrangement) {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        let until = Instant::now() + REST_AT_MOST;
+        let mut meter = Meter::new();
+        meter.begin(&self.watched(arrangement, 0));
+        while Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let sample = meter.second(&self.watched(arrangement, 0), 0, 0);
+            meter.begin(&self.watched(arrangement, 0));
+            // A tenth of a CPU: timers and collectors of an idle app stay well below.
+            if sample.app_cpu_s < 0.1 * sample.elapsed_s {
+                break;
+            }
+        }
+    }
+
+    /// Records processes that ended by themselves.
+    fn bury(&mut self, arrangement: &Arrangement) -> Result<(), Failure> {
+        let deaths = self.stage.of(arrangement).map(super::stage::Standing::deaths).unwrap_or_default();
+        deaths.into_iter().try_for_each(|fact| self.record(fact))
+    }
+
+    fn watched(&mut self, arrangement: &Arrangement, crowd: u32) -> Watched {
+        let mut roles: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let mut guards = Vec::new();
+        if let Some(standing) = self.stage.of(arrangement) {
+            for process in &standing.processes {
+                roles.entry(process.role.clone()).or_default().extend(process.kept.tree());
+                guards.push(process.kept.guard_pid());
+            }
+        }
+        Watched { roles, guards, crowd, app_cpus: self.cpus.app.clone(), crowd_cpus: self.cpus.crowd.clone() }
+    }
+
+    async fn start_crowd(&self, plan: &CrowdPlan) -> Result<Crowd, Failure> {
+        Crowd::start(&self.program, plan).await.map_err(|e| Failure::new(Exit::CouldNotTell, e))
+    }
+
+    fn crowd_plan(&mut self, arrangement: &Arrangement, mode: Mode, start_at_ns: Option<u64>) -> CrowdPlan {
+        let mut targets: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        if let Some(standing) = self.stage.of(arrangement) {
+            for process in &standing.processes {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
+                targets.entry(process.role.clone()).or_default().push(address);
+            }
+        }
+        let sources = self.project.journeys.iter().map(|loaded| JourneySource {
+            name: loaded.journey.name.clone(),
+            text: loaded.text.clone(),
+            folder: loaded.folder.clone(),
+            weight: loaded.weight,
+        });
+        CrowdPlan {
+            mode,
+            journeys: sources.collect(),
+            data: self.project.data.clone(),
+            variables: BTreeMap::new(),
+            targets,
+            table: arrangement.table.clone(),
+            concurrency: arrangement.concurrency.clone(),
+            think_max_s: self.project.config.users.think_max.0.as_secs_f64(),
+            timeout_s: self.project.config.users.timeout.0.as_secs_f64(),
+            seed: self.run.header.seed,
+            cpus: self.cpus.crowd.clone(),
+            start_at_ns,
+        }
+    }
+}
+
+/// The clock that fissure and the crowd share.
+fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

@@ -1,0 +1,66 @@
+//! What stands before a run begins: the machine, and data that must not be touched.
+
+use std::collections::BTreeMap;
+
+use fissure_facts::Machine;
+use fissure_facts::config::LinkKind;
+use fissure_rig::keeper::CpuSplit;
+
+use crate::exit::{Exit, Failure};
+use crate::project::Project;
+
+/// The machine, as far as it matters for comparing runs.
+pub fn describe(cpus: &CpuSplit) -> Machine {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let after = |text: &str, name: &str| -> Option<String> {
+        let line = text.lines().find(|l| l.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let memory_kb = after(&read("/proc/meminfo"), "MemTotal").and_then(|v| v.split(' ').next()?.parse::<u64>().ok());
+    Machine {
+        cpu_model: after(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        memory_bytes: memory_kb.unwrap_or(0) * 1024,
+        app_cpus: cpus.app.clone(),
+        crowd_cpus: cpus.crowd.clone(),
+    }
+}
+
+/// Schemes of addresses behind which data lies that a copy of the folder does not copy.
+const DATA_SCHEMES: &[&str] = &["postgres://", "postgresql://", "mysql://", "mariadb://", "mongodb://", "redis://", "amqp://"];
+
+/// The app's own data is sacred. A folder can be copied, a database server's data cannot yet, so a check that would
+/// write to one is refused until the user has said that this data is there to be written.
+pub fn refuse_shared_data(project: &Project) -> Result<(), Failure> {
+    let config = &project.config;
+    let dotenv = std::fs::read_to_string(project.folder.join(".env")).unwrap_or_default();
+    let mut addresses: BTreeMap<String, String> = dotenv
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("export ").split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
+        .chain(std::env::vars())
+        .collect();
+    addresses.extend(config.app.env.clone());
+    addresses.retain(|_, value| DATA_SCHEMES.iter().any(|scheme| value.contains(scheme)));
+
+    let disposable = |variable: &str| {
+        config.links.values().any(|link| link.disposable && link.env.as_deref() == Some(variable))
+    };
+    let undeclared = addresses.keys().find(|name| !disposable(name)).map(|name| format!("`{name}`"));
+    let declared = config.links.iter().find(|(_, link)| !link.disposable && holds_data(link.kind));
+    match undeclared.or_else(|| declared.map(|(name, _)| format!("[links.{name}]"))) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(
+            Exit::BadInput,
+            format!(
+                "{name} points to a database server, and fissure cannot copy its data yet: thousands of users would write \
+                 to it. Point the app to a scratch database (in [app.env], or made by [app] setup) and say so with \
+                 `[links.NAME]` `env = \"...\"`, `kind = \"...\"`, `disposable = true`."
+            ),
+        )),
+    }
+}
+
+fn holds_data(kind: LinkKind) -> bool {
+    matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis)
+}

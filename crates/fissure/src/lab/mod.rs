@@ -1,0 +1,163 @@
+//! The lab conducts a run: asks the planner for the next step, has the rig perform it, records the facts.
+//!
+//! The only place that talks to both the rig and the judge.
+
+mod hold;
+mod machine;
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use fissure_facts::journal::{Journal, JournalError};
+use fissure_facts::run::FORMAT;
+use fissure_facts::{Fact, Header, Run, Stamped, Step};
+use fissure_judge::Planner;
+use fissure_rig::keeper::{CpuSplit, cpu_split};
+
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::project::Project;
+use crate::runs;
+use stage::Stage;
+
+pub use machine::refuse_shared_data;
+
+/// What the command line adds to a project.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub verb: &'static str,
+    pub seed: u64,
+    pub in_place: bool,
+}
+
+/// Conducts a whole run and gives it back with its folder. What went wrong on the way is in its facts.
+pub fn conduct(project: &Project, order: &Order, progress: &mut Progress) -> Result<(Run, PathBuf), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}.")))?;
+    runtime.block_on(Lab::open(project, order, progress)?.conduct())
+}
+
+struct Lab<'p> {
+    project: &'p Project,
+    run: Run,
+    journal: Journal,
+    folder: PathBuf,
+    began: Instant,
+    stage: Stage<'p>,
+    progress: &'p mut Progress,
+    cpus: CpuSplit,
+    program: PathBuf,
+}
+
+impl<'p> Lab<'p> {
+    fn open(project: &'p Project, order: &Order, progress: &'p mut Progress) -> Result<Self, Failure> {
+        let home = runs::home(&project.folder);
+        let unwritable = |e: std::io::Error| {
+            Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", home.display()))
+        };
+        runs::prepare(&project.folder).map_err(unwritable)?;
+        let program = std::env::current_exe().map_err(unwritable)?;
+        fissure_rig::scratch::sweep(&home.join("scratch"));
+
+        let cpus = cpu_split(project.config.limits.app_cpus);
+        let header = Header {
+            format: FORMAT.to_owned(),
+            fissure: env!("CARGO_PKG_VERSION").to_owned(),
+            run: runs::new_name(order.seed),
+            started_unix_s: runs::unix_s(),
+            verb: order.verb.to_owned(),
+            seed: order.seed,
+            machine: machine::describe(&cpus),
+            config: project.config.redacted(),
+            journeys: project.outlines(),
+        };
+        let folder = home.join("runs").join(&header.run);
+        let journal = Journal::create(&folder, &header).map_err(broken_journal)?;
+        let stage = Stage::new(project, order.in_place, &program, &folder, &cpus);
+        Ok(Self { project, run: Run::new(header), journal, folder, began: Instant::now(), stage, progress, cpus, program })
+    }
+
+    /// The loop of the design: plan, perform, record, until there is nothing more worth measuring.
+    async fn conduct(mut self) -> Result<(Run, PathBuf), Failure> {
+        let mut planner = Planner::new();
+        let mut interrupt = Interrupt::listen();
+        let mut outcome = Ok(());
+        loop {
+            let planned = planner.next(&self.run);
+            if planned.step == Step::Finish {
+                break;
+            }
+            self.progress.step(&planned.why, self.began.elapsed().as_secs_f64(), planned.remaining_s);
+            let began = Fact::StepBegan { step: planned.step.clone(), why: planned.why };
+            outcome = match self.record(began) {
+                Ok(()) => self.perform(planned.step, &mut interrupt).await,
+                Err(e) => Err(e),
+            };
+            outcome = outcome.and_then(|()| self.journal.flush().map_err(broken_journal));
+            if outcome.is_err() || self.run.was_interrupted() {
+                break;
+            }
+        }
+        self.progress.clear();
+        self.stage.strike().await;
+        outcome?;
+        self.journal.flush().map_err(broken_journal)?;
+        Ok((self.run, self.folder))
+    }
+
+    async fn perform(&mut self, step: Step, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        match step {
+            Step::Play { arrangement } => self.play(&arrangement, interrupt).await,
+            Step::Hold(plan) => self.hold(&plan, interrupt).await,
+            Step::Finish => Ok(()),
+        }
+    }
+
+    /// Adds a fact, in memory and in the journal.
+    fn record(&mut self, fact: Fact) -> Result<(), Failure> {
+        let stamped = Stamped { at_s: self.began.elapsed().as_secs_f64(), fact };
+        self.journal.append(&stamped).map_err(broken_journal)?;
+        self.run.facts.push(stamped);
+        Ok(())
+    }
+
+    fn folder(&self) -> &Path {
+        &self.project.folder
+    }
+}
+
+fn broken_journal(error: JournalError) -> Failure {
+    Failure::new(Exit::CouldNotTell, format!("{error}."))
+}
+
+/// Ctrl-C or a request to end, as a future that can be asked again and again.
+struct Interrupt {
+    int: Option<tokio::signal::unix::Signal>,
+    term: Option<tokio::signal::unix::Signal>,
+}
+
+impl Interrupt {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self { int: signal(SignalKind::interrupt()).ok(), term: signal(SignalKind::terminate()).ok() }
+    }
+
+    async fn came(&mut self) {
+        tokio::select! {
+            () = one(self.int.as_mut()) => {}
+            () = one(self.term.as_mut()) => {}
+        }
+    }
+}
+
+async fn one(signal: Option<&mut tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}

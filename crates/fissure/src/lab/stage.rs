@@ -1,0 +1,239 @@
+//! The stage: arrangements that are running now, each on a scratch copy of its own.
+//!
+//! Several arrangements may stand side by side, so that rehearsals can be interleaved; those that are not under load
+//! only idle. An app on a fixed port, and `--in-place`, leave room for one.
+
+use std::path::{Path, PathBuf};
+
+use fissure_facts::arrangement::WEB;
+use fissure_facts::fact::{StageFailure, StagedProcess};
+use fissure_facts::{Arrangement, Fact};
+use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
+use fissure_rig::scratch::{self, Scratch};
+
+use crate::project::Project;
+use crate::runs;
+
+/// How many of the app's last lines a failure shows.
+const LAST_LINES: usize = 15;
+
+pub struct Stage<'p> {
+    project: &'p Project,
+    in_place: bool,
+    program: PathBuf,
+    run_folder: PathBuf,
+    cpus: CpuSplit,
+    standing: Vec<Standing>,
+}
+
+/// One arrangement with its processes.
+pub struct Standing {
+    pub arrangement: Arrangement,
+    pub processes: Vec<Process>,
+    /// Dropped after the processes: it deletes the folder in which they ran.
+    scratch: Option<Scratch>,
+}
+
+pub struct Process {
+    pub role: String,
+    pub replica: u32,
+    pub port: u16,
+    pub kept: Kept,
+    /// Its death was recorded.
+    pub buried: bool,
+}
+
+impl<'p> Stage<'p> {
+    pub fn new(project: &'p Project, in_place: bool, program: &Path, run_folder: &Path, cpus: &CpuSplit) -> Self {
+        Self {
+            project,
+            in_place,
+            program: program.to_path_buf(),
+            run_folder: run_folder.to_path_buf(),
+            cpus: cpus.clone(),
+            standing: Vec::new(),
+        }
+    }
+
+    fn has_room_for_one(&self) -> bool {
+        self.in_place || self.project.config.app.port.is_some()
+    }
+
+    /// Starts the arrangement unless it stands already. Gives the fact when it was started.
+    pub async fn ensure(&mut self, arrangement: &Arrangement) -> Result<Option<Fact>, StageFailure> {
+        let whole_and_alive =
+            |s: &Standing| s.arrangement == *arrangement && s.processes.iter().all(|p| !p.buried);
+        if self.standing.iter().any(whole_and_alive) {
+            return Ok(None);
+        }
+        let stale = |s: &Standing| s.arrangement == *arrangement;
+        if let Some(index) = self.standing.iter().position(stale) {
+            self.standing.remove(index).strike().await;
+        }
+        while !self.standing.is_empty() && (self.has_room_for_one() || memory_is_short()) {
+            self.standing.remove(0).strike().await;
+        }
+        let began = std::time::Instant::now();
+        let standing = self.start(arrangement).await?;
+        let processes = standing
+            .processes
+            .iter()
+            .map(|p| StagedProcess { role: p.role.clone(), replica: p.replica, pid: p.kept.pid(), port: p.port })
+            .collect();
+        self.standing.push(standing);
+        let ready_ms = began.elapsed().as_secs_f64() * 1e3;
+        Ok(Some(Fact::Staged { arrangement: arrangement.name.clone(), processes, ready_ms }))
+    }
+
+    pub fn of(&mut self, arrangement: &Arrangement) -> Option<&mut Standing> {
+        self.standing.iter_mut().find(|s| s.arrangement == *arrangement)
+    }
+
+    /// Ends every process and deletes every copy.
+    pub async fn strike(&mut self) {
+        for standing in self.standing.drain(..) {
+            standing.strike().await;
+        }
+    }
+
+    async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
+        let (scratch, folder) = self.copy(arrangement)?;
+        let mut standing = Standing { arrangement: arrangement.clone(), processes: Vec::new(), scratch };
+
+        let mut places = Vec::new();
+        for role in &arrangement.roles {
+            for replica in 0..role.replicas {
+                places.push((role.name.clone(), replica, self.port()?));
+            }
+        }
+        let app = &self.project.config.app;
+        if let Some(command) = &app.setup {
+            let output = self.run_folder.join(format!("setup-{}.log", file_word(&arrangement.name)));
+            let env = self.environment(&folder, WEB, 0, &[]);
+            keeper::setup(&self.program, command, &folder, &env, &self.cpus.app, &output, app.start_within.0)
+                .await
+                .map_err(|e| StageFailure { sentence: format!("[app] setup: {e}"), last_lines: e.last_lines() })?;
+        }
+        for (role, replica, port) in &places {
+            let launch = Launch {
+                label: format!("{} {role} {replica}", arrangement.name),
+                command: app.command.clone(),
+                folder: folder.clone(),
+                env: self.environment(&folder, role, *port, &places),
+                clear_env: Vec::new(),
+                cpus: self.cpus.app.clone(),
+                output: self.run_folder.join(format!("app-{}-{role}-{replica}.log", file_word(&arrangement.name))),
+            };
+            let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
+            let mut kept =
+                Kept::start(&self.program, &launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
+            // One after the other: two copies that migrate the same database at once are another experiment.
+            if let Err(e) = keeper::wait_ready(&mut kept, *port, &app.health, app.start_within.0).await {
+                let last_lines = kept.last_lines(LAST_LINES);
+                kept.stop().await;
+                standing.strike().await;
+                return Err(failed(e.to_string(), last_lines));
+            }
+            standing.processes.push(Process { role: role.clone(), replica: *replica, port: *port, kept, buried: false });
+        }
+        Ok(standing)
+    }
+
+    /// The folder in which the arrangement runs: a scratch copy, or the app's own.
+    fn copy(&self, arrangement: &Arrangement) -> Result<(Option<Scratch>, PathBuf), StageFailure> {
+        if self.in_place {
+            return Ok((None, self.project.folder.clone()));
+        }
+        let root = runs::home(&self.project.folder).join("scratch");
+        let name = scratch::name(&file_word(&arrangement.name));
+        let copy = Scratch::copy(&self.project.folder, &root.join(name))
+            .map_err(|e| StageFailure { sentence: e.to_string(), last_lines: Vec::new() })?;
+        let folder = copy.folder().to_path_buf();
+        Ok((Some(copy), folder))
+    }
+
+    fn port(&self) -> Result<u16, StageFailure> {
+        let failed = |sentence: String| StageFailure { sentence, last_lines: Vec::new() };
+        match self.project.config.app.port {
+            None => keeper::free_port().map_err(|e| failed(format!("no port is free on 127.0.0.1: {e}."))),
+            Some(port) => match keeper::port_taken(port) {
+                None => Ok(port),
+                Some(by) => Err(failed(format!(
+                    "port {port} is taken by {by}: stop that program, or let the app listen on $PORT and remove \
+                     `port = {port}` from fissure.toml."
+                ))),
+            },
+        }
+    }
+
+    /// What the app finds in its environment besides fissure's own: the configuration's variables (with the app's
+    /// folder replaced by the copy's), its port, its role and the address of every other role.
+    fn environment(&self, folder: &Path, role: &str, port: u16, places: &[(String, u32, u16)]) -> Vec<(String, String)> {
+        let mut env: Vec<(String, String)> = std::env::vars()
+            .filter(|(_, value)| value.contains(&*self.project.folder.to_string_lossy()))
+            .filter(|(name, _)| name != "PATH" && name != "PWD" && name != "OLDPWD")
+            .chain(self.project.config.app.env.clone())
+            .map(|(name, value)| (name, scratch::rewrite(&value, &self.project.folder, folder)))
+            .collect();
+        env.push(("PORT".to_owned(), port.to_string()));
+        env.push(("FISSURE_ROLE".to_owned(), role.to_owned()));
+        for (name, _, port) in places.iter().filter(|(_, replica, _)| *replica == 0) {
+            env.push((format!("{}_URL", name.to_ascii_uppercase()), format!("http://127.0.0.1:{port}")));
+        }
+        env
+    }
+}
+
+impl Standing {
+    /// Processes that ended by themselves since the last look, as facts.
+    pub fn deaths(&mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        for process in self.processes.iter_mut().filter(|p| !p.buried) {
+            if let Some(how) = process.kept.died() {
+                process.buried = true;
+                facts.push(Fact::ChildDied {
+                    arrangement: self.arrangement.name.clone(),
+                    role: process.role.clone(),
+                    replica: process.replica,
+                    how,
+                    last_lines: process.kept.last_lines(LAST_LINES),
+                });
+            }
+        }
+        facts
+    }
+
+    /// Files outside the scratch copy and inside the app's own folder that the app holds open for writing.
+    pub fn stray_writes(&self, app_folder: &Path) -> Vec<PathBuf> {
+        let Some(scratch) = &self.scratch else { return Vec::new() };
+        let pids: Vec<u32> = self.processes.iter().flat_map(|p| p.kept.tree()).collect();
+        let outside = scratch::files_open_for_writing_outside(&pids, &[scratch.folder().to_path_buf()]);
+        outside.into_iter().filter(|path| path.starts_with(app_folder)).collect()
+    }
+
+    async fn strike(self) {
+        for process in self.processes {
+            process.kept.stop().await;
+        }
+        drop(self.scratch);
+    }
+}
+
+/// A name as part of a file name.
+fn file_word(name: &str) -> String {
+    let mut word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    word.truncate(60);
+    word
+}
+
+/// Less than a fifth of the machine's memory is left: another copy of the app may not fit.
+fn memory_is_short() -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return false };
+    let field = |name: &str| -> Option<f64> {
+        text.lines().find_map(|l| l.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+    };
+    match (field("MemAvailable:"), field("MemTotal:")) {
+        (Some(available), Some(total)) => available < total * 0.2,
+        _ => false,
+    }
+}

@@ -1,0 +1,70 @@
+//! What a person sees while a run is conducted: one line a step, on standard error.
+//!
+//! On a terminal the running step has a bar below it; elsewhere only plain lines are printed.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// At most so many example problems are shown; the report has the counts.
+const PROBLEMS_SHOWN: u32 = 5;
+
+const DIM: Style = Style::new().dimmed();
+const WARN: Style = AnsiColor::Yellow.on_default();
+
+pub struct Progress {
+    bar: ProgressBar,
+    problems: u32,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(1), target);
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, problems: 0 }
+    }
+
+    /// A step begins: what and why, and how long the run will still take.
+    pub fn step(&mut self, why: &str, elapsed_s: f64, remaining_s: f64) {
+        self.line(&format!("{DIM}{elapsed_s:4.0} s{DIM:#}  {why}"));
+        self.bar.set_length(((elapsed_s + remaining_s) * 10.0) as u64);
+        self.bar.set_position((elapsed_s * 10.0) as u64);
+        self.bar.set_message(format!("about {} left", spoken(remaining_s)));
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+    }
+
+    /// A second passed.
+    pub fn tick(&mut self) {
+        self.bar.inc(10);
+    }
+
+    /// The first example of something that went wrong for a user.
+    pub fn problem(&mut self, sentence: &str) {
+        self.problems += 1;
+        if self.problems <= PROBLEMS_SHOWN {
+            self.line(&format!("        {WARN}{sentence}{WARN:#}"));
+        }
+    }
+
+    /// Takes the bar away before something else is printed.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| anstream::eprintln!("{text}"));
+    }
+}
+
+fn spoken(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
