@@ -1,1 +1,10 @@
-//! fissure-show
+//! Facts and judgement to bytes.
+//!
+//! Pure functions: no file, no clock, no printing. Words live in one place ([`words`]), so that the terminal, the
+//! page and the JSON can never disagree.
+//!
+//! **Invariant:** a report shows nothing that the facts and the judgement do not hold.
+
+pub mod json;
+pub mod units;
+pub mod words;

@@ -1,0 +1,180 @@
+//! `report.json`: the contract `fissure.report/1`. Every key is always there; what is not known is `null`,
+//! `"unknown"` or empty. Changes only add.
+
+use std::collections::BTreeMap;
+
+use fissure_facts::config::GoalLoad;
+use fissure_facts::{Estimate, Route, Run};
+use fissure_judge::Judgement;
+use fissure_judge::judgement::{Capacity, CurvePoint, LatencyChange, RemedyResult, RouteDemand, Verdict};
+use serde_json::{Map, Value, json};
+
+use crate::words;
+
+/// The name of the contract.
+pub const SCHEMA: &str = "fissure.report/1";
+
+/// The whole report. Numbers that are not finite become `null`: JSON has no other word for them.
+pub fn report(run: &Run, judgement: &Judgement) -> Value {
+    let header = &run.header;
+    json!({
+        "schema": SCHEMA,
+        "run": header.run,
+        "valid": judgement.valid(),
+        "doubts": judgement.doubts.iter().map(words::doubt).collect::<Vec<_>>(),
+        "verdict": verdict(run, judgement),
+        "limit": limit(judgement),
+        "capacity": capacity(judgement),
+        "demands": judgement.demands.iter().map(demand).collect::<Vec<_>>(),
+        "remedies": judgement.remedies.iter().map(|r| remedy(run, r)).collect::<Vec<_>>(),
+        "isolation": { "replicate": "unknown", "split": "unknown", "restart": "unknown", "findings": [] },
+        "blast_radius": null,
+        "forecast": null,
+        // Additions to the contract.
+        "goal": goal(run, judgement),
+        "control": judgement.control.as_ref().map(|c| json!({
+            "cpu_ratio": c.cpu_ratio,
+            "latency": latencies(run, &c.latency_ratio),
+        })),
+        "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
+        "background_cores": judgement.background_cores,
+        "not_checked": judgement.not_checked.iter().map(|s| words::full_stop(s)).collect::<Vec<_>>(),
+        "windows": { "measured": judgement.windows, "void": judgement.windows_void },
+        "machine": header.machine,
+        "fissure": header.fissure,
+        "verb": header.verb,
+        "seed": header.seed,
+        "started_unix_s": header.started_unix_s,
+        "resume": words::resume(run, judgement),
+    })
+}
+
+fn verdict(run: &Run, judgement: &Judgement) -> Value {
+    let area = match judgement.verdict {
+        Verdict::Remedy { index } => judgement.remedies.get(index).map_or(&[][..], |r| &r.area),
+        _ => &[],
+    };
+    json!({
+        "kind": words::kind(judgement),
+        "rung": words::rung(judgement),
+        "sentence": words::verdict_sentence(run, judgement),
+        "goal_met": words::goal_met(judgement),
+        "area": area,
+        "place": [],
+        "details": words::details(run, judgement),
+        "exit_status": words::exit_status(judgement),
+    })
+}
+
+fn limit(judgement: &Judgement) -> Value {
+    match &judgement.limit {
+        Some(limit) => json!({
+            "resource": limit.resource,
+            "routes": limit.routes,
+            "evidence": limit.evidence,
+            "victims": limit.victims,
+        }),
+        None => json!({ "resource": "unknown", "routes": [], "evidence": [], "victims": [] }),
+    }
+}
+
+fn capacity(judgement: &Judgement) -> Value {
+    let of = |unit: fn(&Capacity) -> Estimate| judgement.capacity.as_ref().map(unit);
+    json!({
+        "unit": "requests_per_s",
+        "monolith": of(|c| c.requests_per_s),
+        "users_at_once": of(|c| c.users_at_once),
+        "users_per_s": of(|c| c.users_per_s),
+        "saturation": judgement.saturation_per_s,
+    })
+}
+
+fn demand(demand: &RouteDemand) -> Value {
+    json!({
+        "route": demand.route,
+        "cpu_ms": demand.cpu_ms,
+        "share": demand.share,
+        "solo_ms": demand.solo_ms,
+        "mix": demand.mix,
+    })
+}
+
+fn remedy(run: &Run, remedy: &RemedyResult) -> Value {
+    // The contract's key says p95: a route whose SLO is on another quantile stands under `latency` only.
+    let p95: BTreeMap<&Route, Estimate> = remedy
+        .latency_ratio
+        .iter()
+        .filter(|(route, _)| words::quantile(run, route) == "p95")
+        .map(|(route, change)| (route, change.ratio))
+        .collect();
+    json!({
+        "kind": remedy.kind.name(),
+        "rung": remedy.kind.rung(),
+        "predicted": remedy.predicted,
+        "capacity_ratio": remedy.capacity_ratio,
+        "p95_ratio": by_route(p95.into_iter().map(|(route, ratio)| (route, json!(ratio)))),
+        "meets_goal": remedy.meets_goal,
+        "unsafe": [],
+        "name": remedy.arrangement.name,
+        "area": remedy.area,
+        "capacity": remedy.capacity.map(|c| json!({
+            "requests_per_s": c.requests_per_s,
+            "users_at_once": c.users_at_once,
+            "users_per_s": c.users_per_s,
+        })),
+        "latency": latencies(run, &remedy.latency_ratio),
+        "not_rehearsed": remedy.not_rehearsed,
+    })
+}
+
+fn latencies(run: &Run, changes: &BTreeMap<Route, LatencyChange>) -> Value {
+    by_route(changes.iter().map(|(route, change)| {
+        let value = json!({
+            "quantile": words::quantile(run, route),
+            "whole_ms": change.whole_ms,
+            "remedy_ms": change.remedy_ms,
+            "ratio": change.ratio,
+        });
+        (route, value)
+    }))
+}
+
+fn goal(run: &Run, judgement: &Judgement) -> Value {
+    let asked = match judgement.goal.asked {
+        GoalLoad::Users(_) => "users",
+        GoalLoad::RequestsPerS(_) => "requests_per_s",
+        GoalLoad::JourneysPerS(_) => "journeys_per_s",
+    };
+    json!({
+        "sentence": words::goal(run, judgement),
+        "asked": asked,
+        "requests_per_s": judgement.goal.requests_per_s,
+        "users_per_s": judgement.goal.users_per_s,
+        "users_at_once": judgement.goal.users_at_once,
+        "slo": run.header.config.goal.slo,
+        "errors": run.header.config.goal.errors.0,
+    })
+}
+
+fn curve_point(point: &CurvePoint) -> Value {
+    json!({
+        "users_per_s": point.users_per_s,
+        "requests_per_s": point.requests_per_s,
+        "cpu_share": point.cpu_share,
+        "error_share": point.error_share,
+        "routes": by_route(point.routes.iter().map(|(route, l)| {
+            let value = json!({
+                "p50_ms": l.p50_ms,
+                "p95_ms": l.p95_ms,
+                "p99_ms": l.p99_ms,
+                "slo_ratio": l.slo_ratio,
+                "requests": l.requests,
+            });
+            (route, value)
+        })),
+    })
+}
+
+fn by_route<'a>(pairs: impl Iterator<Item = (&'a Route, Value)>) -> Value {
+    Value::Object(pairs.map(|(route, value)| (route.to_string(), value)).collect::<Map<_, _>>())
+}
