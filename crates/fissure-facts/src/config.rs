@@ -160,6 +160,9 @@ pub struct Link {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
     pub kind: LinkKind,
+    /// The data behind it may be written by experiments: it is a scratch database.
+    #[serde(default)]
+    pub disposable: bool,
     /// The file, for `sqlite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
