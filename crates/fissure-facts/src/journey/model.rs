@@ -69,6 +69,12 @@ pub enum Piece {
     NewUuid,
     /// `{{newDate}}`: the time now, RFC 3339.
     NewDate,
+    /// `{{name}}` inside a string of a JSON body: quotes and backslashes of its value are escaped.
+    JsonString(String),
+    /// `{{name}}` in the place of a value of a JSON body: must be a number, a boolean or null.
+    JsonValue(String),
+    /// A number, boolean or null that an option gives to a variable; text keeps its own type.
+    Literal(serde_json::Value),
 }
 
 #[derive(Debug, Clone)]
@@ -150,8 +156,14 @@ pub enum Filter {
     First,
     Last,
     Regex(Regex),
-    Replace { old: String, new: Template },
-    ReplaceRegex { pattern: Regex, new: Template },
+    Replace {
+        old: String,
+        new: Template,
+    },
+    ReplaceRegex {
+        pattern: Regex,
+        new: Template,
+    },
     Split(String),
     ToInt,
     ToFloat,
@@ -162,7 +174,15 @@ pub enum Filter {
     HtmlEscape,
     Base64Decode,
     Base64Encode,
+    /// Bytes to text. The character set is one of `utf-8` and `iso-8859-1`.
+    Decode(Charset),
     JsonPath(JsonPath),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charset {
+    Utf8,
+    Latin1,
 }
 
 #[derive(Debug, Clone)]
@@ -194,6 +214,8 @@ pub enum Operand {
     Number(f64),
     Boolean(bool),
     Null,
+    /// `{{name}}` without quotes: the variable with its own type.
+    Variable(String),
 }
 
 /// Values a user carries through a journey.
