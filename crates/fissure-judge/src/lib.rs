@@ -8,6 +8,7 @@ pub mod demand;
 pub mod judgement;
 pub mod model;
 pub mod nnls;
+pub mod remedy;
 pub mod sim;
 pub mod stats;
 pub mod validity;

@@ -11,7 +11,7 @@
 use fissure_facts::step::Purpose;
 use fissure_facts::{Route, Window};
 
-use crate::judgement::RouteDemand;
+use crate::demand::Demands;
 
 /// Share of the CPU above which the busiest thread counts as the one that carries the work. The threads beside an event
 /// loop (garbage collection, compilation, a logger) can take a third; two threads that really share work stay below this.
@@ -20,7 +20,9 @@ const ONE_CARRIES: f64 = 0.6;
 const MOST_WORKERS: u32 = 64;
 /// Coefficient of variation of a route's CPU time when nobody measured it: handlers of one route differ by their data,
 /// but less than exponentially.
-pub const USUAL_CV: f64 = 0.5;
+const USUAL_CV: f64 = 0.5;
+/// A larger one, seen in a short window, is one straggler and not the route's nature.
+const LARGEST_CV: f64 = 2.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -46,28 +48,6 @@ pub struct RouteModel {
 }
 
 impl Model {
-    /// The model of the measured demands. `cv_of` answers how much the CPU time of one route's requests varies, when known.
-    pub fn new(
-        demands: &[RouteDemand],
-        cpus: f64,
-        workers: u32,
-        requests_per_user: f64,
-        cv_of: impl Fn(&Route) -> Option<f64>,
-    ) -> Self {
-        let total: f64 = demands.iter().map(|d| d.mix).sum();
-        let routes = demands
-            .iter()
-            .map(|d| RouteModel {
-                route: d.route.clone(),
-                mix: if total > 0.0 { d.mix / total } else { 0.0 },
-                cpu_ms: d.cpu_ms.mid,
-                wait_ms: d.solo_ms.map_or(0.0, |solo| (solo - d.cpu_ms.mid).max(0.0)),
-                cv: cv_of(&d.route).unwrap_or(USUAL_CV),
-            })
-            .collect();
-        Self { cpus, workers: workers.max(1), routes, requests_per_user }
-    }
-
     /// CPU milliseconds of an average request.
     pub fn mean_cpu_ms(&self) -> f64 {
         self.routes.iter().map(|r| r.mix * r.cpu_ms).sum()
@@ -78,6 +58,22 @@ impl Model {
         let all = self.mean_cpu_ms();
         if all > 0.0 { route.mix * route.cpu_ms / all } else { 0.0 }
     }
+}
+
+/// The routes of the measured demands.
+pub fn routes(demands: &Demands) -> Vec<RouteModel> {
+    let total: f64 = demands.routes.iter().map(|d| d.mix).sum();
+    demands
+        .routes
+        .iter()
+        .map(|d| RouteModel {
+            route: d.route.clone(),
+            mix: if total > 0.0 { d.mix / total } else { 0.0 },
+            cpu_ms: d.cpu_ms.mid.max(0.0),
+            wait_ms: demands.wait_ms.get(&d.route).copied().unwrap_or(0.0).max(0.0),
+            cv: demands.service_cv.get(&d.route).copied().unwrap_or(USUAL_CV).clamp(0.0, LARGEST_CV),
+        })
+        .collect()
 }
 
 /// How many threads carry the work of one copy of the app, as seen while it was flat out (windows that saturate the
@@ -126,6 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::judgement::RouteDemand;
 
     fn window(purpose: Purpose, arrangement: Arrangement, seconds: &[&[f64]]) -> Window {
         let probes = seconds
@@ -147,6 +144,23 @@ mod tests {
 
     fn workers_of(seconds: &[&[f64]]) -> u32 {
         workers(&[window(Purpose::Saturate, Arrangement::whole(), seconds)])
+    }
+
+    #[test]
+    fn measured_demands_become_routes_whose_shares_are_a_whole() {
+        let route: fissure_facts::Route = "GET /".parse().unwrap();
+        let demand = |mix| RouteDemand {
+            route: route.clone(),
+            cpu_ms: fissure_facts::Estimate::new(2.0, 1.0, 3.0),
+            share: 0.5,
+            solo_ms: Some(3.0),
+            mix,
+        };
+        let mut demands = Demands { routes: vec![demand(0.2), demand(0.6)], ..Demands::default() };
+        demands.service_cv.insert(route.clone(), 40.0);
+        let routes = routes(&demands);
+        assert!((routes[0].mix - 0.25).abs() < 1e-9 && (routes[1].mix - 0.75).abs() < 1e-9);
+        assert!(routes.iter().all(|r| r.cpu_ms == 2.0 && r.wait_ms == 0.0 && r.cv == LARGEST_CV));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Who arrives when and asks for how much, apart from any load, demand or arrangement, so that all of them can be
 //! compared on the same users (common random numbers).
 
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, Exp1, Gamma};
 use rand_pcg::Pcg64Mcg;
 
@@ -90,9 +90,4 @@ fn sizes(model: &Model, route: &[u32], rng: &mut Pcg64Mcg) -> Vec<f64> {
         }
     }
     size
-}
-
-/// A seed for the `n`-th repetition.
-pub(crate) fn seed_of(seed: u64, n: u64) -> u64 {
-    Pcg64Mcg::seed_from_u64(seed ^ n.wrapping_mul(0xD134_2543_DE82_EF95)).random()
 }
