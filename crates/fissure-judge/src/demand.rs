@@ -1,0 +1,225 @@
+//! Service demands: CPU seconds per request of each route, from windows in which one route after another is made hot.
+//!
+//! The utilization law (Denning & Buzen, ACM Computing Surveys 10, 1978): CPU used = background x time + sum over routes of requests x demand.
+//! One row per window; weighted non-negative least squares. Rows are windows and not seconds, because a request counts in the second in
+//! which it ended while its CPU may have been used in the second before: over a window only its two edges suffer.
+//!
+//! Windows with emphasis (one route takes about 70 % of the CPU) are about ten times better than natural traffic, whose routes rise and fall
+//! together. The demand is the CPU's at that load: at rest an app wakes up from idle for every request, which costs more; where many threads
+//! fight for a lock or an interpreter, it costs more under load. So demands hold near the loads at which they were measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fissure_facts::{Arrangement, Emphasis, Estimate, Fact, Load, Route, Run, Window};
+
+use crate::judgement::RouteDemand;
+use crate::stats;
+
+/// Share of the app's CPU that an emphasised route should get.
+const HOT_SHARE: f64 = 0.70;
+/// A request is repeated at most so often, so that a journey stays a journey.
+const MOST_TIMES: u32 = 50;
+/// A route with more errors than this in its own window tells what an error costs, not what an answer costs.
+const MOST_ERRORS: f64 = 0.05;
+/// Half width of a demand's interval, as a share, beyond which it is vague.
+const VAGUE: f64 = 0.25;
+/// Below this share of busy CPUs a window shows latency almost without queueing.
+const LIGHT_SHARE: f64 = 0.30;
+/// Answers from which a spread may be computed.
+const ENOUGH_FOR_SPREAD: u64 = 30;
+
+/// What each route costs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Demands {
+    /// Descending by share.
+    pub routes: Vec<RouteDemand>,
+    /// CPU that the app burns without requests.
+    pub background_cores: Option<Estimate>,
+    /// Solo latency less CPU: what a request of the route waits for (disk, database, timers).
+    pub wait_ms: BTreeMap<Route, f64>,
+    /// Standard deviation of the service time over its mean, where light windows show it.
+    pub service_cv: BTreeMap<Route, f64>,
+    /// Routes whose cost could not be told well: errors in their own window, or an interval wider than +-25 %.
+    pub vague: Vec<Route>,
+}
+
+/// The demands of every route that the windows of the whole show. Empty while there are fewer windows than unknowns.
+///
+/// Give it windows for which [`crate::validity::void_for_cpu`] finds nothing.
+pub fn demands(run: &Run, windows: &[Window]) -> Demands {
+    let mix = mix(run);
+    let windows: Vec<&Window> = windows.iter().filter(|w| is_evidence(w)).collect();
+    let seen: BTreeSet<Route> = windows.iter().flat_map(|w| w.routes().into_keys()).collect();
+    let columns: Vec<&Route> =
+        seen.iter().filter(|r| windows.iter().any(|w| w.route(r).ended() > 0)).collect();
+    let solo_ms = solo_ms(run, &windows);
+    let mut found = Demands { service_cv: service_cv(&windows), ..Demands::default() };
+
+    let Some(solution) = regress(&windows, &columns) else { return found };
+    let half = stats::t_975(solution.degrees);
+    let estimate = |i: usize, unit: f64| {
+        let (x, error) = (solution.coefficients[i], solution.errors[i]);
+        Estimate::new(x, (x - half * error).max(0.0), x + half * error).scaled(unit)
+    };
+    let total: f64 = columns
+        .iter()
+        .enumerate()
+        .map(|(i, route)| mix.get(*route).copied().unwrap_or(0.0) * solution.coefficients[i])
+        .sum();
+    for (i, &route) in columns.iter().enumerate() {
+        let cpu_ms = estimate(i, 1e3);
+        let mix = mix.get(route).copied().unwrap_or(0.0);
+        let solo_ms = solo_ms.get(route).copied();
+        let share = if total > 0.0 { mix * solution.coefficients[i] / total } else { 0.0 };
+        if let Some(solo_ms) = solo_ms {
+            found.wait_ms.insert(route.clone(), (solo_ms - cpu_ms.mid).max(0.0));
+        }
+        if cpu_ms.half_width_share() > VAGUE || fails_when_hot(&windows, route) {
+            found.vague.push(route.clone());
+        }
+        found.routes.push(RouteDemand { route: route.clone(), cpu_ms, share, solo_ms, mix });
+    }
+    found.background_cores = Some(estimate(columns.len(), 1.0));
+    found.routes.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.route.cmp(&b.route)));
+    found
+}
+
+/// Requests of each route per request of the journeys' mix; they sum to 1.
+pub fn mix(run: &Run) -> BTreeMap<Route, f64> {
+    let mut counts: BTreeMap<Route, f64> = BTreeMap::new();
+    for journey in &run.header.journeys {
+        for step in &journey.steps {
+            *counts.entry(step.route.clone()).or_default() += journey.weight;
+        }
+    }
+    let total: f64 = counts.values().sum();
+    counts.into_iter().filter(|_| total > 0.0).map(|(route, n)| (route, n / total)).collect()
+}
+
+fn is_evidence(window: &Window) -> bool {
+    window.plan.arrangement.name == Arrangement::whole().name
+        && window.ended() > 0
+        && window.app_cpu_s() > 0.0
+}
+
+/// One row per window, one column per route and one for the background, in CPU seconds.
+fn regress(windows: &[&Window], routes: &[&Route]) -> Option<crate::nnls::Solution> {
+    let mut rows = Vec::with_capacity(windows.len());
+    let mut cpu = Vec::with_capacity(windows.len());
+    for window in windows {
+        let used = window.app_cpu_s();
+        // The scatter of CPU time is about proportional to its root (sums of independent requests).
+        let weight = 1.0 / used.sqrt();
+        let seen = window.routes();
+        let mut row: Vec<f64> =
+            routes.iter().map(|r| seen.get(*r).map_or(0, |s| s.ended()) as f64 * weight).collect();
+        row.push(window.probes.iter().map(|p| p.elapsed_s).sum::<f64>() * weight);
+        rows.push(row);
+        cpu.push(used * weight);
+    }
+    crate::nnls::solve(&rows, &cpu)
+}
+
+fn fails_when_hot(windows: &[&Window], route: &Route) -> bool {
+    let (mut errors, mut ended) = (0, 0);
+    for window in windows.iter().filter(|w| w.plan.emphasis.as_ref().is_some_and(|e| e.route == *route)) {
+        let seen = window.route(route);
+        errors += seen.error_count();
+        ended += seen.ended();
+    }
+    errors as f64 > MOST_ERRORS * ended as f64
+}
+
+/// Latency of a request that is alone: from the journeys that were played alone, or from light windows if those were faster (the first
+/// request of a fresh process is often its slowest).
+fn solo_ms(run: &Run, windows: &[&Window]) -> BTreeMap<Route, f64> {
+    let mut solo = played_ms(run);
+    for window in windows.iter().filter(|w| is_light(w)) {
+        for (route, seen) in window.routes() {
+            if seen.service.count() >= ENOUGH_FOR_SPREAD {
+                let mean_ms = seen.service.mean_us() / 1e3;
+                solo.entry(route).and_modify(|ms| *ms = ms.min(mean_ms)).or_insert(mean_ms);
+            }
+        }
+    }
+    solo
+}
+
+/// Median over the times that a route was played alone and answered rightly.
+fn played_ms(run: &Run) -> BTreeMap<Route, f64> {
+    let mut played: BTreeMap<Route, Vec<f64>> = BTreeMap::new();
+    for stamped in &run.facts {
+        if let Fact::JourneyPlayed { arrangement, steps, .. } = &stamped.fact
+            && *arrangement == Arrangement::whole().name
+        {
+            for step in steps.iter().filter(|s| s.problem.is_none() && s.status.is_some()) {
+                played.entry(step.route.clone()).or_default().push(step.latency_us as f64 / 1e3);
+            }
+        }
+    }
+    played.into_iter().filter_map(|(route, ms)| Some((route, stats::median(&ms)?))).collect()
+}
+
+/// Hardly any request meets another: one user, or one core mostly idle (which is light for one thread and for many).
+fn is_light(window: &Window) -> bool {
+    let elapsed: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+    window.plan.load == (Load::Closed { users: 1 }) || window.app_cpu_s() < LIGHT_SHARE * elapsed
+}
+
+fn service_cv(windows: &[&Window]) -> BTreeMap<Route, f64> {
+    let mut light: Vec<&&Window> = windows.iter().filter(|w| is_light(w)).collect();
+    let cores = |w: &Window| w.app_cpu_s() / w.probes.iter().map(|p| p.elapsed_s).sum::<f64>();
+    light.sort_by(|a, b| cores(b).total_cmp(&cores(a)));
+    let mut spread = BTreeMap::new();
+    // The lightest window comes last and wins.
+    for window in light {
+        for (route, seen) in window.routes() {
+            if seen.service.count() >= ENOUGH_FOR_SPREAD {
+                spread.insert(route, seen.service.stdev_us() / seen.service.mean_us().max(1.0));
+            }
+        }
+    }
+    spread
+}
+
+/// A first guess of CPU milliseconds per request, to design windows by: latency alone, scaled so that the mix costs what it costs flat out.
+///
+/// Wrong for routes that mostly wait; the windows that it designs then tell.
+pub fn first_guess_ms(run: &Run, windows: &[Window]) -> BTreeMap<Route, f64> {
+    let mut guess = played_ms(run);
+    let mix = mix(run);
+    let by_latency_ms: f64 =
+        guess.iter().map(|(route, ms)| ms * mix.get(route).copied().unwrap_or(0.0)).sum();
+    let evidence = windows.iter().filter(|w| is_evidence(w) && w.plan.emphasis.is_none());
+    let (cpu_s, requests) = evidence.fold((0.0, 0), |(cpu, n), w| (cpu + w.app_cpu_s(), n + w.ended()));
+    if requests > 0 && by_latency_ms > 0.0 {
+        let scale = cpu_s * 1e3 / requests as f64 / by_latency_ms;
+        guess.values_mut().for_each(|ms| *ms *= scale);
+    }
+    guess
+}
+
+/// The windows that tell every route's cost, in the order in which to run them: each route hot once, then once more the other way round, so
+/// that what drifts (caches, heaps, neighbours) falls on all alike.
+///
+/// A route is repeated until it gets about 70 % of the CPU; one that has it by itself is not repeated (`times` 1).
+pub fn emphases(cpu_ms: &BTreeMap<Route, f64>, mix: &BTreeMap<Route, f64>) -> Vec<Emphasis> {
+    let cost = |route: &Route, share: f64| share * cpu_ms.get(route).copied().unwrap_or(0.0);
+    let total: f64 = mix.iter().map(|(route, &share)| cost(route, share)).sum();
+    let once = mix.iter().filter(|(_, share)| **share > 0.0).map(|(route, &share)| {
+        let own = cost(route, share);
+        let times = HOT_SHARE / (1.0 - HOT_SHARE) * (total - own) / own;
+        // A route without a guess costs nothing as far as is known, so it is repeated as often as may be.
+        let times = if times.is_nan() {
+            f64::from(MOST_TIMES)
+        } else {
+            times.ceil().clamp(1.0, f64::from(MOST_TIMES))
+        };
+        Emphasis { route: route.clone(), times: times as u32 }
+    });
+    let there: Vec<Emphasis> = once.collect();
+    there.iter().rev().cloned().collect::<Vec<_>>().into_iter().fold(there.clone(), |mut all, e| {
+        all.push(e);
+        all
+    })
+}
