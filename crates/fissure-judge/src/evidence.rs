@@ -11,6 +11,7 @@ use crate::goal;
 use crate::judgement::{GoalView, SoloMiss};
 use crate::model::{self, Model};
 use crate::remedy::{self, Candidate, Options};
+use crate::stats;
 use crate::validity::{self, Void};
 
 /// Name of the arrangement that is the app as it is.
@@ -76,7 +77,7 @@ impl<'r> Evidence<'r> {
             .flat_map(|w| w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64))
             .map(|right| right / per_user)
             .collect();
-        crate::stats::mean_interval(&rates)
+        stats::mean_estimate(&rates, self.run.header.seed)
     }
 
     /// Share of the app's CPUs that was busy flat out.
@@ -90,7 +91,7 @@ impl<'r> Evidence<'r> {
             .filter(|p| p.elapsed_s > 0.0)
             .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
             .collect();
-        crate::stats::mean_interval(&shares)
+        stats::mean_estimate(&shares, self.run.header.seed)
     }
 
     /// CPUs that every arrangement may use.
@@ -103,7 +104,7 @@ impl<'r> Evidence<'r> {
     }
 
     pub fn fit(&self, arrangement: &str) -> Option<CapacityFit> {
-        capacity::fit(&self.points(arrangement), &self.run.header.config.goal, self.run.header.seed)
+        capacity::fit(&self.points(arrangement), &self.run.header.config.goal)
     }
 
     pub fn demands(&self) -> Demands {
@@ -125,8 +126,9 @@ impl<'r> Evidence<'r> {
             .filter(|w| w.plan.purpose == Purpose::Saturate)
             .cloned()
             .collect();
+        let background = demands.background_cores.map_or(0.0, |cores| cores.mid);
         Model {
-            cpus: self.cpus(),
+            cpus: (self.cpus() - background).max(0.1),
             workers: model::workers(&saturated),
             routes: model::routes(demands),
             requests_per_user: goal::requests_per_user(self.run),

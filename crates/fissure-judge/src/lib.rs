@@ -5,12 +5,18 @@
 
 pub mod capacity;
 pub mod demand;
+pub mod evidence;
+pub mod goal;
 pub mod judgement;
 pub mod model;
 pub mod nnls;
+pub mod planner;
 pub mod remedy;
 pub mod sim;
 pub mod stats;
 pub mod validity;
+pub mod verdict;
 
 pub use judgement::Judgement;
+pub use planner::{Planned, Planner};
+pub use verdict::judge;

@@ -163,15 +163,29 @@ impl<'r> Desk<'r> {
             return None;
         }
         let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
-        let earlier: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
-        let emphases: Vec<Emphasis> = demand::emphases(self.run, &earlier, self.pace.demand_rounds);
-        let emphasis = emphases.get(done)?.clone();
+        // The design must not change under way, so it rests on what was known before its first window.
+        let earlier: Vec<Window> = self
+            .evidence
+            .windows
+            .iter()
+            .map(|(w, _)| w)
+            .take_while(|w| w.plan.purpose == Purpose::Saturate)
+            .cloned()
+            .collect();
+        let guess = demand::first_guess_ms(self.run, &earlier);
+        let emphases = demand::emphases(&guess, &demand::mix(self.run));
+        let emphasis: Emphasis = emphases.get(done).filter(|_| done < self.demand_windows(emphases.len()))?.clone();
         let why = format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
         let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;
         let mut plan =
             self.window(Purpose::Demand, Arrangement::whole(), Load::Closed { users }, 0.3, self.pace.demand_s);
         plan.emphasis = Some(emphasis);
         Some((Step::Hold(plan), why))
+    }
+
+    /// `emphases` lists every route twice, interleaved; in a hurry one round must do.
+    fn demand_windows(&self, both_rounds: usize) -> usize {
+        if self.pace.demand_rounds == 1 { both_rounds.div_ceil(2) } else { both_rounds }
     }
 
     /// The load under which the whole just meets the SLO.
@@ -186,7 +200,7 @@ impl<'r> Desk<'r> {
             goal
         } else {
             let points = self.evidence.points(WHOLE);
-            capacity::next_load(&points, &self.run.header.config.goal, saturation, self.run.header.seed)?
+            capacity::next_load(&points, &self.run.header.config.goal, saturation)?
         };
         let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), load);
         Some((Step::Hold(plan), format!("does the whole meet the goal at {}?", self.spoken(load))))
@@ -254,7 +268,7 @@ impl<'r> Desk<'r> {
         turns.sort_by_key(|(done, _)| *done);
         turns.into_iter().find_map(|(_, arrangement)| {
             let points = self.evidence.points(&arrangement.name);
-            let load = capacity::next_load(&points, &self.run.header.config.goal, saturation, self.run.header.seed)?;
+            let load = capacity::next_load(&points, &self.run.header.config.goal, saturation)?;
             let plan = self.open_window(Purpose::Capacity, arrangement.clone(), load);
             Some((Step::Hold(plan), format!("{}: does it meet the goal at {}?", arrangement.name, self.spoken(load))))
         })

@@ -6,7 +6,7 @@ use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
 use crate::capacity::{Bound, CapacityFit};
 use crate::demand::Demands;
-use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
+use crate::evidence::{Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::judgement::{
     Capacity, Control, CurveLatency, CurvePoint, Doubt, Judgement, LatencyChange, Limit, Missing, RemedyResult, Resource,
     RouteDemand, Verdict,
