@@ -5,6 +5,10 @@
 //!
 //! **Invariant:** a report shows nothing that the facts and the judgement do not hold.
 
+mod chart;
+pub mod compare;
+pub mod html;
 pub mod json;
+pub mod terminal;
 pub mod units;
 pub mod words;

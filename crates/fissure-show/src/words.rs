@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use fissure_facts::config::GoalLoad;
-use fissure_facts::{Estimate, Load, Purpose, Route, Run};
+use fissure_facts::{Estimate, Load, Machine, Purpose, Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
     Capacity, Doubt, GoalView, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Resource, SoloMiss,
@@ -651,6 +651,40 @@ pub fn doubt(doubt: &Doubt) -> String {
             times_the_goal(*headroom)
         ),
     }
+}
+
+/// How many windows there were, and how many were of no use.
+pub fn windows(judgement: &Judgement) -> String {
+    let measured = count(u64::from(judgement.windows), "window", "windows");
+    match judgement.windows_void {
+        0 => format!("{measured} measured, none void."),
+        void => format!("{measured} measured, {void} of them void and not used."),
+    }
+}
+
+// --- the machine and the run ---
+
+/// Model, memory and kernel.
+pub fn machine(machine: &Machine) -> String {
+    let model = if machine.cpu_model.is_empty() { "unknown CPU" } else { &machine.cpu_model };
+    let gib = machine.memory_bytes as f64 / (1u64 << 30) as f64;
+    format!("{model}, {} GiB of memory, kernel {}", number(gib), machine.kernel)
+}
+
+/// `CPU 0`, `CPUs 0, 2`.
+pub fn cpu_list(cpus: &[usize]) -> String {
+    let list: Vec<String> = cpus.iter().map(usize::to_string).collect();
+    match list.as_slice() {
+        [] => "no CPU of its own".to_owned(),
+        [one] => format!("CPU {one}"),
+        _ => format!("CPUs {}", list.join(", ")),
+    }
+}
+
+/// `95 s`, `4 min 10 s`.
+pub fn minutes(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
 }
 
 // --- grammar ---

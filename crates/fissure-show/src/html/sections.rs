@@ -1,0 +1,360 @@
+//! The sections of the page, in its order. Each takes what it shows and leaves itself out when there is nothing.
+
+use std::cmp::Reverse;
+
+use fissure_facts::{Estimate, Route, Run};
+use fissure_judge::Judgement;
+use fissure_judge::judgement::{CurveLatency, CurvePoint, RemedyResult, Verdict};
+use maud::{Markup, html};
+
+use super::prose;
+use crate::chart::{self, LatencyChart, Scale, Series};
+use crate::units::{brief, claim, count, ms, number, percent};
+use crate::words;
+
+/// As many lines as a reader can tell apart; the table below the picture has the rest.
+const LINES_DRAWN: usize = 6;
+
+/// A wide table scrolls in itself, also by keyboard.
+fn table(label: &str, content: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { table { (content) } } }
+}
+
+/// Capacity before and after, on one scale with the goal.
+pub fn capacity(run: &Run, judgement: &Judgement) -> Markup {
+    let unit = words::unit(&judgement.goal);
+    let goal = words::amount(judgement.goal.asked);
+    let whole =
+        judgement.capacity.map(|c| ("As it is".to_owned(), "whole", words::asked(&judgement.goal, &c)));
+    let remedies = judgement.remedies.iter().filter_map(|r| {
+        let held = words::asked(&judgement.goal, &r.capacity?);
+        Some((words::remedy_name(r), "remedy", held))
+    });
+    let rows: Vec<(String, &str, Estimate)> = whole.into_iter().chain(remedies).collect();
+    if rows.is_empty() {
+        return html! {};
+    }
+    let scale = Scale::linear(rows.iter().flat_map(|(_, _, e)| [e.mid, e.high]).chain([goal]));
+    html! {
+        section {
+            h2 { "How much it holds" }
+            p.soft { "The largest load that still meets the goal: " (prose(&words::goal(run, judgement))) ". The dashed line is the goal's load." }
+            figure {
+                div.rows {
+                    @for (name, class, held) in &rows {
+                        @let told = claim(*held, unit);
+                        div.name { (prose(name)) small { (told) } }
+                        (chart::interval(scale, held.mid, held.low, held.high, goal, class, &format!("{}: {told}", name.replace('`', ""))))
+                    }
+                    div.blank {}
+                    div { (chart::axis(&scale)) p.axis-label { (unit) } }
+                }
+            }
+            @if let Some(flat_out) = judgement.saturation_per_s {
+                p.soft { "Flat out, with every user pressing on without pause and no regard for latency: " (brief(flat_out, "requests/s")) "." }
+            }
+        }
+    }
+}
+
+/// Every remedy, predicted beside measured.
+pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
+    let chosen = match judgement.verdict {
+        Verdict::Remedy { index } => Some(index),
+        _ => None,
+    };
+    let times = |e: Option<Estimate>| e.map_or("–".to_owned(), |e| brief(e, "×"));
+    html! {
+        section {
+            h2 { "Remedies" }
+            @if judgement.remedies.is_empty() {
+                p { "None was tried in this run." }
+            } @else {
+                p.soft { "Rehearsed on the same CPUs, side by side with the app as it is. Capacity is relative to the app as it is; predictions are a queueing model's with the measured demands." }
+                (table("Remedies", html! {
+                    thead { tr {
+                        th scope="col" { "Remedy" } th scope="col" { "Rung" } th scope="col" { "Predicted" }
+                        th scope="col" { "Measured" } th scope="col" { "Latency" } th scope="col" { "Outcome" }
+                    } }
+                    tbody { @for (i, remedy) in judgement.remedies.iter().enumerate() {
+                        tr.chosen[chosen == Some(i)] {
+                            th scope="row" { (prose(&words::remedy_name(remedy))) @if chosen == Some(i) { " (advised)" } }
+                            td { (remedy.kind.rung()) }
+                            td { (times(remedy.predicted)) }
+                            td { (times(remedy.capacity_ratio)) }
+                            td { (latency_cell(run, judgement, remedy)) }
+                            td.wrap { (outcome(remedy)) }
+                        }
+                    } }
+                }))
+                (all_latencies(run, judgement))
+            }
+            @if let Some(control) = &judgement.control { p.soft { (words::control(control.cpu_ratio)) } }
+        }
+    }
+}
+
+fn latency_cell(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Markup {
+    match words::headline(run, judgement, remedy) {
+        Some((route, change)) => html! {
+            (words::quantile(run, route)) " of " code { (route) } br;
+            (ms(change.whole_ms)) " → " (ms(change.remedy_ms)) ", ratio " (brief(change.ratio, ""))
+        },
+        None => html! { "–" },
+    }
+}
+
+fn outcome(remedy: &RemedyResult) -> Markup {
+    let (class, sign) = match remedy.meets_goal {
+        Some(true) => ("good", "✓ "),
+        Some(false) => ("bad", "✗ "),
+        None => ("open", ""),
+    };
+    html! {
+        span.(class) { (sign) (words::outcome(remedy)) }
+        @if let Some(why) = &remedy.not_rehearsed { ": " (prose(why)) }
+    }
+}
+
+/// The latency of every route under every remedy, folded away.
+fn all_latencies(run: &Run, judgement: &Judgement) -> Markup {
+    if judgement.remedies.iter().all(|r| r.latency_ratio.len() < 2) {
+        return html! {};
+    }
+    html! {
+        details {
+            summary { "Latency of every route under every remedy" }
+            (table("Latency of every route under every remedy", html! {
+                thead { tr { th scope="col" { "Route" } th scope="col" { "Remedy" } th scope="col" { "As it is" } th scope="col" { "With the remedy" } th scope="col" { "Ratio" } } }
+                tbody { @for remedy in &judgement.remedies { @for (route, change) in &remedy.latency_ratio {
+                    tr {
+                        th scope="row" { code { (route) } }
+                        td.wrap { (prose(&words::remedy_name(remedy))) }
+                        td { (words::quantile(run, route)) " " (ms(change.whole_ms)) }
+                        td { (ms(change.remedy_ms)) }
+                        td { (brief(change.ratio, "")) }
+                    }
+                } } }
+            }))
+        }
+    }
+}
+
+/// The quantile that the route's SLO names, of what was measured.
+fn slo_latency(run: &Run, route: &Route, latency: &CurveLatency) -> f64 {
+    match words::quantile(run, route).as_str() {
+        "p50" => latency.p50_ms,
+        "p99" => latency.p99_ms,
+        _ => latency.p95_ms,
+    }
+}
+
+/// Latency against load: a picture and its numbers.
+pub fn latency(run: &Run, judgement: &Judgement) -> Markup {
+    if judgement.curve.is_empty() {
+        return html! {};
+    }
+    let goal = words::amount(judgement.goal.asked);
+    // All units are the same load, so one factor turns arriving users into the unit of the goal.
+    let factor = goal / judgement.goal.users_per_s;
+    let load = |point: &CurvePoint| point.users_per_s * factor;
+    let drawn = worst_routes(judgement);
+    let slo = run.header.config.goal.slo;
+    let series: Vec<Series> = drawn
+        .iter()
+        .take(LINES_DRAWN)
+        .enumerate()
+        .map(|(i, route)| one_series(run, judgement, route, i, &load))
+        .collect();
+    let chart = LatencyChart {
+        title: format!("{} of each route against load, of the app as it is", slo.name()),
+        x_label: format!(
+            "load in {}; the goal of {} is {} requests/s",
+            words::unit(&judgement.goal),
+            number(goal),
+            number(judgement.goal.requests_per_s)
+        ),
+        limit: slo.limit_us() as f64 / 1_000.0,
+        limit_label: words::slo(run),
+        goal,
+        goal_label: format!("goal {}", number(goal)),
+        capacity: judgement.capacity.map(|c| {
+            let held = words::asked(&judgement.goal, &c);
+            (held.mid, held.low, held.high)
+        }),
+        series,
+    };
+    html! {
+        section {
+            h2 { "Latency against load, as it is" }
+            figure {
+                figcaption {
+                    (slo.name()) " in milliseconds. The shaded band is the capacity with its interval."
+                    @if drawn.len() > LINES_DRAWN { " Drawn are the " (LINES_DRAWN) " routes nearest to their limits; the table has all." }
+                }
+                ul.legend { @for s in &chart.series {
+                    li {
+                        svg aria-hidden="true" { line.(format!("curve {}", s.class)) x1="0" x2="100%" y1="50%" y2="50%" {} circle.(format!("point {}", s.class)) cx="50%" cy="50%" r="3.5" {} }
+                        code { (s.name) }
+                    }
+                } }
+                (chart.draw())
+            }
+            details {
+                summary { "The numbers" }
+                (table("Latency against load", html! {
+                    thead { tr {
+                        th scope="col" { (words::unit(&judgement.goal)) } th scope="col" { "requests/s" } th scope="col" { "CPU busy" } th scope="col" { "errors" }
+                        @for route in &drawn { th scope="col" { (words::quantile(run, route)) " of " (route) } }
+                    } }
+                    tbody { @for point in &judgement.curve {
+                        tr {
+                            th scope="row" { (number(load(point))) }
+                            td { (number(point.requests_per_s)) }
+                            td { (percent(point.cpu_share)) }
+                            td { (percent(point.error_share)) }
+                            @for route in &drawn { td { (point.routes.get(*route).map_or("–".to_owned(), |l| ms(slo_latency(run, route, l)))) } }
+                        }
+                    } }
+                }))
+            }
+        }
+    }
+}
+
+/// Routes by how near they came to their limit, nearest first.
+fn worst_routes(judgement: &Judgement) -> Vec<&Route> {
+    let mut worst: Vec<(&Route, f64)> = Vec::new();
+    for (route, latency) in judgement.curve.iter().flat_map(|p| &p.routes) {
+        match worst.iter_mut().find(|(r, _)| *r == route) {
+            Some((_, ratio)) => *ratio = ratio.max(latency.slo_ratio),
+            None => worst.push((route, latency.slo_ratio)),
+        }
+    }
+    worst.sort_by(|(r, a), (s, b)| b.total_cmp(a).then_with(|| r.cmp(s)));
+    worst.into_iter().map(|(route, _)| route).collect()
+}
+
+fn one_series(
+    run: &Run,
+    judgement: &Judgement,
+    route: &Route,
+    number_of: usize,
+    load: &impl Fn(&CurvePoint) -> f64,
+) -> Series {
+    let goal = &run.header.config.goal;
+    let slo = goal.slo_of(route);
+    let points = judgement.curve.iter().filter_map(|point| {
+        let latency = slo_latency(run, route, point.routes.get(route)?);
+        let told = format!(
+            "{route} at {} {}: {} {}, {} errors",
+            number(load(point)),
+            words::unit(&judgement.goal),
+            slo.name(),
+            ms(latency),
+            percent(point.error_share)
+        );
+        latency.is_finite().then(|| (load(point), latency, point.error_share > goal.errors.0, told))
+    });
+    Series {
+        name: route.to_string(),
+        class: format!("s{number_of}"),
+        points: points.collect(),
+        own_limit: (slo != goal.slo).then(|| slo.limit_us() as f64 / 1_000.0),
+    }
+}
+
+/// What a request of each route costs.
+pub fn demands(judgement: &Judgement) -> Markup {
+    if judgement.demands.is_empty() {
+        return html! {};
+    }
+    let demands = &judgement.demands;
+    let scale = Scale::linear(demands.iter().flat_map(|d| [d.cpu_ms.mid, d.cpu_ms.high]));
+    html! {
+        section {
+            h2 { "What each route costs" }
+            p.soft { "CPU time of one request, and the route's share of all CPU in the journeys' mix." }
+            (table("CPU per request of each route", html! {
+                thead { tr { th scope="col" { "Route" } th scope="col" { "Share of CPU" } th scope="col" { "CPU per request" } th scope="col" { "" } th scope="col" { "Alone" } th scope="col" { "Of all requests" } } }
+                tbody { @for demand in demands {
+                    tr {
+                        th scope="row" { code { (demand.route) } }
+                        td { (percent(demand.share)) }
+                        td { (brief(demand.cpu_ms, "ms")) }
+                        td { (chart::bar(scale, demand.cpu_ms.mid, demand.cpu_ms.low, demand.cpu_ms.high, &format!("{}: {} of CPU", demand.route, claim(demand.cpu_ms, "ms")))) }
+                        td { (demand.solo_ms.map_or("–".to_owned(), ms)) }
+                        td { (percent(demand.mix)) }
+                    }
+                } }
+            }))
+            @if let Some(background) = judgement.background_cores {
+                p.soft { "Without any request the app keeps " (brief(background, "cores")) " busy." }
+            }
+        }
+    }
+}
+
+/// Doubts, void windows, and what nobody looked at.
+pub fn doubts(judgement: &Judgement) -> Markup {
+    html! {
+        section {
+            h2 { "Doubts, and what was not checked" }
+            p { (words::windows(judgement)) }
+            @if judgement.doubts.is_empty() {
+                p { "No reason was found to doubt a number." }
+            } @else {
+                ul { @for doubt in &judgement.doubts { li { (prose(&words::doubt(doubt))) } } }
+            }
+            @if !judgement.not_checked.is_empty() {
+                p { "Not checked:" }
+                ul { @for line in &judgement.not_checked { li { (prose(&words::full_stop(line))) } } }
+            }
+        }
+    }
+}
+
+/// What somebody else needs to see the same.
+pub fn reproduce(run: &Run, judgement: &Judgement) -> Markup {
+    let header = &run.header;
+    let machine = &header.machine;
+    let mut journeys: Vec<_> = header.journeys.iter().collect();
+    journeys.sort_by_key(|j| Reverse(j.steps.len()));
+    html! {
+        section {
+            h2 { "How to reproduce" }
+            dl {
+                dt { "Command" } dd { code { "fissure " (header.verb) } }
+                dt { "Version" } dd { "fissure " (header.fissure) }
+                dt { "Run" } dd { (header.run) ", seed " (header.seed) ", " (words::minutes(run.elapsed_s())) }
+                dt { "Goal" } dd { (prose(&words::goal(run, judgement))) }
+                dt { "Machine" } dd { (words::machine(machine)) }
+                dt { "CPUs" } dd { "app " (words::cpu_list(&machine.app_cpus)) "; load generator " (words::cpu_list(&machine.crowd_cpus)) }
+                dt { "Journeys" } dd {
+                    @for (i, journey) in journeys.iter().enumerate() {
+                        @if i > 0 { ", " }
+                        code { (journey.name) } " (" (count(journey.steps.len() as u64, "request", "requests")) ", weight " (number(journey.weight)) ")"
+                    }
+                    @if journeys.is_empty() { "none" }
+                }
+            }
+            details {
+                summary { "The configuration, without secrets" }
+                pre tabindex="0" { code { (config(run)) } }
+            }
+        }
+    }
+}
+
+fn config(run: &Run) -> String {
+    let config = run.header.config.redacted();
+    toml::to_string(&config).unwrap_or_else(|_| format!("{config:#?}"))
+}
+
+/// One line to take along.
+pub fn resume(run: &Run, judgement: &Judgement) -> Markup {
+    match words::resume(run, judgement) {
+        Some(line) => html! { section { h2 { "One line for your resume" } blockquote { p { (line) } } } },
+        None => html! {},
+    }
+}
