@@ -57,7 +57,9 @@ impl<'a> Answer<'a> {
     /// The body as JSON.
     pub(super) fn json(&self) -> Result<&Value, &str> {
         let json = self.json.get_or_init(|| {
-            serde_json::from_slice(self.bytes()?).map_err(|e| format!("the body is not JSON ({e})"))
+            let bytes = self.bytes()?;
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            serde_json::from_slice(bytes).map_err(|e| format!("the body is not JSON ({e})"))
         });
         json.as_ref().map_err(String::as_str)
     }

@@ -1,14 +1,23 @@
 //! Journeys at work: templates become requests, answers are judged. Pure: no socket, no clock, no file.
 //!
-//! The crowd asks for the pieces of a request (`target`, `render`, `body_bytes`), sends it by whatever means, and hands
-//! the answer to `judge`, which checks it in the order of the language: status, headers, captures, asserts.
+//! The crowd sets a step's variables, asks for the pieces of its request (`target`, `render`, `body_bytes`), sends it by
+//! whatever means, and hands the answer to `judge`, which checks it in the order of the language: status, captures,
+//! headers, asserts.
 
 mod answer;
+mod cookie;
+mod filter;
+mod html;
 mod judge;
+mod predicate;
 mod render;
 mod request;
+mod secret;
+
+#[cfg(test)]
+mod tests;
 
 pub use answer::Answer;
 pub use judge::{Problem, judge, needs_body};
-pub use render::{MissingVariable, render};
+pub use render::{MissingVariable, render, set_variables};
 pub use request::{body_bytes, target};

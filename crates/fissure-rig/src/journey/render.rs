@@ -1,6 +1,6 @@
 //! A template and a user's variables become text.
 
-use fissure_facts::journey::{Piece, Template, Variables};
+use fissure_facts::journey::{JourneyStep, Piece, Template, Variables};
 use serde_json::Value;
 
 /// A request needs a variable that has no value it could be written with.
@@ -23,26 +23,59 @@ pub fn render(
     for piece in &template.0 {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Variable(name) => match vars.get(name) {
-                Some(value) => {
-                    let text = written(value).ok_or_else(|| MissingVariable {
-                        name: name.clone(),
-                        why: "holds a list or an object, which cannot be written into text: capture one value of it",
-                    })?;
-                    out.push_str(&text);
+            Piece::Variable(name) => out.push_str(&value_text(name, vars)?),
+            Piece::JsonString(name) => {
+                // JSON's own escapes, without the quotes around them.
+                let quoted = Value::String(value_text(name, vars)?).to_string();
+                out.push_str(&quoted[1..quoted.len() - 1]);
+            }
+            Piece::JsonValue(name) => {
+                let text = value_text(name, vars)?;
+                let is_scalar = serde_json::from_str(&text).is_ok_and(|v: Value| !v.is_string());
+                if !is_scalar {
+                    return Err(missing(
+                        name,
+                        "holds text where JSON needs a number, true, false or null: put quotes around it",
+                    ));
                 }
-                None => {
-                    return Err(MissingVariable {
-                        name: name.clone(),
-                        why: "has no value: no capture, option or data column gave it one",
-                    });
-                }
-            },
+                out.push_str(&text);
+            }
+            Piece::Literal(value) => out.push_str(&value.to_string()),
             Piece::NewUuid => out.push_str(&uuid(random(), random())),
             Piece::NewDate => out.push_str(&now()),
         }
     }
     Ok(out)
+}
+
+/// Sets the variables of a step's `[Options]`; call before the request is made. Numbers and booleans keep their type.
+pub fn set_variables(
+    step: &JourneyStep,
+    vars: &mut Variables,
+    random: &mut dyn FnMut() -> u64,
+    now: &dyn Fn() -> String,
+) -> Result<(), MissingVariable> {
+    for (name, template) in &step.variables {
+        let value = match template.0.as_slice() {
+            [Piece::Literal(value)] => value.clone(),
+            _ => Value::String(render(template, vars, random, now)?),
+        };
+        vars.insert(name.clone(), value);
+    }
+    Ok(())
+}
+
+fn value_text(name: &str, vars: &Variables) -> Result<String, MissingVariable> {
+    let value = vars
+        .get(name)
+        .ok_or_else(|| missing(name, "has no value: no capture, option or data column gave it one"))?;
+    written(value).ok_or_else(|| {
+        missing(name, "holds a list or an object, which cannot be written into text: capture one value of it")
+    })
+}
+
+fn missing(name: &str, why: &'static str) -> MissingVariable {
+    MissingVariable { name: name.to_owned(), why }
 }
 
 /// How the language writes a value into text; lists and objects cannot be written.

@@ -96,10 +96,15 @@ fn quoted(name: &str) -> String {
 }
 
 /// Everything but RFC 3986's unreserved characters becomes `%XX`.
-pub(super) fn percent_encoded(text: &str) -> String {
+fn percent_encoded(text: &str) -> String {
+    percent_encoded_but(text, "")
+}
+
+/// The same, except for the characters in `kept`.
+pub(super) fn percent_encoded_but(text: &str, kept: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.as_bytes().contains(&byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
