@@ -13,7 +13,12 @@ pub(super) fn quote(word: &str) -> String {
 
 /// Line breaks and other control characters become blanks: a command is one line of `fissure.toml`.
 pub(super) fn on_one_line(command: &str) -> String {
-    command.split(|c: char| c.is_control()).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    command
+        .split(|c: char| c.is_control())
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// One program with arguments: no pipes, lists, variables or substitutions. Such a command can be changed safely.
@@ -22,8 +27,19 @@ pub(super) fn is_simple(command: &str) -> bool {
 }
 
 /// Options that name a port, or an address that ends in one.
-const PORT_OPTIONS: &[&str] =
-    &["-p", "--port", "-b", "--bind", "--listen", "--http-port", "--addr", "--address", "--server.port", "-port", "-addr"];
+const PORT_OPTIONS: &[&str] = &[
+    "-p",
+    "--port",
+    "-b",
+    "--bind",
+    "--listen",
+    "--http-port",
+    "--addr",
+    "--address",
+    "--server.port",
+    "-port",
+    "-addr",
+];
 
 /// The command with `$PORT` in place of the port that it names literally, and that port.
 pub(super) fn free_port(command: &str) -> Option<(String, u16)> {
@@ -35,7 +51,8 @@ pub(super) fn free_port(command: &str) -> Option<(String, u16)> {
         };
         let Some((address, port)) = ending_port(value) else { continue };
         let is_option = PORT_OPTIONS.contains(&option);
-        let is_listen_address = address.is_some_and(|a| ["0.0.0.0:", "127.0.0.1:", "localhost:", "[::]:", "*:"].contains(&a));
+        let is_listen_address =
+            address.is_some_and(|a| ["0.0.0.0:", "127.0.0.1:", "localhost:", "[::]:", "*:"].contains(&a));
         if !(is_option || is_listen_address) {
             continue;
         }
@@ -70,8 +87,14 @@ mod tests {
     fn a_literal_port_gives_way() {
         let freed = |command: &str| free_port(command).map(|(command, port)| format!("{command} was {port}"));
         assert_eq!(freed("next start -p 3000").unwrap(), "next start -p $PORT was 3000");
-        assert_eq!(freed("gunicorn --bind=0.0.0.0:8000 a:app").unwrap(), "gunicorn --bind=0.0.0.0:$PORT a:app was 8000");
-        assert_eq!(freed("python manage.py runserver 0.0.0.0:8000").unwrap(), "python manage.py runserver 0.0.0.0:$PORT was 8000");
+        assert_eq!(
+            freed("gunicorn --bind=0.0.0.0:8000 a:app").unwrap(),
+            "gunicorn --bind=0.0.0.0:$PORT a:app was 8000"
+        );
+        assert_eq!(
+            freed("python manage.py runserver 0.0.0.0:8000").unwrap(),
+            "python manage.py runserver 0.0.0.0:$PORT was 8000"
+        );
         assert_eq!(freed("node server.js --workers 8000"), None);
         assert_eq!(freed("java -Xmx 2048 -jar app.jar"), None);
         assert_eq!(freed("app --db postgres://db:5432"), None);

@@ -14,8 +14,30 @@ const MAX_FILES: usize = 400;
 
 /// Folders that hold other people's code, built things, or tests that start servers of their own.
 const SKIPPED: &[&str] = &[
-    "node_modules", "vendor", "target", "venv", "env", "__pycache__", "dist", "build", "out", "coverage", "test", "tests",
-    "spec", "__tests__", "e2e", "examples", "fixtures", "docs", "tmp", "log", "migrations", "static", "public", "journeys",
+    "node_modules",
+    "vendor",
+    "target",
+    "venv",
+    "env",
+    "__pycache__",
+    "dist",
+    "build",
+    "out",
+    "coverage",
+    "test",
+    "tests",
+    "spec",
+    "__tests__",
+    "e2e",
+    "examples",
+    "fixtures",
+    "docs",
+    "tmp",
+    "log",
+    "migrations",
+    "static",
+    "public",
+    "journeys",
 ];
 
 pub(super) struct Folder {
@@ -25,12 +47,6 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
-    }
-
-    /// The name of the folder itself.
-    pub(super) fn name(&self) -> Option<String> {
-        let root = fs::canonicalize(&self.root).ok()?;
-        Some(root.file_name()?.to_str()?.to_owned())
     }
 
     /// A regular file stands at `path` (relative, with slashes). Links to files count: virtual environments are made of them.
@@ -55,7 +71,8 @@ impl Folder {
     /// The file's text; bytes that are not UTF-8 become U+FFFD.
     pub(super) fn text(&self, path: &str) -> Option<String> {
         let bytes = self.bytes(path)?;
-        let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes)).into_owned();
+        let text =
+            String::from_utf8_lossy(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes)).into_owned();
         Some(text)
     }
 
@@ -77,7 +94,9 @@ impl Folder {
                 if looked_at > MAX_ENTRIES {
                     return found;
                 }
-                let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else { continue };
+                let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
+                    continue;
+                };
                 if kind.is_file() || kind.is_dir() {
                     names.push((name, kind.is_dir()));
                 }
@@ -89,7 +108,10 @@ impl Folder {
                     if depth < MAX_DEPTH && !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
                         waiting.push_back((inside, depth + 1));
                     }
-                } else if extensions.iter().any(|e| name.strip_suffix(e).is_some_and(|stem| stem.ends_with('.'))) {
+                } else if extensions
+                    .iter()
+                    .any(|e| name.strip_suffix(e).is_some_and(|stem| stem.ends_with('.')))
+                {
                     found.push(inside);
                     if found.len() == MAX_FILES {
                         return found;

@@ -15,7 +15,11 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     let serves = |file: &String| {
         ["/server/", "/web/", "/api/", "/http", "/app/"].iter().any(|word| file.contains(word))
     };
-    let file = mains.iter().find(|file| !file.contains('/')).or_else(|| mains.iter().find(|f| serves(f))).or(mains.first())?;
+    let file = mains
+        .iter()
+        .find(|file| !file.contains('/'))
+        .or_else(|| mains.iter().find(|f| serves(f)))
+        .or(mains.first())?;
     let package = file.rsplit_once('/').map(|(package, _)| package);
     let last = package.unwrap_or(module).rsplit('/').find(|part| !is_version(part)).unwrap_or("app");
     // `.fissure` is ours, so no folder of the app has that name.
@@ -25,7 +29,10 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
         command: program.clone(),
         why: format!("go.mod, and {file} is the main package"),
         sure: mains.len() == 1 || package.is_none(),
-        setup: Some((format!("go build -o {program} {target}"), "the program is built in the scratch copy".to_owned())),
+        setup: Some((
+            format!("go build -o {program} {target}"),
+            "the program is built in the scratch copy".to_owned(),
+        )),
         code: &["go"],
         entry: Some(file.clone()),
         ..Start::default()
@@ -38,5 +45,6 @@ fn is_main(code: &str) -> bool {
 
 /// `v2` at the end of a module path.
 fn is_version(part: &str) -> bool {
-    part.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    part.strip_prefix('v')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -31,7 +31,7 @@ use std::path::Path;
 
 use fissure_facts::config::{App, Link};
 
-pub use save::{InitError, Saved, save};
+pub use save::{InitError, save};
 pub use write::{first_journey, write_toml};
 
 use folder::Folder;
@@ -57,6 +57,13 @@ pub struct Reason {
     pub why: String,
     /// False for a guess that the user should look at.
     pub sure: bool,
+}
+
+impl Reason {
+    /// On one line and without escape sequences, because it is printed and parts of it come from foreign files.
+    fn new(what: impl Into<String>, why: impl Into<String>, sure: bool) -> Self {
+        Self { what: command::on_one_line(&what.into()), why: command::on_one_line(&why.into()), sure }
+    }
 }
 
 /// How an app is started, as one source tells it.
@@ -118,23 +125,23 @@ const NOTHING_FOUND: &str = "nothing here says how the app is started (looked fo
 impl Guess {
     /// Adds something that is certain.
     fn know(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.facts.push(Reason { what: what.into(), why: why.into(), sure: true });
+        self.facts.push(Reason::new(what, why, true));
     }
 
     /// Adds something that the user should look at.
     fn suppose(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.facts.push(Reason { what: what.into(), why: why.into(), sure: false });
+        self.facts.push(Reason::new(what, why, false));
     }
 
     fn take(&mut self, folder: &Folder, start: Start) {
         let mut command = start.command;
         let mut why = start.why;
         // A port in the command itself is the app's only say: let fissure choose it, so that copies can run side by side.
-        if !command.contains("PORT") {
-            if let Some((freed, port)) = command::free_port(&command) {
-                why = format!("{why}, with $PORT in place of {port}");
-                command = freed;
-            }
+        if !command.contains("PORT")
+            && let Some((freed, port)) = command::free_port(&command)
+        {
+            why = format!("{why}, with $PORT in place of {port}");
+            command = freed;
         }
         let mut port = None;
         if !command.contains("PORT") && !start.reads_port {
@@ -156,7 +163,7 @@ impl Guess {
         }
         let command = command::on_one_line(&command);
         let what = format!("command = {command}");
-        self.facts.insert(0, Reason { what, why, sure: start.sure });
+        self.facts.insert(0, Reason::new(what, why, start.sure));
         self.app.command = command;
         if let Some((port, place)) = port {
             self.app.port = Some(port);
@@ -170,10 +177,15 @@ impl Guess {
             self.app.setup = Some(setup);
         }
         for (name, value) in start.env {
-            self.know(format!("env {name} = {value}"), "production mode: a development mode would be measured otherwise");
+            self.know(
+                format!("env {name} = {value}"),
+                "production mode: a development mode would be measured otherwise",
+            );
             self.app.env.insert(name.to_owned(), value);
         }
-        if let Some((health, why)) = start.health.or_else(|| docker::health(folder)).or_else(|| compose::health(folder)) {
+        if let Some((health, why)) =
+            start.health.or_else(|| docker::health(folder)).or_else(|| compose::health(folder))
+        {
             self.know(format!("health = {health}"), why);
             self.app.health = health;
         }

@@ -9,22 +9,46 @@ use super::folder::Folder;
 const CODE: &[&str] = &["js", "mjs", "cjs", "ts"];
 /// Words of scripts that watch files or serve a development build: measuring those would measure the wrong thing.
 const DEVELOPMENT: &[&str] = &[
-    "nodemon", "--watch", "ts-node-dev", "react-scripts start", "webpack serve", "webpack-dev-server", "next dev",
-    "nuxt dev", "nuxi dev", "ng serve", "gatsby develop", "astro dev", "remix dev", "vue-cli-service serve", "parcel",
-    "tsx watch", "vite dev", "vite serve", "node-dev", "nest start --debug",
+    "nodemon",
+    "--watch",
+    "ts-node-dev",
+    "react-scripts start",
+    "webpack serve",
+    "webpack-dev-server",
+    "next dev",
+    "nuxt dev",
+    "nuxi dev",
+    "ng serve",
+    "gatsby develop",
+    "astro dev",
+    "remix dev",
+    "vue-cli-service serve",
+    "parcel",
+    "tsx watch",
+    "vite dev",
+    "vite serve",
+    "node-dev",
+    "nest start --debug",
 ];
 
 pub(super) fn start(folder: &Folder) -> Option<Start> {
     let text = folder.text("package.json")?;
     let package: Value = serde_json::from_str(&text).unwrap_or_default();
-    let mut start = from_script(folder, &package).or_else(|| from_file(folder, &package)).or_else(|| preview(folder, &package))?;
+    let mut start = from_script(folder, &package)
+        .or_else(|| from_file(folder, &package))
+        .or_else(|| preview(folder, &package))?;
     start.code = CODE;
     start.env.insert("NODE_ENV", "production".to_owned());
-    if let Some(framework) = ["next", "nuxt", "@nestjs/core", "express", "fastify", "koa", "hono", "@hapi/hapi"]
-        .iter()
-        .find(|name| depends_on(&package, name))
+    if let Some(framework) =
+        ["next", "nuxt", "@nestjs/core", "express", "fastify", "koa", "hono", "@hapi/hapi"]
+            .iter()
+            .find(|name| depends_on(&package, name))
     {
-        start.why = format!("{} (a {} app)", start.why, framework.trim_start_matches('@').split('/').next().unwrap_or(framework));
+        start.why = format!(
+            "{} (a {} app)",
+            start.why,
+            framework.trim_start_matches('@').split('/').next().unwrap_or(framework)
+        );
     }
     let needs_modules = package["dependencies"].as_object().is_some_and(|d| !d.is_empty());
     if needs_modules && !folder.has_folder("node_modules") {
@@ -43,11 +67,14 @@ fn from_script(folder: &Folder, package: &Value) -> Option<Start> {
         .filter(|(_, script)| !script.is_empty())?;
     let why = format!("the script `{name}` of package.json");
     let entry = entry_of(script);
-    let (command, why) = if let Some(rest) = script.strip_prefix("nodemon ").filter(|rest| is_simple(rest) && !rest.starts_with('-')) {
+    let (command, why) = if let Some(rest) =
+        script.strip_prefix("nodemon ").filter(|rest| is_simple(rest) && !rest.starts_with('-'))
+    {
         (format!("node {rest}"), format!("{why}, without nodemon, which is for development"))
     } else if is_development(script) {
         return None;
-    } else if script.starts_with("node ") && is_simple(script) && !scripts.contains_key(&format!("pre{name}")) {
+    } else if script.starts_with("node ") && is_simple(script) && !scripts.contains_key(&format!("pre{name}"))
+    {
         (script.to_owned(), why)
     } else if is_simple(script) && free_port(script).is_some() {
         // A port in the script can only be changed by writing the script out.
@@ -57,14 +84,25 @@ fn from_script(folder: &Folder, package: &Value) -> Option<Start> {
     } else {
         (format!("{} run {name}", manager(folder)), format!("{why}: {script}"))
     };
-    let reads_port = script.contains("next start") || script.contains(".output/server") || script.contains("react-router-serve");
+    let reads_port = script.contains("next start")
+        || script.contains(".output/server")
+        || script.contains("react-router-serve");
     Some(Start { command, why, sure: true, entry, reads_port, ..Start::default() })
 }
 
 /// No script: the program itself.
 fn from_file(folder: &Folder, package: &Value) -> Option<Start> {
     let main = package["main"].as_str().filter(|main| folder.has(main) && starts_server(folder, main));
-    let usual = ["server.js", "server.mjs", "index.js", "index.mjs", "app.js", "src/server.js", "src/index.js", "src/app.js"];
+    let usual = [
+        "server.js",
+        "server.mjs",
+        "index.js",
+        "index.mjs",
+        "app.js",
+        "src/server.js",
+        "src/index.js",
+        "src/app.js",
+    ];
     let file = main.or_else(|| usual.into_iter().find(|file| starts_server(folder, file)))?;
     Some(Start {
         command: format!("node {}", quote(file)),
@@ -99,15 +137,25 @@ fn built(folder: &Folder, package: &Value, start: &mut Start) {
         .into_iter()
         .find(|(name, _)| depends_on(package, name))
         .map(|(_, output)| output)
-        .or_else(|| start.entry.as_deref()?.split_once('/').map(|(first, _)| first).filter(|f| ["dist", "build"].contains(f)));
+        .or_else(|| {
+            start
+                .entry
+                .as_deref()?
+                .split_once('/')
+                .map(|(first, _)| first)
+                .filter(|f| ["dist", "build"].contains(f))
+        });
     if let Some(output) = output.filter(|output| !folder.has_folder(output)) {
-        let why = format!("{output} is not there; build once in this folder and drop this line, and every start is quicker");
+        let why = format!(
+            "{output} is not there; build once in this folder and drop this line, and every start is quicker"
+        );
         start.setup = Some((format!("{} run build", manager(folder)), why));
     }
 }
 
 fn is_development(script: &str) -> bool {
-    DEVELOPMENT.iter().any(|word| script.contains(word)) || script.split("&&").any(|part| part.trim() == "vite")
+    DEVELOPMENT.iter().any(|word| script.contains(word))
+        || script.split("&&").any(|part| part.trim() == "vite")
 }
 
 /// The file in `node --flag dist/main.js --more`.
@@ -119,7 +167,9 @@ fn entry_of(script: &str) -> Option<String> {
 }
 
 fn starts_server(folder: &Folder, file: &str) -> bool {
-    folder.text(file).is_some_and(|code| ["listen(", "createServer", "serve("].iter().any(|call| code.contains(call)))
+    folder
+        .text(file)
+        .is_some_and(|code| ["listen(", "createServer", "serve("].iter().any(|call| code.contains(call)))
 }
 
 fn depends_on(package: &Value, name: &str) -> bool {
@@ -132,13 +182,4 @@ fn manager(folder: &Folder) -> &'static str {
         .iter()
         .find(|(file, _)| folder.has(file))
         .map_or("npm", |(_, name)| name)
-}
-
-/// The library that loads `.env`, if package.json names one.
-pub(super) fn loads_dotenv(folder: &Folder) -> bool {
-    folder.text("package.json").is_some_and(|text| {
-        ["\"dotenv", "--env-file", "\"next\"", "\"nuxt\"", "\"@nestjs/config\"", "\"vite\"", "\"env-cmd\"", "\"prisma\""]
-            .iter()
-            .any(|name| text.contains(name))
-    })
 }

@@ -8,11 +8,14 @@ const WORKERS: &str = "4";
 
 /// Laravel keeps a package.json for its assets, so it is asked before Node.
 pub(super) fn laravel(folder: &Folder) -> Option<Start> {
-    (folder.has("artisan") && folder.has("public/index.php")).then(|| serve(folder, "public", "artisan is Laravel's"))
+    (folder.has("artisan") && folder.has("public/index.php"))
+        .then(|| serve(folder, "public", "artisan is Laravel's"))
 }
 
 pub(super) fn start(folder: &Folder) -> Option<Start> {
-    let place = ["public", "web", "htdocs", "."].into_iter().find(|place| folder.has(&format!("{place}/index.php")))?;
+    let place = ["public", "web", "htdocs", "."]
+        .into_iter()
+        .find(|place| folder.has(&format!("{place}/index.php")))?;
     let file = if place == "." { "index.php".to_owned() } else { format!("{place}/index.php") };
     Some(serve(folder, place, &format!("{file} is the front of a PHP app")))
 }

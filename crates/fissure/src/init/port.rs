@@ -6,24 +6,52 @@ use super::folder::Folder;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listens {
     /// It reads `PORT` from the environment.
-    WherePortSays { place: String },
+    WherePortSays {
+        place: String,
+    },
     /// It reads another variable, such as `APP_PORT`.
-    WhereNameSays { name: &'static str, place: String },
-    Fixed { port: u16, place: String },
+    WhereNameSays {
+        name: &'static str,
+        place: String,
+    },
+    Fixed {
+        port: u16,
+        place: String,
+    },
     Unsaid,
 }
 
 /// Other names that people give to the variable.
-const NAMES: &[&str] =
-    &["APP_PORT", "HTTP_PORT", "SERVER_PORT", "WEB_PORT", "LISTEN_PORT", "NODE_PORT", "API_PORT", "ROCKET_PORT"];
+const NAMES: &[&str] = &[
+    "APP_PORT",
+    "HTTP_PORT",
+    "SERVER_PORT",
+    "WEB_PORT",
+    "LISTEN_PORT",
+    "NODE_PORT",
+    "API_PORT",
+    "ROCKET_PORT",
+];
 
 /// A call or setting on whose line the port stands. Lower case.
-const LISTENING: &[&str] =
-    &["listen(", "listenandserve(", "listen_and_serve(", ".run(", "bind(", "serve(", "httpserver(", "setport(", "set :port", "addr:"];
+const LISTENING: &[&str] = &[
+    "listen(",
+    "listenandserve(",
+    "listen_and_serve(",
+    ".run(",
+    "bind(",
+    "serve(",
+    "httpserver(",
+    "setport(",
+    "set :port",
+    "addr:",
+];
 
 /// Ports of databases, mail and caches: on a line of configuration they are the other side of a link.
-const OTHERS: &[u16] =
-    &[110, 143, 389, 465, 587, 993, 1025, 1433, 1521, 1883, 2379, 3306, 4317, 4318, 5432, 5433, 5672, 6379, 8086, 9042, 9092, 9200, 11211, 27017];
+const OTHERS: &[u16] = &[
+    110, 143, 389, 465, 587, 993, 1025, 1433, 1521, 1883, 2379, 3306, 4317, 4318, 5432, 5433, 5672, 6379,
+    8086, 9042, 9092, 9200, 11211, 27017,
+];
 
 /// Looks at `entry` and the source files with these extensions. Reading `PORT` anywhere outweighs a fixed number, which
 /// is then its fallback.
@@ -40,7 +68,10 @@ pub(super) fn seek(folder: &Folder, extensions: &[&str], entry: Option<&str>) ->
         let Some(text) = folder.text(&file) else { continue };
         for (number, line) in text.lines().enumerate() {
             // A minified bundle is not what somebody wrote.
-            if line.len() > 400 || line.trim_start().starts_with(['#', '*']) || line.trim_start().starts_with("//") {
+            if line.len() > 400
+                || line.trim_start().starts_with(['#', '*'])
+                || line.trim_start().starts_with("//")
+            {
                 continue;
             }
             let place = || format!("{file}:{}", number + 1);
@@ -54,7 +85,8 @@ pub(super) fn seek(folder: &Folder, extensions: &[&str], entry: Option<&str>) ->
                 }
             }
             if listening.is_none() && LISTENING.iter().any(|call| lower.contains(call)) {
-                listening = LISTENING.iter().find_map(|call| port_after(&lower, call)).map(|port| (port, place()));
+                listening =
+                    LISTENING.iter().find_map(|call| port_after(&lower, call)).map(|port| (port, place()));
             }
             if setting.is_none() {
                 setting = port_setting(&lower).map(|port| (port, place()));
@@ -65,7 +97,9 @@ pub(super) fn seek(folder: &Folder, extensions: &[&str], entry: Option<&str>) ->
         return Listens::WhereNameSays { name, place };
     }
     match listening.or(setting) {
-        Some((port, place)) => Listens::Fixed { port, place: format!("{place} listens there and nothing reads $PORT") },
+        Some((port, place)) => {
+            Listens::Fixed { port, place: format!("{place} listens there and nothing reads $PORT") }
+        }
         None => Listens::Unsaid,
     }
 }
@@ -139,7 +173,13 @@ mod tests {
 
     #[test]
     fn the_port_of_a_database_is_not_the_apps() {
-        for code in ["createPool({ port: 5432 })", "redis_port = 6379", "dbport: 3000", "app.listen(config)", "// app.listen(3000)"] {
+        for code in [
+            "createPool({ port: 5432 })",
+            "redis_port = 6379",
+            "dbport: 3000",
+            "app.listen(config)",
+            "// app.listen(3000)",
+        ] {
             assert_eq!(listens(code), Listens::Unsaid, "{code}");
         }
     }
@@ -155,8 +195,14 @@ mod tests {
         ] {
             assert!(matches!(listens(code), Listens::WherePortSays { .. }), "{code}: {:?}", listens(code));
         }
-        assert!(matches!(listens("process.env.DB_PORT\napp.listen(3000)"), Listens::Fixed { port: 3000, .. }));
-        assert!(matches!(listens("process.env.APP_PORT || 3000"), Listens::WhereNameSays { name: "APP_PORT", .. }));
+        assert!(matches!(
+            listens("process.env.DB_PORT\napp.listen(3000)"),
+            Listens::Fixed { port: 3000, .. }
+        ));
+        assert!(matches!(
+            listens("process.env.APP_PORT || 3000"),
+            Listens::WhereNameSays { name: "APP_PORT", .. }
+        ));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! `Procfile`: a line that somebody wrote to run the app for real.
 
+use super::Start;
 use super::folder::Folder;
 use super::python;
-use super::Start;
 
 pub(super) fn start(folder: &Folder) -> Option<Start> {
     let text = folder.text("Procfile")?;
@@ -11,7 +11,9 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
         return None;
     }
     // These bind to $PORT of their own accord.
-    let reads_port = ["gunicorn", "puma", "unicorn", "heroku-php", "rails s"].iter().any(|server| command.contains(server));
+    let reads_port = ["gunicorn", "puma", "unicorn", "heroku-php", "rails s"]
+        .iter()
+        .any(|server| command.contains(server));
     Some(Start {
         command: python::in_environment(folder, command),
         why: "the web line of Procfile".to_owned(),

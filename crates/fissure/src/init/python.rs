@@ -6,12 +6,26 @@ use super::folder::Folder;
 
 /// Where a virtual environment usually lies.
 const ENVIRONMENTS: &[&str] = &[".venv", "venv", "env", ".env"];
-const MANIFESTS: &[&str] =
-    &["requirements.txt", "requirements/base.txt", "requirements/production.txt", "requirements/prod.txt", "pyproject.toml", "Pipfile", "setup.py", "setup.cfg"];
+const MANIFESTS: &[&str] = &[
+    "requirements.txt",
+    "requirements/base.txt",
+    "requirements/production.txt",
+    "requirements/prod.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "setup.py",
+    "setup.cfg",
+];
 
 /// Django, whose `manage.py` is unmistakable.
 pub(super) fn django(folder: &Folder) -> Option<Start> {
-    let manage = folder.first(&["manage.py", "src/manage.py", "backend/manage.py", "app/manage.py", "server/manage.py"])?;
+    let manage = folder.first(&[
+        "manage.py",
+        "src/manage.py",
+        "backend/manage.py",
+        "app/manage.py",
+        "server/manage.py",
+    ])?;
     let code = folder.text(manage)?;
     if !code.contains("django") {
         return None;
@@ -22,26 +36,42 @@ pub(super) fn django(folder: &Folder) -> Option<Start> {
     let module = wsgi_module(folder, base, settings.as_deref());
     let mut start = match module {
         Some(module) if has_package(folder, "gunicorn") => {
-            let chdir = if base.is_empty() { String::new() } else { format!("--chdir {} ", base.trim_end_matches('/')) };
+            let chdir = if base.is_empty() {
+                String::new()
+            } else {
+                format!("--chdir {} ", base.trim_end_matches('/'))
+            };
             Start {
-                command: format!("{} {chdir}--bind 127.0.0.1:$PORT {}", program(folder, "gunicorn"), quote(&module)),
-                why: format!("{manage} is Django's and gunicorn is installed or required; one worker unless --workers says more"),
+                command: format!(
+                    "{} {chdir}--bind 127.0.0.1:$PORT {}",
+                    program(folder, "gunicorn"),
+                    quote(&module)
+                ),
+                why: format!(
+                    "{manage} is Django's and gunicorn is installed or required; one worker unless --workers says more"
+                ),
                 sure: true,
                 ..Start::default()
             }
         }
         _ => Start {
             command: format!("{python} {manage} runserver --noreload 127.0.0.1:$PORT"),
-            why: format!("{manage} is Django's, and no gunicorn is installed or required: this is Django's own development server"),
+            why: format!(
+                "{manage} is Django's, and no gunicorn is installed or required: this is Django's own development server"
+            ),
             sure: true,
             ..Start::default()
         },
     };
     let settings_file = settings.map(|module| format!("{base}{}.py", module.replace('.', "/")));
-    let uses_sqlite = settings_file.and_then(|f| folder.text(&f)).is_some_and(|text| text.contains("db.sqlite3"));
+    let uses_sqlite =
+        settings_file.and_then(|f| folder.text(&f)).is_some_and(|text| text.contains("db.sqlite3"));
     // Only a file that does not exist yet: a migration of the user's own database is not ours to make.
     if uses_sqlite && !folder.has(&format!("{base}db.sqlite3")) {
-        start.setup = Some((format!("{python} {manage} migrate --noinput"), "the settings name db.sqlite3, which is not there".to_owned()));
+        start.setup = Some((
+            format!("{python} {manage} migrate --noinput"),
+            "the settings name db.sqlite3, which is not there".to_owned(),
+        ));
     }
     environment_is_there(folder, &mut start);
     Some(start)
@@ -64,7 +94,10 @@ fn wsgi_module(folder: &Folder, base: &str, settings: Option<&str>) -> Option<St
 /// Other Python apps.
 pub(super) fn start(folder: &Folder) -> Option<Start> {
     let files = candidates(folder);
-    let mut start = files.iter().find_map(|file| asgi(folder, file)).or_else(|| files.iter().find_map(|file| wsgi(folder, file)));
+    let mut start = files
+        .iter()
+        .find_map(|file| asgi(folder, file))
+        .or_else(|| files.iter().find_map(|file| wsgi(folder, file)));
     if start.is_none() {
         start = files.iter().find_map(|file| script(folder, file));
     }
@@ -75,8 +108,22 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
 
 /// Files that may make the app, the usual names first.
 fn candidates(folder: &Folder) -> Vec<String> {
-    let usual = ["wsgi.py", "asgi.py", "app.py", "main.py", "application.py", "server.py", "run.py", "app/main.py", "app/__init__.py", "src/main.py", "src/app.py", "api/main.py"];
-    let mut files: Vec<String> = usual.iter().filter(|file| folder.has(file)).map(|&file| file.to_owned()).collect();
+    let usual = [
+        "wsgi.py",
+        "asgi.py",
+        "app.py",
+        "main.py",
+        "application.py",
+        "server.py",
+        "run.py",
+        "app/main.py",
+        "app/__init__.py",
+        "src/main.py",
+        "src/app.py",
+        "api/main.py",
+    ];
+    let mut files: Vec<String> =
+        usual.iter().filter(|file| folder.has(file)).map(|&file| file.to_owned()).collect();
     for file in folder.files(&["py"]) {
         if !files.contains(&file) {
             files.push(file);
@@ -95,7 +142,11 @@ fn asgi(folder: &Folder, file: &str) -> Option<Start> {
     let (module, app_dir) = module_of(folder, file);
     let app_dir = if app_dir.is_empty() { String::new() } else { format!("--app-dir {} ", quote(&app_dir)) };
     Some(Start {
-        command: format!("{} {app_dir}--host 127.0.0.1 --port $PORT {}", program(folder, "uvicorn"), quote(&format!("{module}:{name}"))),
+        command: format!(
+            "{} {app_dir}--host 127.0.0.1 --port $PORT {}",
+            program(folder, "uvicorn"),
+            quote(&format!("{module}:{name}"))
+        ),
         why: format!("{file} makes a {framework} app"),
         sure: true,
         ..Start::default()
@@ -108,10 +159,13 @@ fn wsgi(folder: &Folder, file: &str) -> Option<Start> {
     let is_flask = code.contains("Flask(");
     let name = if let Some(name) = assigned(&code, "Flask(") {
         name
-    } else if let Some(factory) = ["create_app", "make_app"].into_iter().find(|f| is_flask && code.contains(&format!("def {f}("))) {
+    } else if let Some(factory) =
+        ["create_app", "make_app"].into_iter().find(|f| is_flask && code.contains(&format!("def {f}(")))
+    {
         format!("{factory}()")
     } else if file == "wsgi.py" {
-        assigned(&code, "create_app(").or_else(|| ["application", "app"].into_iter().find(|n| code.contains(n)).map(str::to_owned))?
+        assigned(&code, "create_app(")
+            .or_else(|| ["application", "app"].into_iter().find(|n| code.contains(n)).map(str::to_owned))?
     } else {
         return None;
     };
@@ -120,17 +174,31 @@ fn wsgi(folder: &Folder, file: &str) -> Option<Start> {
     if has_package(folder, "gunicorn") || !(is_flask || code.contains("create_app")) {
         let chdir = if app_dir.is_empty() { String::new() } else { format!("--chdir {} ", quote(&app_dir)) };
         return Some(Start {
-            command: format!("{} {chdir}--bind 127.0.0.1:$PORT {}", program(folder, "gunicorn"), quote(&format!("{module}:{name}"))),
+            command: format!(
+                "{} {chdir}--bind 127.0.0.1:$PORT {}",
+                program(folder, "gunicorn"),
+                quote(&format!("{module}:{name}"))
+            ),
             why: format!("{file} makes {what}; one gunicorn worker unless --workers says more"),
             sure: true,
             ..Start::default()
         });
     }
     // `flask --app` finds files by path and factories by name.
-    let target = if name == "app" || name == "application" || name == "create_app()" { module } else { format!("{module}:{name}") };
+    let target = if name == "app" || name == "application" || name == "create_app()" {
+        module
+    } else {
+        format!("{module}:{name}")
+    };
     Some(Start {
-        command: format!("{} --app {} run --host 127.0.0.1 --port $PORT", program(folder, "flask"), quote(&target)),
-        why: format!("{file} makes {what}, and no gunicorn is installed or required: this is Flask's own development server"),
+        command: format!(
+            "{} --app {} run --host 127.0.0.1 --port $PORT",
+            program(folder, "flask"),
+            quote(&target)
+        ),
+        why: format!(
+            "{file} makes {what}, and no gunicorn is installed or required: this is Flask's own development server"
+        ),
         sure: true,
         ..Start::default()
     })
@@ -139,7 +207,15 @@ fn wsgi(folder: &Folder, file: &str) -> Option<Start> {
 /// A program that serves by itself.
 fn script(folder: &Folder, file: &str) -> Option<Start> {
     let code = folder.text(file)?;
-    let serves = ["serve_forever(", "HTTPServer(", "web.run_app(", ".listen(", "bottle", "waitress", "cherrypy.quickstart("];
+    let serves = [
+        "serve_forever(",
+        "HTTPServer(",
+        "web.run_app(",
+        ".listen(",
+        "bottle",
+        "waitress",
+        "cherrypy.quickstart(",
+    ];
     let call = serves.iter().find(|call| code.contains(**call))?;
     Some(Start {
         command: format!("{} {}", program(folder, "python"), quote(file)),
@@ -150,17 +226,14 @@ fn script(folder: &Folder, file: &str) -> Option<Start> {
     })
 }
 
-/// `app` in `app = FastAPI(`.
+/// `app` in `app = FastAPI(`. Indented lines are inside functions: nothing outside can import what they make.
 fn assigned(code: &str, call: &str) -> Option<String> {
+    let dotted = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
     code.lines().find_map(|line| {
-        // Indented lines are inside functions: nothing outside can import what they make.
         let (name, value) = line.split_once('=')?;
         let name = name.split(':').next()?.trim_end();
-        let value = value.trim_start();
-        let called = value.strip_suffix(call).map(|_| value).or_else(|| value.contains(call).then_some(value))?;
-        let before = called.split(call).next()?;
-        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
-        (!name.is_empty() && plain(name) && !name.contains('.') && plain(before)).then(|| name.to_owned())
+        let (before, _) = value.trim_start().split_once(call)?;
+        (!name.is_empty() && dotted(name) && !name.contains('.') && dotted(before)).then(|| name.to_owned())
     })
 }
 
@@ -179,7 +252,8 @@ fn quoted_after(code: &str, name: &str) -> Option<String> {
     let rest = code[code.find(name)? + name.len()..].trim_start_matches(['"', '\'', ']', ',', ' ', '=', ')']);
     let end = rest.find(['"', '\'', '\n'])?;
     let word = &rest[..end];
-    (!word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')).then(|| word.to_owned())
+    (!word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .then(|| word.to_owned())
 }
 
 /// Installed in a virtual environment here, or required by a manifest.
@@ -216,8 +290,10 @@ fn program(folder: &Folder, name: &str) -> String {
 /// A command of somebody else (`gunicorn app:app`), taken from the virtual environment where it has the program.
 pub(super) fn in_environment(folder: &Folder, command: &str) -> String {
     let first = command.split(' ').next().unwrap_or_default();
-    let is_name = !first.is_empty() && first.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let inside = ENVIRONMENTS.iter().map(|env| format!("{env}/bin/{first}")).find(|path| is_name && folder.has(path));
+    let is_name =
+        !first.is_empty() && first.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let inside =
+        ENVIRONMENTS.iter().map(|env| format!("{env}/bin/{first}")).find(|path| is_name && folder.has(path));
     inside.map_or_else(|| command.to_owned(), |path| format!("{path}{}", &command[first.len()..]))
 }
 
@@ -225,17 +301,10 @@ pub(super) fn in_environment(folder: &Folder, command: &str) -> String {
 fn environment_is_there(folder: &Folder, start: &mut Start) {
     let program = start.command.split(' ').next().unwrap_or_default();
     if program.contains("/bin/") && !folder.has(program) {
-        start.missing.push(format!("{program} is not there: install the app's requirements into that environment"));
-    } else if !program.contains("/bin/") && !["poetry", "uv", "pipenv"].contains(&program) && folder.has("requirements.txt") {
-        start.missing.push(
-            "there is no virtual environment here: `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt` makes one, then run `fissure init --force`, or leave it when `python3` has what the app needs".to_owned(),
-        );
+        start
+            .missing
+            .push(format!("{program} is not there: install the app's requirements into that environment"));
+    } else if !program.contains("/bin/") && !["poetry", "uv", "pipenv"].contains(&program) {
+        start.why.push_str("; there is no virtual environment here, so it comes from the path");
     }
-}
-
-/// A library that loads `.env` is required.
-pub(super) fn loads_dotenv(folder: &Folder) -> bool {
-    MANIFESTS.iter().filter_map(|file| folder.text(file)).any(|text| {
-        ["python-dotenv", "django-environ", "python-decouple", "environs", "pydantic-settings"].iter().any(|name| requires(&text, name))
-    })
 }

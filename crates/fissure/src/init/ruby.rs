@@ -42,13 +42,22 @@ fn rails(folder: &Folder) -> Start {
         );
     }
     let routes = folder.text("config/routes.rb").unwrap_or_default();
-    if routes.lines().any(|line| line.trim_start().starts_with("get") && line.contains("rails/health#show") && line.contains("\"up\"")) {
+    if routes.lines().any(|line| {
+        line.trim_start().starts_with("get") && line.contains("rails/health#show") && line.contains("\"up\"")
+    }) {
         start.health = Some(("/up".to_owned(), "config/routes.rb has Rails' health check".to_owned()));
     }
     let database = folder.text("config/database.yml").unwrap_or_default();
-    let file = database.lines().filter_map(|line| line.trim().strip_prefix("database:")).map(str::trim).find(|f| f.ends_with("production.sqlite3"));
+    let file = database
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("database:"))
+        .map(str::trim)
+        .find(|f| f.ends_with("production.sqlite3"));
     if let Some(file) = file.filter(|file| !folder.has(file)) {
-        start.setup = Some((format!("{program} db:prepare"), format!("config/database.yml names {file}, which is not there")));
+        start.setup = Some((
+            format!("{program} db:prepare"),
+            format!("config/database.yml names {file}, which is not there"),
+        ));
     }
     start
 }
@@ -64,7 +73,12 @@ fn rack(gemfile: &str) -> Start {
     };
     let mut start = Start {
         command: command.to_owned(),
-        why: format!("config.ru is a Rack app; {}", server.map_or("no server in the Gemfile, so rackup".to_owned(), |s| format!("{s} is in the Gemfile"))),
+        why: format!(
+            "config.ru is a Rack app; {}",
+            server.map_or("no server in the Gemfile, so rackup".to_owned(), |s| format!(
+                "{s} is in the Gemfile"
+            ))
+        ),
         sure: true,
         ..Start::default()
     };
@@ -74,7 +88,9 @@ fn rack(gemfile: &str) -> Start {
 
 fn sinatra(folder: &Folder, gemfile: &str) -> Option<Start> {
     let file = ["app.rb", "main.rb", "server.rb"].into_iter().find(|file| {
-        folder.text(file).is_some_and(|code| code.contains("require 'sinatra'") || code.contains("require \"sinatra\""))
+        folder
+            .text(file)
+            .is_some_and(|code| code.contains("require 'sinatra'") || code.contains("require \"sinatra\""))
     })?;
     let bundle = if gemfile.is_empty() { "" } else { "bundle exec " };
     let mut start = Start {
@@ -92,9 +108,4 @@ fn has_gem(gemfile: &str, name: &str) -> bool {
         let rest = line.trim().strip_prefix("gem ").unwrap_or_default().trim_start_matches(['"', '\'', ' ']);
         rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(['"', '\'']))
     })
-}
-
-/// The dotenv gem is in the Gemfile.
-pub(super) fn loads_dotenv(folder: &Folder) -> bool {
-    folder.text("Gemfile").is_some_and(|gemfile| has_gem(&gemfile, "dotenv") || has_gem(&gemfile, "dotenv-rails"))
 }

@@ -6,7 +6,8 @@ use super::Start;
 use super::command::quote;
 use super::folder::Folder;
 
-const FRAMEWORKS: &[&str] = &["axum", "actix-web", "rocket", "warp", "poem", "salvo", "tide", "ntex", "loco-rs", "hyper"];
+const FRAMEWORKS: &[&str] =
+    &["axum", "actix-web", "rocket", "warp", "poem", "salvo", "tide", "ntex", "loco-rs", "hyper"];
 
 pub(super) fn start(folder: &Folder) -> Option<Start> {
     let manifest = manifest(folder, "Cargo.toml")?;
@@ -17,7 +18,8 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     let name = binary(&package)?;
     let framework = framework(&package);
     let built = format!("target/release/{}", quote(&name));
-    let command = if framework == Some("rocket") { format!("ROCKET_PORT=$PORT {built}") } else { built.clone() };
+    let command =
+        if framework == Some("rocket") { format!("ROCKET_PORT=$PORT {built}") } else { built.clone() };
     let why = match framework {
         Some(framework) => format!("{place}Cargo.toml has the binary {name} with {framework}"),
         None => format!("{place}Cargo.toml has the binary {name}; no web framework that I know"),
@@ -55,8 +57,7 @@ fn binary_packages(folder: &Folder, manifest_here: &Table) -> Vec<(String, Table
     }
     packages.retain(|(place, package)| {
         package.contains_key("package")
-            && (package.contains_key("bin")
-                || folder.has(&format!("{place}src/main.rs")))
+            && (package.contains_key("bin") || folder.has(&format!("{place}src/main.rs")))
     });
     packages
 }
