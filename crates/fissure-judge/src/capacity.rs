@@ -17,7 +17,7 @@
 //! It does not hold where latency does not rise with load (then the bound is `AtLeast` or `AtMost`), nor far from the crossing, so
 //! distant windows count little.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::config::Goal;
 use fissure_facts::{Estimate, Load, Route, Window};
@@ -49,7 +49,7 @@ pub struct LoadPoint {
 pub enum Bound {
     /// The capacity lies among the loads that were tried.
     Inside,
-    /// Even the largest load that was tried met the goal; `high` is infinite.
+    /// Even the largest load that was tried met the goal: it is `mid`, and `high` is a guess.
     AtLeast,
     /// Even the smallest load that was tried missed the goal; `low` is zero.
     AtMost,
@@ -130,7 +130,7 @@ pub fn fit(points: &[LoadPoint], goal: &Goal) -> Option<CapacityFit> {
     let mut rare = Vec::new();
     let mut crossings: Vec<(Option<Route>, Crossing)> = Vec::new();
 
-    let routes: std::collections::BTreeSet<&Route> = points.iter().flat_map(|p| p.routes.keys()).collect();
+    let routes: BTreeSet<&Route> = points.iter().flat_map(|p| p.routes.keys()).collect();
     for route in routes {
         let target = 1.0 - goal.slo_of(route).quantile();
         let seen = series(points, &loads, |p| p.routes.get(route).copied().unwrap_or_default());
@@ -154,9 +154,9 @@ pub fn fit(points: &[LoadPoint], goal: &Goal) -> Option<CapacityFit> {
     let (mid, low, high) = (least(|c| c.mid)?, least(|c| c.low)?, least(|c| c.high)?);
     // Within a grid step of the edge, the posterior only repeats the prior.
     let (users_per_s, bound) = if mid > highest * EDGE {
-        (Estimate::new(highest, low.min(highest), f64::INFINITY), Bound::AtLeast)
+        (Estimate::new(highest, low.min(highest), high.max(highest)), Bound::AtLeast)
     } else if mid < lowest / EDGE {
-        (Estimate::new(mid, 0.0, high.min(lowest)), Bound::AtMost)
+        (Estimate::new(mid, 0.0, high.clamp(mid, lowest.max(mid))), Bound::AtMost)
     } else {
         (Estimate::new(mid, low, high), Bound::Inside)
     };
