@@ -1,0 +1,174 @@
+//! Which process gets a request: the table route -> role, and the replica with the fewest requests outstanding.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use fissure_facts::Route;
+use fissure_facts::arrangement::WEB;
+
+/// Every role with its replicas.
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    roles: Vec<Rc<Role>>,
+    table: Vec<(Route, Rc<Role>)>,
+    web: Rc<Role>,
+    /// `127.0.0.1:PORT` of the front: what `Host` says, whichever process answers, as behind one front door.
+    pub(super) host: String,
+}
+
+/// The replicas of one role.
+#[derive(Debug)]
+pub(super) struct Role {
+    replicas: Vec<Rc<Replica>>,
+    /// Where the search for the least busy begins, so that ties go round.
+    next: Cell<usize>,
+}
+
+/// One process of the app.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) address: SocketAddr,
+    outstanding: Cell<u32>,
+}
+
+/// A request that a replica has and has not answered yet.
+#[derive(Debug)]
+pub(super) struct Outstanding(pub(super) Rc<Replica>);
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.outstanding.set(self.0.outstanding.get() - 1);
+    }
+}
+
+impl Role {
+    /// As a good proxy chooses.
+    pub(super) fn choose(&self) -> Outstanding {
+        let count = self.replicas.len();
+        let start = self.next.get();
+        let least =
+            (0..count).map(|i| (start + i) % count).min_by_key(|&i| self.replicas[i].outstanding.get());
+        let index = least.unwrap_or(0);
+        self.next.set((index + 1) % count);
+        let replica = &self.replicas[index];
+        replica.outstanding.set(replica.outstanding.get() + 1);
+        Outstanding(Rc::clone(replica))
+    }
+}
+
+impl Dispatch {
+    /// Refuses what is not on this machine, with a sentence.
+    pub(super) fn new(
+        targets: &BTreeMap<String, Vec<SocketAddr>>,
+        table: &BTreeMap<Route, String>,
+    ) -> Result<Self, String> {
+        let mut named: BTreeMap<&str, Rc<Role>> = BTreeMap::new();
+        for (name, addresses) in targets {
+            if let Some(foreign) = addresses.iter().find(|a| !a.ip().is_loopback()) {
+                return Err(format!(
+                    "the address {foreign} of the role `{name}` is not on this machine: fissure sends load only to loopback"
+                ));
+            }
+            if addresses.is_empty() {
+                return Err(format!("the role `{name}` has no replica to send requests to"));
+            }
+            let replicas =
+                addresses.iter().map(|&address| Rc::new(Replica { address, outstanding: Cell::new(0) }));
+            named.insert(name, Rc::new(Role { replicas: replicas.collect(), next: Cell::new(0) }));
+        }
+        let Some(web) = named.get(WEB).map(Rc::clone) else {
+            return Err(format!("the plan names no address for the role `{WEB}`"));
+        };
+        let table = table.iter().map(|(route, role)| match named.get(role.as_str()) {
+            Some(found) => Ok((route.clone(), Rc::clone(found))),
+            None => Err(format!("the table sends {route} to the role `{role}`, which has no address")),
+        });
+        let table = table.collect::<Result<_, _>>()?;
+        let host = web.replicas[0].address.to_string();
+        Ok(Self { roles: named.into_values().collect(), table, web, host })
+    }
+
+    /// The role that serves a step's route.
+    pub(super) fn role_of(&self, route: &Route) -> Rc<Role> {
+        let found = self.table.iter().find(|(r, _)| r.matches(route)).map(|(_, role)| role);
+        Rc::clone(found.unwrap_or(&self.web))
+    }
+
+    /// The role that serves a path to which a redirect led, which no step names.
+    pub(super) fn role_of_path(&self, method: &str, path: &str) -> Rc<Role> {
+        let serves = |r: &Route| r.method() == method && template_matches(r.template(), path);
+        let found = self.table.iter().find(|(r, _)| serves(r)).map(|(_, role)| role);
+        Rc::clone(found.unwrap_or(&self.web))
+    }
+
+    /// Is this `host:port` the app?
+    pub(super) fn is_own(&self, authority: &str) -> bool {
+        let port_of_own_name =
+            |name: &str| authority.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
+        let replicas = || self.roles.iter().flat_map(|r| &r.replicas).map(|r| r.address);
+        replicas().any(|a| {
+            a.to_string() == authority
+                || port_of_own_name("localhost").is_some_and(|port| port == a.port().to_string())
+                || port_of_own_name("127.0.0.1").is_some_and(|port| port == a.port().to_string())
+        })
+    }
+}
+
+/// `/photos/{id}` matches `/photos/7`.
+fn template_matches(template: &str, path: &str) -> bool {
+    let (mut template, mut path) = (template.split('/'), path.split('/'));
+    loop {
+        match (template.next(), path.next()) {
+            (None, None) => return true,
+            (Some(t), Some(p)) if t == p || (t.contains('{') && !p.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(ports: &[u16]) -> BTreeMap<String, Vec<SocketAddr>> {
+        [(WEB.to_owned(), ports.iter().map(|p| ([127, 0, 0, 1], *p).into()).collect())].into()
+    }
+
+    #[test]
+    fn the_least_busy_replica_is_chosen_and_ties_go_round() {
+        let dispatch = Dispatch::new(&targets(&[1, 2, 3]), &BTreeMap::new()).unwrap();
+        let web = dispatch.role_of(&"GET /".parse().unwrap());
+        let port = |o: &Outstanding| o.0.address.port();
+        let (a, b, c) = (web.choose(), web.choose(), web.choose());
+        assert_eq!([port(&a), port(&b), port(&c)], [1, 2, 3]);
+        drop(b);
+        let again = web.choose();
+        assert_eq!(port(&again), 2);
+        drop((a, c, again));
+        let ports: Vec<u16> = (0..6).map(|_| port(&web.choose())).collect();
+        assert_eq!(ports, [3, 1, 2, 3, 1, 2]);
+    }
+
+    #[test]
+    fn load_goes_to_loopback_only() {
+        let foreign = [(WEB.to_owned(), vec![([192, 0, 2, 1], 80).into()])].into();
+        let error = Dispatch::new(&foreign, &BTreeMap::new()).unwrap_err();
+        assert!(error.contains("192.0.2.1:80") && error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn a_table_with_an_unknown_role_is_refused() {
+        let table = [("GET /a".parse().unwrap(), "thumbs".to_owned())].into();
+        assert!(Dispatch::new(&targets(&[1]), &table).unwrap_err().contains("thumbs"));
+    }
+
+    #[test]
+    fn a_redirect_finds_its_role_by_the_path() {
+        assert!(template_matches("/photos/{id}", "/photos/7"));
+        assert!(template_matches("/", "/"));
+        assert!(!template_matches("/photos/{id}", "/photos/"));
+        assert!(!template_matches("/photos/{id}", "/photos/7/thumb"));
+    }
+}

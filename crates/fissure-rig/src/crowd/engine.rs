@@ -1,0 +1,252 @@
+//! Arrivals: who comes when, in each of the crowd's modes.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use fissure_facts::fact::PlayedStep;
+use fissure_facts::journey::{Journey, Variables};
+use fissure_facts::{Load, Route, journey};
+use rand::{RngExt, SeedableRng};
+use rand_distr::Exp;
+use rand_pcg::Pcg64Mcg;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::spawn_local;
+
+use super::dispatch::Dispatch;
+use super::event::CrowdEvent;
+use super::plan::{CrowdPlan, JourneySource, Mode};
+use super::recorder::Recorder;
+use super::script::{Script, Setting};
+use super::timer::{Timers, monotonic_ns};
+use super::user::User;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// Longest think time when a journey is played alone: enough to keep its order, short enough not to bore.
+const PLAY_THINK_MAX: Duration = Duration::from_millis(50);
+/// How long after the last second an answer may still come.
+const GRACE_MAX_NS: u64 = 2 * SECOND_NS;
+/// A closed user whose journey failed rests for so long. Otherwise an app that refuses connections would be hammered by
+/// a loop that is only as fast as the crowd's CPU, and nothing but that CPU would be measured.
+const REST_NS: u64 = 10_000_000;
+
+/// What all users share.
+pub(super) struct Engine {
+    pub(super) timers: Rc<Timers>,
+    pub(super) recorder: Recorder,
+    pub(super) dispatch: Dispatch,
+    pub(super) timeout_ns: u64,
+    scripts: Vec<(f64, Rc<Script>)>,
+    rows: Vec<Variables>,
+    seed: u64,
+    start_ns: u64,
+}
+
+impl Engine {
+    /// Prepares everything, inside the runtime. What is wrong with the plan is said in a sentence.
+    pub(super) fn new(plan: CrowdPlan, events: mpsc::Sender<CrowdEvent>) -> Result<Rc<Self>, String> {
+        let timers = Timers::new().map_err(|e| format!("the crowd could not make its timer: {e}"))?;
+        let dispatch = Dispatch::new(&plan.targets, &plan.table)?;
+        let (think_max, emphasis) = match &plan.mode {
+            Mode::Play => (PLAY_THINK_MAX.min(seconds(plan.think_max_s)), None),
+            Mode::Hold { load: Load::Closed { .. }, emphasis, .. } => (Duration::ZERO, emphasis.clone()),
+            Mode::Hold { load: Load::Open { .. }, emphasis, .. } => {
+                (seconds(plan.think_max_s), emphasis.clone())
+            }
+        };
+        let limits: Vec<(Route, Rc<Semaphore>)> = plan
+            .concurrency
+            .iter()
+            .map(|(route, at_once)| (route.clone(), Rc::new(Semaphore::new((*at_once).max(1) as usize))))
+            .collect();
+        let mut routes: Vec<Route> = Vec::new();
+        let mut setting = Setting {
+            host: &dispatch.host,
+            think_max,
+            times: &|route| {
+                emphasis.as_ref().filter(|e| e.route.matches(route)).map_or(1, |e| e.times.max(1))
+            },
+            route_number: &mut |route| {
+                routes.iter().position(|r| r == route).unwrap_or_else(|| {
+                    routes.push(route.clone());
+                    routes.len() - 1
+                })
+            },
+            role_of: &|route| dispatch.role_of(route),
+            limit_of: &|route| {
+                limits.iter().find(|(r, _)| r.matches(route)).map(|(_, limit)| Rc::clone(limit))
+            },
+        };
+        let mut journeys = plan.journeys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        journey::unify_routes(&mut journeys);
+        let mut scripts = Vec::new();
+        let mut weight = 0.0;
+        for (journey, source) in journeys.into_iter().zip(&plan.journeys) {
+            weight += source.weight.max(0.0);
+            scripts.push((weight, Rc::new(Script::prepare(journey, &mut setting)?)));
+        }
+        if scripts.is_empty() || (weight <= 0.0 && plan.mode != Mode::Play) {
+            return Err("there is no journey to play: give at least one, with a weight above zero".to_owned());
+        }
+
+        let now_ns = monotonic_ns();
+        let start_ns = plan.start_at_ns.unwrap_or(now_ns);
+        let (window, from_ns, count) = match plan.mode {
+            Mode::Play => (0, u64::MAX, 0),
+            Mode::Hold { window, warmup_s, seconds: count, .. } => {
+                (window, start_ns + seconds(warmup_s).as_nanos() as u64, count)
+            }
+        };
+        if now_ns > from_ns {
+            return Err(format!(
+                "the crowd was ready {:.3} s after its first measured second had begun: the machine is overloaded, or the plan's start too early",
+                (now_ns - from_ns) as f64 / 1e9
+            ));
+        }
+        Ok(Rc::new(Self {
+            timers,
+            recorder: Recorder::new(window, routes, from_ns, count, events),
+            timeout_ns: seconds(plan.timeout_s).as_nanos() as u64,
+            scripts,
+            rows: rows(&plan.data, &plan.variables, &dispatch.host),
+            dispatch,
+            seed: plan.seed,
+            start_ns: start_ns.max(now_ns),
+        }))
+    }
+
+    /// The journey at this share (0 to 1) of the weights.
+    pub(super) fn script(&self, share: f64) -> Rc<Script> {
+        let total = self.scripts.last().map_or(0.0, |(weight, _)| *weight);
+        let index = self.scripts.partition_point(|(weight, _)| *weight <= share * total);
+        Rc::clone(&self.scripts[index.min(self.scripts.len() - 1)].1)
+    }
+
+    pub(super) fn variables_of(&self, user: u64) -> Variables {
+        self.rows[(user % self.rows.len() as u64) as usize].clone()
+    }
+
+    /// Each user draws from a stream of its own, so that what one does never depends on how fast another is answered.
+    pub(super) fn seed_of(&self, user: u64) -> u64 {
+        self.seed.wrapping_add((user + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) // the step of SplitMix64
+    }
+
+    /// Each journey once, alone.
+    pub(super) async fn play(self: &Rc<Self>) {
+        for (number, (_, script)) in self.scripts.iter().enumerate() {
+            let mut steps = Vec::new();
+            let user = User::new(self, number as u64);
+            user.play(script, monotonic_ns(), |step, planned_ns, outcome| {
+                steps.push(PlayedStep {
+                    route: step.step.route.clone(),
+                    line: step.step.line,
+                    status: outcome.status,
+                    latency_us: outcome.ended_ns.saturating_sub(planned_ns) / 1000,
+                    bytes: outcome.body_bytes,
+                    problem: outcome.failure.map(|f| f.sentence),
+                });
+            })
+            .await;
+            self.recorder.tell(CrowdEvent::Played { journey: script.name.clone(), steps });
+        }
+    }
+
+    /// A window of load, told second by second, to its end or until `stop` says why it is to end early.
+    pub(super) async fn hold(self: &Rc<Self>, load: Load, mut stop: watch::Receiver<Option<String>>) {
+        match load {
+            Load::Open { users_per_s } => drop(spawn_local(Rc::clone(self).open(users_per_s))),
+            Load::Closed { users } => {
+                for first in 0..users {
+                    spawn_local(Rc::clone(self).closed(first, users));
+                }
+            }
+        }
+        let cut_short = tokio::select! {
+            () = self.tell_seconds() => None,
+            // An error means that nobody can ask any more, and then this process is about to end.
+            reason = stop.wait_for(Option::is_some) => reason.ok().and_then(|r| r.clone()),
+        };
+        self.recorder.tell_end(cut_short);
+    }
+
+    async fn tell_seconds(&self) {
+        let clock = self.timers.alarm();
+        let (from_ns, until_ns) = (self.recorder.from_ns(), self.recorder.until_ns());
+        let mut end_ns = from_ns;
+        while end_ns < until_ns {
+            end_ns += SECOND_NS;
+            clock.until(end_ns).await;
+            let gauges = self.recorder.gauges();
+            if end_ns == until_ns {
+                let last_ns = until_ns + self.timeout_ns.min(GRACE_MAX_NS);
+                while self.recorder.unanswered() > 0 && monotonic_ns() < last_ns {
+                    clock.until(monotonic_ns() + 5_000_000).await;
+                }
+            }
+            self.recorder.tell_second(gauges);
+        }
+    }
+
+    /// Users arrive by a Poisson process, whatever becomes of those before them.
+    async fn open(self: Rc<Self>, users_per_s: f64) {
+        let Ok(gap_s) = Exp::new(users_per_s) else { return };
+        let mut random = Pcg64Mcg::seed_from_u64(self.seed);
+        let clock = self.timers.alarm();
+        let mut at_ns = self.start_ns as f64;
+        for number in 0.. {
+            at_ns += random.sample(gap_s) * 1e9;
+            let arrived_ns = at_ns as u64;
+            if arrived_ns >= self.recorder.until_ns() {
+                return;
+            }
+            clock.until(arrived_ns).await;
+            spawn_local(Rc::clone(&self).visit(number, arrived_ns));
+        }
+    }
+
+    /// Journey after journey, each by a new user, as fast as the answers come.
+    async fn closed(self: Rc<Self>, first: u32, users: u32) {
+        let clock = self.timers.alarm();
+        clock.until(self.start_ns).await;
+        let mut number = u64::from(first);
+        while monotonic_ns() < self.recorder.until_ns() {
+            if !Rc::clone(&self).visit(number, monotonic_ns()).await {
+                clock.until(monotonic_ns() + REST_NS).await;
+            }
+            number += u64::from(users);
+        }
+    }
+
+    async fn visit(self: Rc<Self>, number: u64, arrived_ns: u64) -> bool {
+        self.recorder.user_arrived(arrived_ns);
+        let mut user = User::new(&self, number);
+        let script = user.choose();
+        let came_to_the_end = user.play(&script, arrived_ns, |_, _, _| ()).await;
+        self.recorder.user_left();
+        came_to_the_end
+    }
+}
+
+fn parse(source: &JourneySource) -> Result<Journey, String> {
+    let files = |path: &str| std::fs::read(source.folder.join(path));
+    journey::parse(&source.name, &source.text, &files).map_err(|e| e.to_string())
+}
+
+/// The variables that a user starts with, one set for each row of the users' data.
+fn rows(data: &[BTreeMap<String, String>], common: &BTreeMap<String, String>, host: &str) -> Vec<Variables> {
+    let nobody = BTreeMap::new();
+    let data: Vec<_> = if data.is_empty() { vec![&nobody] } else { data.iter().collect() };
+    let base = ("base".to_owned(), serde_json::Value::from(format!("http://{host}")));
+    let text = |(name, value): (&String, &String)| (name.clone(), serde_json::Value::from(value.as_str()));
+    data.into_iter()
+        .map(|row| {
+            std::iter::once(base.clone()).chain(row.iter().map(text)).chain(common.iter().map(text)).collect()
+        })
+        .collect()
+}
+
+/// What cannot be a length of time is none.
+fn seconds(s: f64) -> Duration {
+    Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO)
+}

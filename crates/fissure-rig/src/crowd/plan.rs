@@ -1,0 +1,55 @@
+//! What a crowd is told to do.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fissure_facts::{Emphasis, Load, Route};
+use serde::{Deserialize, Serialize};
+
+/// Everything a crowd needs to know; it reads nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrowdPlan {
+    pub mode: Mode,
+    pub journeys: Vec<JourneySource>,
+    /// Rows of the users' data; user n takes row n, beginning anew when they run out.
+    pub data: Vec<BTreeMap<String, String>>,
+    /// Variables that every user has.
+    pub variables: BTreeMap<String, String>,
+    /// The replicas of each role. Loopback addresses only.
+    pub targets: BTreeMap<String, Vec<SocketAddr>>,
+    /// Routes that another role than `web` serves.
+    pub table: BTreeMap<Route, String>,
+    /// At most so many requests of a route inside the app at once; the others wait in front.
+    pub concurrency: BTreeMap<Route, u32>,
+    /// Think times are cut to this.
+    pub think_max_s: f64,
+    /// A request without a whole answer after so long is an error.
+    pub timeout_s: f64,
+    pub seed: u64,
+    /// CPUs that the crowd may use; empty for all.
+    pub cpus: Vec<usize>,
+    /// When the warm-up begins, by CLOCK_MONOTONIC, so that the probes of the parent sample the same seconds. The measured
+    /// second k is [start + warm-up + k, + 1 s). At once when absent. Leave the child a tenth of a second to start.
+    pub start_at_ns: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum Mode {
+    /// Each journey once, alone, in order, one user each, with short think times.
+    Play,
+    /// A window of load.
+    Hold { window: u32, load: Load, emphasis: Option<Emphasis>, warmup_s: f64, seconds: u32 },
+}
+
+/// A journey as text; the crowd parses it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JourneySource {
+    /// Path of the file as the configuration names it.
+    pub name: String,
+    pub text: String,
+    pub weight: f64,
+    /// The folder of the file, where `file,name;` is looked for.
+    pub folder: PathBuf,
+}

@@ -1,0 +1,338 @@
+//! A journey, prepared once so that each of thousands of users pays as little as possible for playing it.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use fissure_facts::Route;
+use fissure_facts::fact::ErrorClass;
+use fissure_facts::journey::{Body, Journey, JourneyStep, Piece, Query, Template, Variables};
+use http_body_util::Full;
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, USER_AGENT,
+};
+use hyper::{HeaderMap, Method, Request, Uri};
+use rand::RngExt;
+use rand_pcg::Pcg64Mcg;
+use tokio::sync::Semaphore;
+
+use super::connection::Failure;
+use super::dispatch::Role;
+use super::jar::Jar;
+use crate::journey::{MissingVariable, body_bytes, needs_body, render, target};
+
+/// A journey ready to be played.
+pub(super) struct Script {
+    pub(super) name: String,
+    pub(super) steps: Vec<ScriptStep>,
+}
+
+pub(super) struct ScriptStep {
+    pub(super) step: JourneyStep,
+    /// Number of its route in the recorder.
+    pub(super) route: usize,
+    pub(super) role: Rc<Role>,
+    /// First come, first served.
+    pub(super) limit: Option<Rc<Semaphore>>,
+    /// How often it is repeated in a row.
+    pub(super) times: u32,
+    pub(super) think_ns: u64,
+    pub(super) keeps_body: bool,
+    pub(super) reads_url: bool,
+    method: Method,
+    /// Headers that are the same for every user, and those that are not.
+    headers: HeaderMap,
+    own_headers: Vec<(HeaderName, Template)>,
+    /// What the journey says about cookies, besides the jar.
+    cookies: Vec<(Option<String>, Template)>,
+    /// Target and body, if no variable is in them.
+    uri: Option<Uri>,
+    body: Option<Bytes>,
+}
+
+/// What differs from user to user in a request.
+pub(super) struct Personal<'a> {
+    pub(super) variables: &'a mut Variables,
+    pub(super) jar: &'a Jar,
+    pub(super) random: &'a mut Pcg64Mcg,
+}
+
+/// A request before it goes onto a connection; it can be sent again.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: Cow<'a, HeaderMap>,
+    pub(super) body: Bytes,
+}
+
+impl Draft<'_> {
+    pub(super) fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = HeaderMap::clone(&self.headers);
+        request
+    }
+
+    /// May it be sent twice without doing its work twice (RFC 9110, section 9.2.2)?
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// What a redirect makes of it.
+    pub(super) fn redirected(&mut self, method: Method, target: &str) -> Result<(), Failure> {
+        self.uri = uri(target)?;
+        if method != self.method {
+            self.method = method;
+            self.body = Bytes::new();
+            let headers = self.headers.to_mut();
+            headers.remove(CONTENT_TYPE);
+            headers.remove(CONTENT_LENGTH);
+        }
+        Ok(())
+    }
+
+    /// Replaces the cookies: the jar may have changed since.
+    pub(super) fn set_cookies(&mut self, cookies: String) -> Result<(), Failure> {
+        if cookies.is_empty() {
+            if self.headers.contains_key(COOKIE) {
+                self.headers.to_mut().remove(COOKIE);
+            }
+        } else {
+            let value = header_value("Cookie", cookies)?;
+            self.headers.to_mut().insert(COOKIE, value);
+        }
+        Ok(())
+    }
+}
+
+/// How a journey is to be played in this window.
+pub(super) struct Setting<'a> {
+    pub(super) host: &'a str,
+    pub(super) think_max: Duration,
+    pub(super) times: &'a dyn Fn(&Route) -> u32,
+    pub(super) route_number: &'a mut dyn FnMut(&Route) -> usize,
+    pub(super) role_of: &'a dyn Fn(&Route) -> Rc<Role>,
+    pub(super) limit_of: &'a dyn Fn(&Route) -> Option<Rc<Semaphore>>,
+}
+
+impl Script {
+    pub(super) fn prepare(journey: Journey, setting: &mut Setting<'_>) -> Result<Self, String> {
+        let name = journey.name;
+        let steps = journey.steps.into_iter().map(|step| {
+            let line = step.line;
+            ScriptStep::prepare(step, setting).map_err(|e| format!("{name}, line {line}: {e}"))
+        });
+        let steps = steps.collect::<Result<_, _>>()?;
+        Ok(Self { name, steps })
+    }
+}
+
+impl ScriptStep {
+    fn prepare(step: JourneyStep, setting: &mut Setting<'_>) -> Result<Self, String> {
+        let method: Method =
+            step.method.parse().map_err(|_| format!("`{}` is not a method of HTTP", step.method))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, value_of(setting.host)?);
+        headers.insert(USER_AGENT, HeaderValue::from_static("fissure"));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let (mut own_headers, mut cookies) = (Vec::new(), Vec::new());
+        // A header that the journey names goes before ours; named twice, it is sent twice.
+        let mut named: Vec<HeaderName> = Vec::new();
+        for (name, template) in &step.headers {
+            let name: HeaderName =
+                name.parse().map_err(|_| format!("`{name}` is not the name of a header"))?;
+            if [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+                continue; // framing is the crowd's own business
+            }
+            if name == COOKIE {
+                cookies.push((None, template.clone()));
+                continue;
+            }
+            if !named.contains(&name) {
+                headers.remove(&name);
+                named.push(name.clone());
+            }
+            match constant(template) {
+                Some(text) => drop(headers.append(name, value_of(&text)?)),
+                None => own_headers.push((name, template.clone())),
+            }
+        }
+        cookies.extend(step.cookies.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+
+        let nothing = Variables::new();
+        let (mut no_random, no_date) = (|| 0, String::new);
+        let mut uri_of_all = None;
+        if constant(&step.target).is_some() && step.query.iter().all(|(_, t)| constant(t).is_some()) {
+            let text = target(&step, &nothing, &mut no_random, &no_date).map_err(|e| e.to_string())?;
+            uri_of_all = Some(uri(&text).map_err(|f| f.sentence)?);
+        }
+        let mut body_of_all = None;
+        if is_constant(&step.body) {
+            let (content_type, body) =
+                body_bytes(&step.body, &nothing, &mut no_random, &no_date).map_err(|e| e.to_string())?;
+            if let Some(implied) = content_type
+                && !named.contains(&CONTENT_TYPE)
+            {
+                headers.insert(CONTENT_TYPE, value_of(&implied)?);
+            }
+            if body.is_empty() && has_body_by_nature(&method) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            body_of_all = Some(body);
+        }
+        let reads_url = step.captures.iter().map(|c| &c.query).chain(step.asserts.iter().map(|a| &a.query));
+        let reads_url = reads_url.into_iter().any(|q| matches!(q, Query::Url));
+        Ok(Self {
+            route: (setting.route_number)(&step.route),
+            role: (setting.role_of)(&step.route),
+            limit: (setting.limit_of)(&step.route),
+            times: (setting.times)(&step.route),
+            think_ns: step.think.min(setting.think_max).as_nanos() as u64,
+            keeps_body: needs_body(&step),
+            reads_url,
+            method,
+            headers,
+            own_headers,
+            cookies,
+            uri: uri_of_all,
+            body: body_of_all,
+            step,
+        })
+    }
+
+    /// The request of this step for one user.
+    pub(super) fn draft<'a>(&'a self, user: &mut Personal<'_>) -> Result<Draft<'a>, Failure> {
+        for (name, template) in &self.step.variables {
+            let value = user.text(template)?;
+            user.variables.insert(name.clone(), value.into());
+        }
+        let uri = match &self.uri {
+            Some(uri) => uri.clone(),
+            None => {
+                let mut random = || user.random.random();
+                uri(&target(&self.step, user.variables, &mut random, &date_now)?)?
+            }
+        };
+        let mut headers = Cow::Borrowed(&self.headers);
+        for (name, template) in &self.own_headers {
+            let value = header_value(name.as_str(), user.text(template)?)?;
+            headers.to_mut().append(name.clone(), value);
+        }
+        if let Some((name, password)) = &self.step.basic_auth {
+            let pair = format!("{}:{}", user.text(name)?, user.text(password)?);
+            let value = header_value("Authorization", format!("Basic {}", BASE64.encode(pair)))?;
+            headers.to_mut().insert(AUTHORIZATION, value);
+        }
+        let body = match &self.body {
+            Some(body) => body.clone(),
+            None => {
+                let mut random = || user.random.random();
+                let (content_type, body) =
+                    body_bytes(&self.step.body, user.variables, &mut random, &date_now)?;
+                // Only the implied type of a multipart body knows its boundary.
+                let is_multipart = matches!(self.step.body, Body::Multipart(_));
+                if let Some(implied) = content_type
+                    && (is_multipart || !headers.contains_key(CONTENT_TYPE))
+                {
+                    headers.to_mut().insert(CONTENT_TYPE, header_value("Content-Type", implied)?);
+                }
+                if body.is_empty() && has_body_by_nature(&self.method) {
+                    headers.to_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                }
+                body
+            }
+        };
+        let mut draft = Draft { method: self.method.clone(), uri, headers, body };
+        let cookies = self.cookies_for(draft.path(), user)?;
+        draft.set_cookies(cookies)?;
+        Ok(draft)
+    }
+
+    /// The Cookie header for a request for `path`: the jar, then what the journey adds.
+    pub(super) fn cookies_for(&self, path: &str, user: &mut Personal<'_>) -> Result<String, Failure> {
+        let mut out = String::new();
+        user.jar.write(path, &mut out);
+        for (name, template) in &self.cookies {
+            if !out.is_empty() {
+                out.push_str("; ");
+            }
+            if let Some(name) = name {
+                out.push_str(name);
+                out.push('=');
+            }
+            out.push_str(&user.text(template)?);
+        }
+        Ok(out)
+    }
+}
+
+impl Personal<'_> {
+    fn text(&mut self, template: &Template) -> Result<String, Failure> {
+        Ok(render(template, self.variables, &mut || self.random.random(), &date_now)?)
+    }
+}
+
+impl From<MissingVariable> for Failure {
+    fn from(missing: MissingVariable) -> Self {
+        Self { class: ErrorClass::Crowd, sentence: missing.to_string() }
+    }
+}
+
+fn date_now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+/// The text of a template without variables.
+fn constant(template: &Template) -> Option<String> {
+    let mut out = String::new();
+    for piece in &template.0 {
+        let Piece::Text(text) = piece else { return None };
+        out.push_str(text);
+    }
+    Some(out)
+}
+
+fn is_constant(body: &Body) -> bool {
+    match body {
+        Body::None | Body::Bytes(_) => true,
+        Body::Text { text, .. } => constant(text).is_some(),
+        Body::Form(fields) => fields.iter().all(|(_, t)| constant(t).is_some()),
+        Body::Multipart(_) => false, // its boundary is drawn anew each time
+    }
+}
+
+/// Methods for which a server may insist on a length even when there is nothing (RFC 9110, section 8.6).
+fn has_body_by_nature(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
+
+fn value_of(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` cannot be the value of a header"))
+}
+
+fn header_value(name: &str, text: String) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| Failure {
+        class: ErrorClass::Crowd,
+        // Not the value itself: it may be a secret.
+        sentence: format!(
+            "the value of the header {name} has a character that no header may have, such as a line end"
+        ),
+    })
+}
+
+fn uri(target: &str) -> Result<Uri, Failure> {
+    Uri::try_from(target).map_err(|e| Failure {
+        class: ErrorClass::Crowd,
+        sentence: format!("`{target}` cannot be asked for ({e})"),
+    })
+}

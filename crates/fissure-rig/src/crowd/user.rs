@@ -1,0 +1,227 @@
+//! One user: a jar, a few connections, and the values picked up on the way through a journey.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fissure_facts::fact::ErrorClass;
+use fissure_facts::journey::Variables;
+use hyper::header::LOCATION;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use super::connection::{Broken, Connection, Failure, Reply};
+use super::dispatch::{Replica, Role};
+use super::engine::Engine;
+use super::jar::Jar;
+use super::recorder::Outcome;
+use super::redirect;
+use super::script::{Draft, Personal, Script, ScriptStep};
+use super::timer::{Alarm, monotonic_ns};
+use crate::journey::{Answer, judge};
+
+/// Browsers give up after about twenty; a journey that needs more than ten goes in circles.
+const REDIRECTS_MAX: u32 = 10;
+
+pub(super) struct User {
+    engine: Rc<Engine>,
+    number: u64,
+    variables: Variables,
+    jar: Jar,
+    /// One for each replica it has spoken to.
+    connections: Vec<(Rc<Replica>, Connection)>,
+    random: Pcg64Mcg,
+}
+
+impl User {
+    pub(super) fn new(engine: &Rc<Engine>, number: u64) -> Self {
+        Self {
+            variables: engine.variables_of(number),
+            engine: Rc::clone(engine),
+            number,
+            jar: Jar::default(),
+            connections: Vec::new(),
+            random: Pcg64Mcg::seed_from_u64(engine.seed_of(number)),
+        }
+    }
+
+    /// The journey that this user plays.
+    pub(super) fn choose(&mut self) -> Rc<Script> {
+        self.engine.script(self.random.random::<f64>())
+    }
+
+    /// Plays a journey to its end, or to the first step that fails: then the user leaves. True when it came to the end.
+    pub(super) async fn play(
+        mut self,
+        script: &Script,
+        arrived_ns: u64,
+        mut seen: impl FnMut(&ScriptStep, u64, Outcome),
+    ) -> bool {
+        let engine = Rc::clone(&self.engine);
+        let (think, patience) = (engine.timers.alarm(), engine.timers.alarm());
+        let mut free_ns = arrived_ns;
+        for step in &script.steps {
+            // What a repeated step captures counts the last time only, so that every repetition is the same request.
+            let before = (step.times > 1).then(|| self.variables.clone());
+            for time in 0..step.times {
+                if let Some(before) = before.as_ref().filter(|_| time > 0) {
+                    self.variables.clone_from(before);
+                }
+                let planned_ns = if time == 0 { free_ns + step.think_ns } else { free_ns };
+                engine.recorder.planned(step.route, planned_ns);
+                think.until(planned_ns).await;
+                let outcome = self.perform(step, planned_ns, &patience).await;
+                engine.recorder.ended(step.route, planned_ns, &outcome);
+                free_ns = outcome.ended_ns;
+                let failed = outcome.failure.is_some();
+                if let Some(failure) = &outcome.failure {
+                    engine.recorder.problem(&script.name, step.route, failure);
+                }
+                seen(step, planned_ns, outcome);
+                if failed {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// One request of the journey, with everything that belongs to it: its turn at a limit, redirects, judgement.
+    async fn perform(&mut self, step: &ScriptStep, planned_ns: u64, patience: &Alarm) -> Outcome {
+        let engine = Rc::clone(&self.engine);
+        let turned_ns = monotonic_ns();
+        engine.recorder.turned_to(step.route, planned_ns, turned_ns);
+        let mut outcome =
+            Outcome { ended_ns: turned_ns, sent_ns: None, status: None, body_bytes: 0, failure: None };
+        let answered =
+            patience.limit(turned_ns + engine.timeout_ns, self.attempt(step, planned_ns, &mut outcome));
+        let failure = match answered.await {
+            Some(Ok(())) => None,
+            Some(Err(failure)) => Some(failure),
+            None => Some(Failure {
+                class: ErrorClass::Timeout,
+                sentence: format!("no whole answer within {} s", engine.timeout_ns as f64 / 1e9),
+            }),
+        };
+        if outcome.failure.is_none() && failure.is_some() {
+            outcome.ended_ns = monotonic_ns();
+        }
+        outcome.failure = failure.map(|f| f.at_line(step.step.line));
+        outcome
+    }
+
+    async fn attempt(
+        &mut self,
+        step: &ScriptStep,
+        planned_ns: u64,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let _turn = match &step.limit {
+            Some(limit) => limit.acquire().await.ok(),
+            None => None,
+        };
+        let mut draft = step.draft(&mut self.personal())?;
+        outcome.sent_ns = Some(monotonic_ns());
+        let mut reply = self.exchange(&step.role, &draft, step.keeps_body).await?;
+        outcome.took_in(&reply);
+        self.jar.store(&reply.headers, draft.path());
+
+        let mut redirects = 0;
+        while step.step.follow_redirects && matches!(reply.status, 301 | 302 | 303 | 307 | 308) {
+            redirects += 1;
+            if redirects > REDIRECTS_MAX {
+                let sentence = format!("the app redirected more than {REDIRECTS_MAX} times");
+                return Err(Failure { class: ErrorClass::Assert, sentence });
+            }
+            let Some(location) = reply.headers.get(LOCATION) else { break };
+            let location = String::from_utf8_lossy(location.as_bytes());
+            self.turn(&mut draft, reply.status, &location)?;
+            let cookies = step.cookies_for(draft.path(), &mut self.personal())?;
+            draft.set_cookies(cookies)?;
+            let role = self.engine.dispatch.role_of_path(draft.method.as_str(), draft.path());
+            reply = self.exchange(&role, &draft, step.keeps_body).await?;
+            outcome.took_in(&reply);
+            self.jar.store(&reply.headers, draft.path());
+        }
+
+        // The last byte is here; judging is the crowd's time, not the app's.
+        outcome.ended_ns = monotonic_ns();
+        let url = if step.reads_url {
+            format!("http://{}{}", self.engine.dispatch.host, draft.uri)
+        } else {
+            String::new()
+        };
+        let duration = Duration::from_nanos(outcome.ended_ns.saturating_sub(planned_ns));
+        let answer = Answer::new(reply.status, &reply.headers, &reply.body, &url, duration);
+        judge(&step.step, &answer, &mut self.variables)
+            .map_err(|problem| Failure { class: problem.class, sentence: problem.sentence })
+    }
+
+    /// Points the draft to where a redirect leads, if that is the app.
+    fn turn(&self, draft: &mut Draft<'_>, status: u16, location: &str) -> Result<(), Failure> {
+        let refuse = |sentence: String| Failure { class: ErrorClass::Assert, sentence };
+        let current = draft.uri.to_string();
+        let (authority, target) = redirect::resolve(&current, location).map_err(refuse)?;
+        if let Some(foreign) = authority.filter(|a| !self.engine.dispatch.is_own(a)) {
+            return Err(refuse(format!(
+                "the redirect to `{foreign}` leaves the app, so it was not followed"
+            )));
+        }
+        draft.redirected(redirect::next_method(status, &draft.method), &target)
+    }
+
+    /// Sends a request to a replica of `role`, over the connection that the user has to it or over a new one.
+    async fn exchange(&mut self, role: &Role, draft: &Draft<'_>, keep_body: bool) -> Result<Reply, Failure> {
+        let outstanding = role.choose();
+        let replica = &outstanding.0;
+        let mut connection = None;
+        if let Some(index) = self.connections.iter().position(|(r, _)| Rc::ptr_eq(r, replica)) {
+            // Taken out while in use: what is interrupted in the middle of an answer must not be used again.
+            let (_, mut known) = self.connections.swap_remove(index);
+            connection = known.is_ready().await.then_some(known);
+        }
+        if let Some(mut reused) = connection {
+            match reused.exchange(draft.request(), keep_body).await {
+                Ok(reply) => {
+                    self.connections.push((Rc::clone(replica), reused));
+                    return Ok(reply);
+                }
+                // The app closed it in the moment in which it was used. Browsers and proxies try once more.
+                Err(broken) if broken.is_stale() && (broken.nothing_written || draft.is_idempotent()) => {}
+                Err(broken) => return Err(broken.failure),
+            }
+        }
+        let mut fresh = Connection::open(replica.address, self.number).await?;
+        self.engine.recorder.connected(monotonic_ns());
+        let reply = fresh.exchange(draft.request(), keep_body).await.map_err(|broken| broken.failure)?;
+        self.connections.push((Rc::clone(replica), fresh));
+        Ok(reply)
+    }
+
+    fn personal(&mut self) -> Personal<'_> {
+        Personal { variables: &mut self.variables, jar: &self.jar, random: &mut self.random }
+    }
+}
+
+impl Outcome {
+    fn took_in(&mut self, reply: &Reply) {
+        self.status = Some(reply.status);
+        self.body_bytes += reply.body_bytes;
+    }
+}
+
+impl Broken {
+    fn is_stale(&self) -> bool {
+        self.nothing_read && self.failure.class == ErrorClass::Reset
+    }
+}
+
+impl Failure {
+    /// Says where in the journey it happened, if it does not say so already.
+    fn at_line(mut self, line: u32) -> Self {
+        let place = format!("line {line}");
+        if !self.sentence.starts_with("line ") {
+            self.sentence = format!("{place}: {}", self.sentence);
+        }
+        self
+    }
+}
