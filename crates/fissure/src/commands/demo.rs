@@ -24,7 +24,7 @@ pub fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
 /// The shop itself: the hidden verb that its `fissure.toml` names.
 pub fn photo_shop() -> Result<Exit, Failure> {
     let port = std::env::var("PORT").ok().and_then(|p| p.parse().ok()).unwrap_or(8000);
-    photo_shop::main(Path::new("."), port)
+    ::photo_shop::main(Path::new("."), port)
         .map(|()| Exit::Met)
         .map_err(|e| Failure::new(Exit::NotStarted, format!("the photo shop ended: {e}.")))
 }
@@ -35,14 +35,15 @@ fn fresh_folder() -> PathBuf {
 
 fn unpack(folder: &Path) -> std::io::Result<()> {
     let program = std::env::current_exe()?;
-    for (name, bytes) in photo_shop::FILES {
+    for (name, bytes) in ::photo_shop::FILES {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
         std::fs::write(&path, bytes)?;
         if *name == CONFIG_NAME {
-            let text = String::from_utf8_lossy(bytes).replace("photo-shop", &format!("{} __photo-shop", quoted(&program)));
+            // The lesson starts the shop's own program; the demo starts the one that is embedded here.
+            let text = String::from_utf8_lossy(bytes).replace("./photo-shop", &format!("exec {} __photo-shop", quoted(&program)));
             std::fs::write(&path, text)?;
         }
     }
