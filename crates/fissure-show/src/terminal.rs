@@ -144,7 +144,7 @@ impl Page {
     }
 
     fn hanging(&mut self, first: &str, rest: &str, style: Style, text: &str) {
-        let room = self.width.saturating_sub(first.len());
+        let room = self.width.saturating_sub(first.len().max(rest.len()));
         for (i, line) in wrap(&clean(text), room).iter().enumerate() {
             let indent = if i == 0 { first } else { rest };
             self.text.push_str(&format!("{indent}{style}{line}{style:#}\n"));

@@ -1,0 +1,175 @@
+//! Every sentence is whole, finite and says what to try; and the exit status is the published one.
+
+use std::collections::BTreeSet;
+
+use fissure_facts::Estimate;
+use fissure_judge::Judgement;
+use fissure_judge::judgement::{Doubt, Missing, Resource, Verdict};
+use fissure_show::words;
+
+use crate::fixtures;
+
+fn is_a_sentence(text: &str) {
+    assert!(text.ends_with('.'), "no full stop: {text}");
+    assert!(!text.contains("..") && !text.contains("  "), "careless: {text}");
+    assert!(
+        text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '`'),
+        "starts low: {text}"
+    );
+    is_finite(text);
+}
+
+fn is_finite(text: &str) {
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    assert!(!words.contains("NaN") && !words.contains("inf") && !words.contains("None"), "{text}");
+}
+
+/// Fails to compile when a variant is added, so that the list of fixtures follows.
+fn number_of_missing(missing: &Missing) -> usize {
+    match missing {
+        Missing::NotStarted { .. } => 0,
+        Missing::JourneyFails { .. } => 1,
+        Missing::Void { .. } => 2,
+        Missing::Interrupted => 3,
+        Missing::OutOfTime => 4,
+        Missing::SomethingWaits { .. } => 5,
+        Missing::SoloWaits { .. } => 6,
+        Missing::Errors { .. } => 7,
+        Missing::Died { .. } => 8,
+        Missing::TooClose { .. } => 9,
+    }
+}
+
+fn number_of_doubt(doubt: &Doubt) -> usize {
+    match doubt {
+        Doubt::VoidWindows { .. } => 0,
+        Doubt::ControlDiffers { .. } => 1,
+        Doubt::RareRoute { .. } => 2,
+        Doubt::SharedCpus => 3,
+        Doubt::Drift { .. } => 4,
+        Doubt::PredictionOff { .. } => 5,
+        Doubt::VagueDemand { .. } => 6,
+        Doubt::ConnectionChurn { .. } => 7,
+        Doubt::WideInterval { .. } => 8,
+        Doubt::LittleHeadroom { .. } => 9,
+    }
+}
+
+#[test]
+fn every_reason_and_every_doubt_has_a_whole_sentence() {
+    let (run, judgement) = (fixtures::run(), fixtures::split());
+    let mut said = BTreeSet::new();
+    for (i, missing) in fixtures::every_missing().iter().enumerate() {
+        assert_eq!(number_of_missing(missing), i);
+        let text = words::missing(&run, &judgement, missing);
+        is_a_sentence(&text);
+        assert!(said.insert(text));
+    }
+    for (i, doubt) in fixtures::every_doubt().iter().enumerate() {
+        assert_eq!(number_of_doubt(doubt), i);
+        let text = words::doubt(doubt);
+        is_a_sentence(&text);
+        assert!(said.insert(text));
+    }
+}
+
+#[test]
+fn every_verdict_has_a_whole_sentence_and_whole_details() {
+    let run = fixtures::run();
+    let alone = fixtures::every_missing().into_iter().map(|m| fixtures::not_enough(vec![m]));
+    let named = fixtures::every_judgement().into_iter().map(|(_, judgement)| judgement);
+    for judgement in named.chain(alone) {
+        is_a_sentence(&words::verdict_sentence(&run, &judgement));
+        for line in words::details(&run, &judgement) {
+            is_finite(&line);
+            assert!(line.ends_with('.') || line.starts_with("The app printed: "), "{line}");
+        }
+    }
+}
+
+#[test]
+fn resources_have_names_of_their_own() {
+    let all = [
+        Resource::Cpu,
+        Resource::OneThread,
+        Resource::Lock,
+        Resource::Pool,
+        Resource::Database,
+        Resource::Downstream,
+        Resource::Disk,
+        Resource::Memory,
+        Resource::NotTheApp,
+    ];
+    assert_eq!(all.map(words::resource).into_iter().collect::<BTreeSet<_>>().len(), all.len());
+}
+
+#[test]
+fn numbers_that_are_not_finite_reach_no_text() {
+    let run = fixtures::run();
+    let nothing = Estimate::new(f64::NAN, f64::NEG_INFINITY, f64::INFINITY);
+    let mut judgement = fixtures::split();
+    judgement.capacity.as_mut().unwrap().users_at_once = nothing;
+    judgement.saturation_per_s = Some(nothing);
+    judgement.demands[0].cpu_ms = nothing;
+    judgement.goal.users_per_s = 0.0;
+    for remedy in &mut judgement.remedies {
+        remedy.capacity_ratio = Some(nothing);
+        remedy.predicted = Some(nothing);
+        remedy.latency_ratio.values_mut().for_each(|c| c.ratio = nothing);
+    }
+    for point in &mut judgement.curve {
+        point.routes.values_mut().for_each(|l| l.p95_ms = f64::NAN);
+    }
+    is_finite(&fissure_show::html::report(&run, &judgement));
+    is_finite(&fissure_show::terminal::report(&run, &judgement, 80));
+    is_finite(&fissure_show::json::report(&run, &judgement).to_string());
+}
+
+#[test]
+fn the_exit_status_is_the_published_one() {
+    let status = |reasons: Vec<Missing>| words::exit_status(&fixtures::not_enough(reasons));
+    for missing in fixtures::every_missing() {
+        let wanted = match missing {
+            Missing::NotStarted { .. } => 69,
+            Missing::Interrupted => 130,
+            _ => 2,
+        };
+        assert_eq!(status(vec![missing]), wanted);
+    }
+    assert_eq!(status(Vec::new()), 2);
+    assert_eq!(status(vec![Missing::OutOfTime, Missing::Interrupted]), 130);
+}
+
+#[test]
+fn a_remedy_that_is_not_in_the_list_is_told_not_a_panic() {
+    let run = fixtures::run();
+    let judgement = fixtures::judged(Verdict::Remedy { index: 99 });
+    is_a_sentence(&words::verdict_sentence(&run, &judgement));
+    fissure_show::html::report(&run, &judgement);
+    fissure_show::terminal::report(&run, &judgement, 80);
+    fissure_show::json::report(&run, &judgement);
+}
+
+#[test]
+fn the_load_of_the_rehearsal_is_the_one_that_was_played() {
+    let run = fixtures::run();
+    let sentence = |j: &Judgement| words::verdict_sentence(&run, j);
+    assert!(sentence(&fixtures::split()).contains("at that load"));
+    let mut halfway = fixtures::add_replicas();
+    halfway.remedies[1].latency_ratio = halfway.remedies[2].latency_ratio.clone();
+    assert!(sentence(&halfway).contains("at 50 % of that load"), "{}", sentence(&halfway));
+}
+
+#[test]
+fn a_resume_line_claims_only_what_is_clear() {
+    let run = fixtures::run();
+    assert!(words::resume(&run, &fixtures::split()).unwrap().contains("fell 93 %"));
+    assert!(words::resume(&run, &fixtures::holding_up()).is_some());
+    let mut unclear = fixtures::split();
+    unclear.remedies[2].latency_ratio.values_mut().for_each(|c| c.ratio = Estimate::new(0.9, 0.7, 1.1));
+    unclear.remedies[2].capacity_ratio = Some(Estimate::new(1.1, 0.9, 1.3));
+    assert_eq!(words::resume(&run, &unclear), None);
+    for judgement in [fixtures::scale_out(), fixtures::fix_these_lines(), fixtures::not_enough(Vec::new())] {
+        assert_eq!(words::resume(&run, &judgement), None);
+    }
+}
