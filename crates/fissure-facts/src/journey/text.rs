@@ -21,7 +21,6 @@ pub(super) enum Until {
 
 /// Reads a template up to its end and steps over the closing mark, if it has one.
 pub(super) fn template(cursor: &mut Cursor<'_>, until: Until) -> Parsed<Template> {
-    let opened = *cursor;
     let mut pieces = Pieces::default();
     // Trailing spaces of an unquoted value do not belong to it.
     let mut held_spaces = 0;
@@ -36,7 +35,7 @@ pub(super) fn template(cursor: &mut Cursor<'_>, until: Until) -> Parsed<Template
                 return Err(cursor.wrong(format!("this string has no closing `{mark}` on its line")));
             }
             Until::Fence if cursor.is_at_end() => {
-                return Err(opened.wrong("this text has no closing ```"));
+                return Err(cursor.wrong("this text has no closing ```"));
             }
             _ => {}
         }
