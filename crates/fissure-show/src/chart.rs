@@ -51,7 +51,7 @@ impl Scale {
                 .filter(|t| (self.low..=self.high).contains(t))
                 .collect()
         } else {
-            let rough = (self.high - self.low) / 5.0;
+            let rough = (self.high - self.low) / 6.0;
             let step =
                 decades.flat_map(|d| [1.0, 2.0, 5.0].map(|s| s * d)).find(|s| *s >= rough).unwrap_or(rough);
             (0..=7).map(|i| f64::from(i) * step).filter(|t| *t <= self.high).collect()

@@ -6,7 +6,6 @@
 use anstyle::{AnsiColor, Style};
 use fissure_facts::Run;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::RemedyResult;
 
 use crate::units::{brief, ms, percent};
 use crate::words;
@@ -33,7 +32,9 @@ pub fn report(run: &Run, judgement: &Judgement, width: usize) -> String {
     remedies(run, judgement, &mut page);
     demands(judgement, &mut page);
     page.heading("Doubts");
-    page.item(&words::windows(judgement));
+    if let Some(line) = words::windows(judgement) {
+        page.item(&line);
+    }
     for doubt in &judgement.doubts {
         page.item(&words::doubt(doubt));
     }
@@ -74,11 +75,14 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
             words::remedy_name(remedy),
             cell(remedy.predicted),
             cell(remedy.capacity_ratio),
-            outcome(remedy),
+            words::outcome(remedy).to_owned(),
         ]);
     }
     page.table(&rows);
     for remedy in &judgement.remedies {
+        if let Some(why) = &remedy.not_rehearsed {
+            page.item(&format!("{}: {}", words::remedy_name(remedy), words::full_stop(why)));
+        }
         if let Some((route, change)) = words::headline(run, judgement, remedy) {
             page.item(&format!(
                 "{}: {} of {} {} to {}, ratio {}.",
@@ -90,13 +94,6 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
                 brief(change.ratio, "")
             ));
         }
-    }
-}
-
-fn outcome(remedy: &RemedyResult) -> String {
-    match &remedy.not_rehearsed {
-        Some(why) => format!("{}: {why}", words::outcome(remedy)),
-        None => words::outcome(remedy).to_owned(),
     }
 }
 
@@ -176,7 +173,7 @@ impl Page {
             let cells: Vec<String> = row
                 .iter()
                 .zip(head)
-                .filter(|(cell, _)| !cell.is_empty())
+                .filter(|(cell, _)| !cell.is_empty() && *cell != "-")
                 .map(|(cell, name)| if name.is_empty() { cell.clone() } else { format!("{name} {cell}") })
                 .collect();
             // The sign stands before the name without a comma.

@@ -154,17 +154,17 @@ fn fix_sentence(routes: &[SoloMiss]) -> String {
 fn advice(remedy: &RemedyResult) -> String {
     match remedy.kind {
         RemedyKind::LimitConcurrency => {
-            format!("Let at most {} in at once", limited_requests(remedy))
+            format!("Let at most {} in at once", limited(remedy, " requests of"))
         }
         RemedyKind::AddReplicas => format!("Run {}", copies(remedy)),
         RemedyKind::SplitThisArea => format!("Run {} as its own process", routes_text(&remedy.area)),
     }
 }
 
-/// `2 copies`, `at most 2 at once of POST /photos`, `POST /photos as its own process`.
+/// `2 copies`, `at most 2 POST /photos at once`, `POST /photos as its own process`.
 pub fn remedy_name(remedy: &RemedyResult) -> String {
     match remedy.kind {
-        RemedyKind::LimitConcurrency => format!("at most {} at once", limited_requests(remedy)),
+        RemedyKind::LimitConcurrency => format!("at most {} at once", limited(remedy, "")),
         RemedyKind::AddReplicas => copies(remedy),
         RemedyKind::SplitThisArea => format!("{} as its own process", routes_text(&remedy.area)),
     }
@@ -174,13 +174,19 @@ fn copies(remedy: &RemedyResult) -> String {
     count(u64::from(remedy.arrangement.copies()), "copy", "copies")
 }
 
-/// `2 requests of POST /photos`.
-fn limited_requests(remedy: &RemedyResult) -> String {
+/// `2 requests of POST /photos`, or `2 POST /photos` for a table.
+fn limited(remedy: &RemedyResult, of: &str) -> String {
     let limits: Vec<String> = remedy
         .arrangement
         .concurrency
         .iter()
-        .map(|(route, &n)| format!("{} of {}", count(u64::from(n), "request", "requests"), code(route)))
+        .map(|(route, n)| {
+            format!(
+                "{n}{} {}",
+                if *n == 1 { of.replace("requests", "request") } else { of.to_owned() },
+                code(route)
+            )
+        })
         .collect();
     and(&limits)
 }
@@ -373,7 +379,7 @@ pub fn resume(run: &Run, judgement: &Judgement) -> Option<String> {
             let remedy = judgement.remedies.get(*index).filter(|r| r.meets_goal == Some(true))?;
             let how = match remedy.kind {
                 RemedyKind::LimitConcurrency => {
-                    format!("letting at most {} in at once", limited_requests(remedy))
+                    format!("letting at most {} in at once", limited(remedy, " requests of"))
                 }
                 RemedyKind::AddReplicas => format!("running {}", copies(remedy)),
                 RemedyKind::SplitThisArea => {
@@ -653,13 +659,17 @@ pub fn doubt(doubt: &Doubt) -> String {
     }
 }
 
-/// How many windows there were, and how many were of no use.
-pub fn windows(judgement: &Judgement) -> String {
-    let measured = count(u64::from(judgement.windows), "window", "windows");
-    match judgement.windows_void {
-        0 => format!("{measured} measured, none void."),
-        void => format!("{measured} measured, {void} of them void and not used."),
+/// How many windows there were, and how many were of no use; silent where a doubt says it already.
+pub fn windows(judgement: &Judgement) -> Option<String> {
+    if judgement.doubts.iter().any(|d| matches!(d, Doubt::VoidWindows { .. })) {
+        return None;
     }
+    let measured = count(u64::from(judgement.windows), "window", "windows");
+    Some(match (judgement.windows, judgement.windows_void) {
+        (0, _) => "No window of load was measured.".to_owned(),
+        (_, 0) => format!("{measured} measured, none void."),
+        (_, void) => format!("{measured} measured, {void} of them void and not used."),
+    })
 }
 
 // --- the machine and the run ---

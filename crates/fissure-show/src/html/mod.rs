@@ -34,7 +34,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> String {
                         h1 { (prose(&words::verdict_sentence(run, judgement))) }
                         ul { @for line in words::details(run, judgement) { li { (prose(&line)) } } }
                     }
-                    (sections::capacity(run, judgement))
+                    (sections::capacity(judgement))
                     (sections::remedies(run, judgement))
                     (sections::latency(run, judgement))
                     (sections::demands(judgement))

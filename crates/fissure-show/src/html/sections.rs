@@ -21,7 +21,7 @@ fn table(label: &str, content: Markup) -> Markup {
 }
 
 /// Capacity before and after, on one scale with the goal.
-pub fn capacity(run: &Run, judgement: &Judgement) -> Markup {
+pub fn capacity(judgement: &Judgement) -> Markup {
     let unit = words::unit(&judgement.goal);
     let goal = words::amount(judgement.goal.asked);
     let whole =
@@ -38,12 +38,12 @@ pub fn capacity(run: &Run, judgement: &Judgement) -> Markup {
     html! {
         section {
             h2 { "How much it holds" }
-            p.soft { "The largest load that still meets the goal: " (prose(&words::goal(run, judgement))) ". The dashed line is the goal's load." }
+            p.soft { "The largest load at which latency and errors still keep to the goal, with 95 % intervals. The dashed line is the goal: " (words::load(judgement.goal.asked)) "." }
             figure {
                 div.rows {
                     @for (name, class, held) in &rows {
                         @let told = claim(*held, unit);
-                        div.name { (prose(name)) small { (told) } }
+                        div.name { (prose(name)) small { (brief(*held, unit)) } }
                         (chart::interval(scale, held.mid, held.low, held.high, goal, class, &format!("{}: {told}", name.replace('`', ""))))
                     }
                     div.blank {}
@@ -73,17 +73,19 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
                 p.soft { "Rehearsed on the same CPUs, side by side with the app as it is. Capacity is relative to the app as it is; predictions are a queueing model's with the measured demands." }
                 (table("Remedies", html! {
                     thead { tr {
-                        th scope="col" { "Remedy" } th scope="col" { "Rung" } th scope="col" { "Predicted" }
-                        th scope="col" { "Measured" } th scope="col" { "Latency" } th scope="col" { "Outcome" }
+                        th scope="col" { "Remedy" } th scope="col" { "Outcome" } th scope="col" { "Predicted" }
+                        th scope="col" { "Measured" } th scope="col" { "Latency" }
                     } }
                     tbody { @for (i, remedy) in judgement.remedies.iter().enumerate() {
                         tr.chosen[chosen == Some(i)] {
-                            th scope="row" { (prose(&words::remedy_name(remedy))) @if chosen == Some(i) { " (advised)" } }
-                            td { (remedy.kind.rung()) }
+                            th scope="row" {
+                                (prose(&words::remedy_name(remedy)))
+                                small { "rung " (remedy.kind.rung()) @if chosen == Some(i) { ", advised" } }
+                            }
+                            td.wrap { (outcome(remedy)) }
                             td { (times(remedy.predicted)) }
                             td { (times(remedy.capacity_ratio)) }
                             td { (latency_cell(run, judgement, remedy)) }
-                            td.wrap { (outcome(remedy)) }
                         }
                     } }
                 }))
@@ -98,7 +100,8 @@ fn latency_cell(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Mark
     match words::headline(run, judgement, remedy) {
         Some((route, change)) => html! {
             (words::quantile(run, route)) " of " code { (route) } br;
-            (ms(change.whole_ms)) " → " (ms(change.remedy_ms)) ", ratio " (brief(change.ratio, ""))
+            (ms(change.whole_ms)) " → " (ms(change.remedy_ms)) br;
+            "ratio " (brief(change.ratio, ""))
         },
         None => html! { "–" },
     }
@@ -300,7 +303,7 @@ pub fn doubts(judgement: &Judgement) -> Markup {
     html! {
         section {
             h2 { "Doubts, and what was not checked" }
-            p { (words::windows(judgement)) }
+            @if let Some(windows) = words::windows(judgement) { p { (windows) } }
             @if judgement.doubts.is_empty() {
                 p { "No reason was found to doubt a number." }
             } @else {
