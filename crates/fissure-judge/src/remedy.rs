@@ -11,7 +11,7 @@ use fissure_facts::{Arrangement, Estimate, Route};
 use crate::judgement::{GoalView, RemedyKind, RouteDemand};
 use crate::model::Model;
 use area::{Area, areas, heavy};
-use prediction::Prophet;
+use prediction::{Depth, Prophet};
 
 /// How busy the CPUs of an app may be for long: above, queues grow so fast with every percent that no goal is safe.
 const BUSY_AT_MOST: f64 = 0.8;
@@ -67,7 +67,19 @@ pub fn shortlist(
     options: &Options,
     seed: u64,
 ) -> Vec<Candidate> {
-    let Some(prophet) = Prophet::new(model, goal, seed) else { return Vec::new() };
+    shortlist_at(Depth::FULL, model, demands, goal, config_areas, options, seed)
+}
+
+fn shortlist_at(
+    depth: Depth,
+    model: &Model,
+    demands: &[RouteDemand],
+    goal: &Goal,
+    config_areas: &BTreeMap<String, Vec<Route>>,
+    options: &Options,
+    seed: u64,
+) -> Vec<Candidate> {
+    let Some(prophet) = Prophet::new(model, goal, depth, seed) else { return Vec::new() };
     let mut variants = limits(model, goal);
     variants.push(copies(model, options));
     variants.extend(splits(model, goal, config_areas));

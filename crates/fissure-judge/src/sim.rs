@@ -42,7 +42,7 @@ pub fn simulate(
     let trace = Trace::new(model, requests, seed);
     let layout = Layout::new(model, arrangement);
     let mut latencies = vec![Latencies::new(); model.routes.len()];
-    let busy_cpus = engine::run(&layout, &trace, requests_per_s / 1000.0, |route, latency_ms| {
+    let busy_cpus = engine::run(&layout, &trace, requests, requests_per_s / 1000.0, |route, latency_ms| {
         latencies[route].record_us((latency_ms * 1000.0).round() as u64);
         ControlFlow::Continue(())
     });

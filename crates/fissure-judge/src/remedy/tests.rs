@@ -6,6 +6,14 @@ use fissure_facts::config::{GoalLoad, Slo};
 
 use super::*;
 use crate::model::RouteModel;
+use crate::sim::Effort;
+
+/// Enough for the stories told here.
+const SHALLOW: Depth = Depth {
+    middle: Effort { requests: 8_000, precision: 0.01 },
+    world: Effort { requests: 1_500, precision: 0.02 },
+    worlds: 8,
+};
 
 fn route(text: &str) -> Route {
     text.parse().unwrap()
@@ -60,7 +68,7 @@ fn app(rows: &[Row], unsure: f64) -> App {
 
 impl App {
     fn shortlist(&self) -> Vec<Candidate> {
-        shortlist(&self.model, &self.demands, &self.goal, &self.areas, &self.options, 1)
+        shortlist_at(SHALLOW, &self.model, &self.demands, &self.goal, &self.areas, &self.options, 1)
     }
 }
 

@@ -129,15 +129,17 @@ struct Engine<'a> {
     copy_of: Vec<u32>,
 }
 
-/// Plays the trace, calling `sink(route, latency in ms)` for every answer after the warm-up until it breaks off.
+/// Plays the first `requests` of the trace, calling `sink(route, latency in ms)` for every answer after the warm-up until
+/// it breaks off.
 /// Answers the mean number of busy CPUs.
 pub(super) fn run(
     layout: &Layout,
     trace: &Trace,
+    requests: usize,
     requests_per_ms: f64,
     mut sink: impl FnMut(usize, f64) -> ControlFlow<()>,
 ) -> f64 {
-    let count = trace.at.len();
+    let count = requests.min(trace.at.len());
     let warm = (count as f64 * WARM_UP) as usize;
     let gap_ms = requests_per_ms.recip();
     let mut engine = Engine {
@@ -161,7 +163,7 @@ pub(super) fn run(
             .first()
             .map_or(f64::INFINITY, |over| engine.now + (over - engine.served).max(0.0) / rate);
         let answer = engine.answering.first().unwrap_or(f64::INFINITY);
-        let arrival = trace.at.get(next).map_or(f64::INFINITY, |at| at * gap_ms);
+        let arrival = trace.at[..count].get(next).map_or(f64::INFINITY, |at| at * gap_ms);
         let now = completion.min(answer).min(arrival);
         if now == f64::INFINITY {
             break;

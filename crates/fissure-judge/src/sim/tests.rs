@@ -55,7 +55,7 @@ fn mmc(c: u32, load: f64) -> f64 {
 fn mm1_is_exact() {
     // Mean 1/(1 - rho); the response time is exponential, so p95 is mean x ln 20.
     let model = one_route(1.0, 1, 10.0, 1.0);
-    let seen = simulate(&model, &Arrangement::whole(), 60.0, 400_000, 7);
+    let seen = simulate(&model, &Arrangement::whole(), 60.0, 200_000, 7);
     let latencies = &seen.routes[&model.routes[0].route];
     assert_near(latencies.mean_us() / 1000.0, 25.0, 0.03);
     assert_near(latencies.quantile_us(0.95) as f64 / 1000.0, 25.0 * 20f64.ln(), 0.03);
@@ -66,7 +66,7 @@ fn mm1_is_exact() {
 fn mmc_is_exact_for_threads_that_each_have_a_cpu() {
     for (c, load) in [(2, 1.6), (4, 2.8)] {
         let model = one_route(f64::from(c), c, 10.0, 1.0);
-        let got = mean_ms(&model, &Arrangement::whole(), load * 100.0, 300_000);
+        let got = mean_ms(&model, &Arrangement::whole(), load * 100.0, 150_000);
         assert_near(got, 10.0 * mmc(c, load), 0.03);
     }
 }
@@ -77,7 +77,7 @@ fn mg1_waits_as_pollaczek_and_khinchine_say() {
     for cv in [0.0, 0.5, 2.0] {
         let model = one_route(1.0, 1, 10.0, cv);
         let exact = 10.0 + 0.6 * 10.0 * (1.0 + cv * cv) / (2.0 * 0.4);
-        assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 400_000), exact, 0.035);
+        assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 200_000), exact, 0.035);
     }
 }
 
@@ -86,7 +86,7 @@ fn processor_sharing_does_not_care_about_the_variation() {
     // M/G/1-PS: s / (1 - rho) for every distribution.
     for cv in [0.0, 1.0, 2.0] {
         let model = one_route(1.0, 100_000, 10.0, cv);
-        assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 300_000), 25.0, 0.03);
+        assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 150_000), 25.0, 0.03);
     }
 }
 
@@ -94,7 +94,7 @@ fn processor_sharing_does_not_care_about_the_variation() {
 fn processor_sharing_gives_two_routes_the_same_slowdown() {
     let mut model = photo_shop(100_000);
     model.routes.iter_mut().for_each(|r| r.wait_ms = 0.0);
-    let seen = simulate(&model, &Arrangement::whole(), 0.6 / 3.95e-3, 300_000, 7);
+    let seen = simulate(&model, &Arrangement::whole(), 0.6 / 3.95e-3, 150_000, 7);
     for r in &model.routes {
         assert_near(seen.routes[&r.route].mean_us() / 1000.0, r.cpu_ms / 0.4, 0.04);
     }
@@ -104,7 +104,7 @@ fn processor_sharing_gives_two_routes_the_same_slowdown() {
 fn waits_are_added_and_hold_no_worker() {
     let mut model = one_route(1.0, 1, 10.0, 1.0);
     model.routes[0].wait_ms = 500.0;
-    assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 200_000), 525.0, 0.01);
+    assert_near(mean_ms(&model, &Arrangement::whole(), 60.0, 50_000), 525.0, 0.01);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_limit_holds_its_place_while_the_request_waits() {
     model.routes[0].wait_ms = 99.0;
     let limited = Arrangement::limited(&model.routes[0].route, 1);
     let exact = 100.0 + 0.5 * 100.0 / (2.0 * 0.5);
-    assert_near(mean_ms(&model, &limited, 5.0, 200_000), exact, 0.03);
+    assert_near(mean_ms(&model, &limited, 5.0, 100_000), exact, 0.03);
 }
 
 #[test]
@@ -266,7 +266,7 @@ proptest! {
         arrangement.concurrency.insert(heavy, at_once);
         let trace = Trace::new(&model, 500, seed);
         let mut answers = 0;
-        engine::run(&Layout::new(&model, &arrangement), &trace, load / 3.95, |route, latency| {
+        engine::run(&Layout::new(&model, &arrangement), &trace, 500, load / 3.95, |route, latency| {
             answers += 1;
             assert!(latency >= model.routes[route].wait_ms);
             ControlFlow::Continue(())
