@@ -86,8 +86,6 @@ impl Scratch {
     /// The same with other limits.
     pub fn copy_within(app_folder: &Path, into: &Path, room: Room) -> Result<Self, ScratchError> {
         let unreadable = |source| ScratchError::Unreadable { folder: app_folder.to_owned(), source };
-        let unwritable =
-            |path: &Path| move |source| ScratchError::Unwritable { path: path.to_owned(), source };
         let from = app_folder.canonicalize().map_err(unreadable)?;
         fs::create_dir_all(into).map_err(unwritable(into))?;
         let into = into.canonicalize().map_err(unwritable(into))?;
@@ -185,6 +183,11 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = sweep::delete(&self.outer); // what remains is swept at the next start
     }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> ScratchError {
+    let path = path.to_owned();
+    move |source| ScratchError::Unwritable { path, source }
 }
 
 fn check_room(from: &Path, into: &Path, plan: &Plan, room: Room) -> Result<(), ScratchError> {

@@ -1,0 +1,88 @@
+//! Every thread of a set of processes: time it ran, time it waited for a CPU, how often it left one.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::process::read_into;
+
+/// What the threads did since the last look, summed; `run_ns` holds one number a thread that ran.
+#[derive(Debug, Default)]
+pub(super) struct Worked {
+    pub run_ns: Vec<u64>,
+    pub run_delay_ns: u64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counters {
+    /// `/proc/PID/task/TID/schedstat`: ran, waited on a run queue, times put on a CPU.
+    run_ns: u64,
+    delay_ns: u64,
+    slices: u64,
+    voluntary: u64,
+    involuntary: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    begun: bool,
+    /// By process and thread. A thread id used again within a second would only cost that thread's second.
+    last: HashMap<(u32, u32), Counters>,
+}
+
+impl Threads {
+    /// Adds what the threads of `pids` did since the last look; new threads count from their start. Answers how many
+    /// threads there are.
+    pub fn sample(&mut self, pids: &[u32], worked: &mut Worked, text: &mut String) -> u64 {
+        let begun = std::mem::replace(&mut self.begun, true);
+        let last = std::mem::take(&mut self.last);
+        for &pid in pids {
+            for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+                let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                    continue;
+                };
+                let before = last.get(&(pid, tid)).copied().unwrap_or_default();
+                let known = last.contains_key(&(pid, tid));
+                let Some(now) = Counters::read(pid, tid, before, known, text) else { continue };
+                self.last.insert((pid, tid), now);
+                if !begun {
+                    continue;
+                }
+                let ran = now.run_ns.saturating_sub(before.run_ns);
+                if ran > 0 {
+                    worked.run_ns.push(ran);
+                }
+                worked.run_delay_ns += now.delay_ns.saturating_sub(before.delay_ns);
+                worked.voluntary_switches += now.voluntary.saturating_sub(before.voluntary);
+                worked.involuntary_switches += now.involuntary.saturating_sub(before.involuntary);
+            }
+        }
+        self.last.len() as u64
+    }
+}
+
+impl Counters {
+    fn read(pid: u32, tid: u32, before: Self, known: bool, text: &mut String) -> Option<Self> {
+        let scheduled = read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text).is_some();
+        let mut now = before;
+        if scheduled {
+            let mut numbers = text.split_ascii_whitespace().map_while(|n| n.parse().ok());
+            now.run_ns = numbers.next()?;
+            now.delay_ns = numbers.next()?;
+            now.slices = numbers.next()?;
+            // `status` costs five times as much to read, and a thread that was on no CPU has not left one.
+            if known && now == before {
+                return Some(now);
+            }
+        }
+        read_into(&format!("/proc/{pid}/task/{tid}/status"), text)?;
+        let field = |name: &str| {
+            let line = text.lines().rev().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse().ok()
+        };
+        now.voluntary = field("voluntary_ctxt_switches:").unwrap_or(0);
+        now.involuntary = field("nonvoluntary_ctxt_switches:").unwrap_or(0);
+        Some(now)
+    }
+}
