@@ -177,10 +177,12 @@ impl Guess {
             self.app.setup = Some(setup);
         }
         for (name, value) in start.env {
-            self.know(
-                format!("env {name} = {value}"),
-                "production mode: a development mode would be measured otherwise",
-            );
+            let why = if name.ends_with("_ENV") {
+                "a development mode would be measured otherwise"
+            } else {
+                "the command needs it"
+            };
+            self.know(format!("env {name} = {value}"), why);
             self.app.env.insert(name.to_owned(), value);
         }
         if let Some((health, why)) =
