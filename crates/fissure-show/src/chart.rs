@@ -141,7 +141,6 @@ impl LatencyChart {
                     text.tick x="2" y=(pct(up(tick))) dy="-4" { (crate::units::number(tick)) }
                 }
                 line.limit x1="0" x2="100%" y1=(pct(up(self.limit))) y2=(pct(up(self.limit))) {}
-                text.limit-label x="100%" y=(pct(up(self.limit))) dx="-4" dy="-5" text-anchor="end" { (self.limit_label) }
                 @if self.goal.is_finite() {
                     @let (anchor, dx) = side(self.goal);
                     line.goal x1=(pct(x.at(self.goal))) x2=(pct(x.at(self.goal))) y1="0" y2="100%" {}
@@ -163,6 +162,7 @@ impl LatencyChart {
                             cx=(pct(x.at(*load))) cy=(pct(up(*latency))) r="3.5" { title { (told) } }
                     }
                 }
+                text.limit-label x="100%" y=(pct(up(self.limit))) dx="-4" dy="-5" text-anchor="end" { (self.limit_label) }
             }
             (axis(&x))
             p.axis-label { (self.x_label) }

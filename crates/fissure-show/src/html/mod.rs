@@ -67,6 +67,8 @@ fn badges(judgement: &Judgement) -> Markup {
 
 /// Text of the vocabulary: what stands in backticks is set as code. Everything is escaped.
 fn prose(text: &str) -> Markup {
+    // A number keeps its per cent sign on the same line.
+    let text = text.replace(" %", "\u{a0}%");
     html! {
         @for (i, piece) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (piece) } } @else { (piece) }

@@ -1,5 +1,7 @@
 //! What the reports say, on hand-made judgements: golden texts, the JSON's contract, the page's promises.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may; clippy excuses only the tests themselves")]
+
 mod compare;
 mod contract;
 mod fixtures;
