@@ -54,7 +54,7 @@ pub(super) fn areas(model: &Model, goal: &Goal, config_areas: &BTreeMap<String, 
     let mut found = Found::default();
     for (name, named) in config_areas {
         let routes = model.routes.iter().map(|r| &r.route).filter(|r| named.iter().any(|n| n.matches(r)));
-        found.add(model, routes.cloned().collect(), &[name.clone()]);
+        found.add(model, routes.cloned().collect(), std::slice::from_ref(name));
     }
     for route in heavy(model, goal) {
         let word = word_of(&route);

@@ -134,7 +134,7 @@ pub fn capacity_with(
     bisect(kept(all), (low, high), precision, least) * 1000.0 / model.requests_per_user.max(f64::MIN_POSITIVE)
 }
 
-/// The largest load between `low`, which is kept, and `high` that is kept too.
+/// The largest load that is kept: `low` is, `high` is not (or cannot be).
 fn bisect(kept: impl Fn(f64) -> bool, (mut low, mut high): (f64, f64), precision: f64, least: f64) -> f64 {
     while high - low > precision * high && high > least {
         let middle = f64::midpoint(low, high);
