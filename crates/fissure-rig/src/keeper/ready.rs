@@ -100,7 +100,11 @@ pub async fn wait_ready(
         if left.is_zero() {
             return Err(why_not(kept, port, health, within, last));
         }
-        last = ask(kept, port, health, left).await;
+        last = match (last, ask(kept, port, health, left).await) {
+            // The last try is cut short by the end of the time: its silence says less than the answers before.
+            (answered @ Met::Status5xx { .. }, Met::Silent(_)) => answered,
+            (_, met) => met,
+        };
         match &last {
             Met::Answer => return answered_by(kept, port).map(|()| began.elapsed()),
             Met::Refused if elsewhere.settled(kept, port) => {

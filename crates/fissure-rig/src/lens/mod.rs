@@ -188,6 +188,7 @@ impl RoleMeter {
         });
         let left: Vec<u32> = left.map(|(pid, _)| *pid).collect();
         pids.extend(left);
+        self.known.clear();
 
         let mut cpu: Vec<Reading> = Vec::with_capacity(pids.len() + guards.len());
         let (mut read, mut written) = (Vec::new(), Vec::new());
@@ -198,9 +199,13 @@ impl RoleMeter {
                 read.push(Reading { own: 0, reaped: read_bytes, ..reading });
                 written.push(Reading { own: 0, reaped: write_bytes, ..reading });
             }
-            cpu.push(if own { reading } else { Reading { own: 0, ..reading } });
+            if own {
+                self.known.push((pid, reading.start_ticks));
+                cpu.push(reading);
+            } else {
+                cpu.push(Reading { own: 0, ..reading });
+            }
         }
-        self.known = cpu.iter().map(|reading| (reading.pid, reading.start_ticks)).collect();
         fact.read_bytes += self.read_bytes.take(&read);
         fact.write_bytes += self.write_bytes.take(&written);
         self.cpu.take(&cpu)
