@@ -1,7 +1,8 @@
 //! Journeys: what one user does, in order. A journey is a `.hurl` file; this is its parsed form.
 //!
 //! The supported part of the language is documented in `docs/journeys.md`. What is not supported is an error with line
-//! and column, never ignored; what is accepted means the same under the real `hurl` (4 to 6).
+//! and column, never ignored; what is accepted means the same under the real `hurl`, except for what the page
+//! lists.
 
 mod body;
 mod cursor;

@@ -58,7 +58,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Parsed<ExpectedStatus> {
     cursor.eat("HTTP");
     if cursor.eat("/") {
         let version = cursor.take_while(|c| !c.is_whitespace());
-        if !matches!(version, "1.1" | "*") {
+        if version != "1.1" {
             return Err(start.wrong(format!(
                 "`HTTP/{version}` is not supported: the crowd speaks HTTP/1.1, so write `HTTP`"
             )));

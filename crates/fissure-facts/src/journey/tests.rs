@@ -8,7 +8,7 @@ use super::*;
 
 fn files(name: &str) -> io::Result<Vec<u8>> {
     match name {
-        "photo.jpg" | "img/a photo.png" => Ok(b"\xff\xd8pixels".to_vec()),
+        "photo.jpg" | "img/a photo.png" | "cat.jpg" => Ok(b"\xff\xd8pixels".to_vec()),
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
     }
 }
@@ -291,6 +291,7 @@ const MISTAKES: &[(&str, u32, u32, &str)] = &[
     ("POST {{base}}/\n{\"a\": {{newUuid}}}", 2, 7, "put quotes around it"),
     ("POST {{base}}/\n{} x", 2, 4, "expected the end of the line"),
     ("GET {{base}}/\nHTTP/2 200", 2, 1, "the crowd speaks HTTP/1.1"),
+    ("GET {{base}}/\nHTTP/* 200", 2, 1, "so write `HTTP`"),
     ("GET {{base}}/\nHTTP", 2, 5, "expected a status like `HTTP 200`"),
     ("GET {{base}}/\nHTTP 20", 2, 6, "three digits"),
     ("GET {{base}}/\nHTTP 2OO", 2, 6, "three digits"),
@@ -416,6 +417,52 @@ fn variables_without_a_value_are_found_before_anybody_plays() {
     );
     let expected = [(1, "a"), (1, "id"), (1, "h"), (9, "z"), (10, "r"), (11, "s"), (11, "v")];
     assert_eq!(unbound_variables(&late, &[]), expected.map(|(line, name)| (line, name.to_owned())));
+}
+
+/// The page that people read is held to what the parser does.
+#[test]
+fn the_page_about_journeys_tells_the_truth() {
+    let page = include_str!("../../../../docs/journeys.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let journey = read(block("hurl"));
+    assert_eq!(journey.steps.len(), 4);
+    let columns = ["user".to_owned(), "password".to_owned()];
+    assert_eq!(unbound_variables(&journey, &columns), []);
+
+    let text = format!(
+        "{}xpath \"string(//title)\" == \"Shop\"",
+        "GET {{base}}/\nHTTP 200\n[Asserts]\n".to_owned() + &"\n".repeat(8)
+    );
+    let error = parse("journeys/buy.hurl", &text, &files).unwrap_err().to_string();
+    assert_eq!(error, block("text").trim_end());
+
+    for (mark, example) in [
+        ("`count`", "jsonpath \"$.a\" count == 1"),
+        ("`first`", "jsonpath \"$.a\" first exists"),
+        ("`last`", "jsonpath \"$.a\" last exists"),
+        ("`nth`", "jsonpath \"$.a\" nth 0 exists"),
+        ("`split`", "body split \",\" exists"),
+        ("`replaceRegex`", "body replaceRegex /a/ \"b\" exists"),
+        ("`toInt`", "body toInt exists"),
+        ("`toFloat`", "body toFloat exists"),
+        ("`toString`", "status toString exists"),
+        ("`urlDecode`", "body urlDecode exists"),
+        ("`urlEncode`", "body urlEncode exists"),
+        ("`htmlUnescape`", "body htmlUnescape exists"),
+        ("`htmlEscape`", "body htmlEscape exists"),
+        ("`base64Decode`", "body base64Decode exists"),
+        ("`base64Encode`", "bytes base64Encode exists"),
+        ("`decode`", "bytes decode \"iso-8859-1\" exists"),
+        ("`isCollection`", "bytes isCollection"),
+        ("`endsWith`", "url endsWith \"a\""),
+        ("`duration`", "duration < 3"),
+    ] {
+        assert!(page.contains(mark), "{mark}");
+        only(&format!("GET {{{{base}}}}/\nHTTP 200\n[Asserts]\n{example}"));
+    }
 }
 
 /// A stack that overflows ends the whole program, so depth is refused, not tried.

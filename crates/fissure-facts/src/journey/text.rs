@@ -242,7 +242,7 @@ pub(super) fn number(cursor: &mut Cursor<'_>) -> Option<f64> {
         return None;
     }
     let whole = ahead;
-    if !(ahead.eat(".") && !ahead.take_while(|c| c.is_ascii_digit()).is_empty()) {
+    if !ahead.eat(".") || ahead.take_while(|c| c.is_ascii_digit()).is_empty() {
         ahead = whole;
     }
     let number = ahead.since(cursor).parse().ok()?;

@@ -62,7 +62,10 @@ pub(super) fn apply(
             let Some(list) = list else { return wrong("nth", "a list") };
             let from_end = usize::try_from(index.unsigned_abs()).ok();
             let index = if *index < 0 { from_end.and_then(|i| list.len().checked_sub(i)) } else { from_end };
-            index.and_then(|i| list.get(i)).cloned().map(Seen::Json)
+            let Some(value) = index.and_then(|i| list.get(i)) else {
+                return Err(format!("`nth` looks beyond the list, which has {} elements", list.len()));
+            };
+            Some(Seen::Json(value.clone()))
         }
         Filter::First => match list {
             Some(list) => list.first().cloned().map(Seen::Json),
@@ -271,10 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_on_the_wrong_kind_of_value_says_so_and_out_of_range_finds_nothing() {
-        assert_eq!(run(&Filter::Nth(2), json!(["a", "b"])), Ok(None));
-        assert_eq!(run(&Filter::Nth(-3), json!(["a", "b"])), Ok(None));
-        assert_eq!(run(&Filter::Nth(i64::MIN), json!(["a"])), Ok(None));
+    fn a_filter_says_what_it_cannot_work_on() {
+        for index in [2, -3, i64::MIN, i64::MAX] {
+            assert!(run(&Filter::Nth(index), json!(["a", "b"])).unwrap_err().contains("has 2 elements"));
+        }
+        assert_eq!(run(&Filter::First, json!([])), Ok(None));
         assert_eq!(
             run(&Filter::Count, json!("text")).unwrap_err(),
             "`count` works on a list or bytes, not on text"

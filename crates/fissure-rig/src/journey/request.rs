@@ -22,8 +22,11 @@ pub fn target(
     }
     for (name, value) in &step.query {
         let value = render(value, vars, random, now)?;
-        out.push(if out.contains('?') { '&' } else { '?' });
-        let _ = write!(out, "{}={}", percent_encoded(name), percent_encoded(&value));
+        if !out.ends_with('?') {
+            out.push(if out.contains('?') { '&' } else { '?' });
+        }
+        // The language encodes values and leaves names as they are written.
+        let _ = write!(out, "{}={}", legal(name), percent_encoded(&value));
     }
     Ok(out)
 }
@@ -45,7 +48,7 @@ pub fn body_bytes(
             let mut pairs = Vec::with_capacity(fields.len());
             for (name, value) in fields {
                 let value = render(value, vars, random, now)?;
-                pairs.push(format!("{}={}", percent_encoded(name), percent_encoded(&value)));
+                pairs.push(format!("{name}={}", percent_encoded(&value)));
             }
             (Some("application/x-www-form-urlencoded".to_owned()), pairs.join("&").into())
         }
