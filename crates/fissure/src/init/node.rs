@@ -44,11 +44,7 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
             .iter()
             .find(|name| depends_on(&package, name))
     {
-        start.why = format!(
-            "{} (a {} app)",
-            start.why,
-            framework.trim_start_matches('@').split('/').next().unwrap_or(framework)
-        );
+        start.why = format!("{}, with {framework}", start.why);
     }
     let needs_modules = package["dependencies"].as_object().is_some_and(|d| !d.is_empty());
     if needs_modules && !folder.has_folder("node_modules") {
