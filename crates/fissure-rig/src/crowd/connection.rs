@@ -80,9 +80,8 @@ impl Connection {
     pub(super) async fn is_ready(&mut self) -> bool {
         poll_fn(|cx| {
             self.drive(cx);
-            Poll::Ready(
-                self.ended.is_none() && self.sender.poll_ready(&mut idle()).is_ready_and(Result::is_ok),
-            )
+            let is_at_rest = matches!(self.sender.poll_ready(&mut idle()), Poll::Ready(Ok(())));
+            Poll::Ready(self.ended.is_none() && is_at_rest)
         })
         .await
     }
@@ -183,16 +182,6 @@ impl Connection {
 /// A context whose waker wakes nobody.
 fn idle() -> Context<'static> {
     Context::from_waker(Waker::noop())
-}
-
-trait IsReadyAnd<T> {
-    fn is_ready_and(self, test: impl FnOnce(&T) -> bool) -> bool;
-}
-
-impl<T> IsReadyAnd<T> for Poll<T> {
-    fn is_ready_and(self, test: impl FnOnce(&T) -> bool) -> bool {
-        matches!(self, Poll::Ready(ref value) if test(value))
-    }
 }
 
 async fn connect(address: SocketAddr, user: u64) -> io::Result<TcpStream> {
@@ -323,6 +312,10 @@ impl Failure {
     }
 
     fn of_exchange(error: &hyper::Error) -> Self {
+        // A request that was never taken off the queue carries the reason inside.
+        if let Some(reason) = error.source().and_then(|e| e.downcast_ref()).filter(|_| error.is_canceled()) {
+            return Self::of_exchange(reason);
+        }
         let kind = io_error(error).map(io::Error::kind);
         let bad_framing = matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput));
         if error.is_parse() || error.is_parse_too_large() || bad_framing {
@@ -331,6 +324,12 @@ impl Failure {
                 class: ErrorClass::Malformed,
                 sentence: format!("the answer is not proper HTTP/1.1 ({reason})"),
             };
+        }
+        let is_closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        if kind.is_none() && !is_closed && !error.is_user() {
+            // hyper has no name of its own for it: bytes came when none were due.
+            let sentence = format!("the app sent bytes that no request asked for ({error})");
+            return Self { class: ErrorClass::Malformed, sentence };
         }
         if error.is_user() {
             let sentence = format!("the crowd could not write the request ({error})");

@@ -1,5 +1,6 @@
 //! Arrivals: who comes when, in each of the crowd's modes.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -41,6 +42,8 @@ pub(super) struct Engine {
     rows: Vec<Variables>,
     seed: u64,
     start_ns: u64,
+    /// The last second is over; no new journey begins.
+    is_over: Cell<bool>,
 }
 
 impl Engine {
@@ -113,6 +116,7 @@ impl Engine {
             dispatch,
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
+            is_over: Cell::new(false),
         }))
     }
 
@@ -172,13 +176,14 @@ impl Engine {
 
     async fn tell_seconds(&self) {
         let clock = self.timers.alarm();
-        let (from_ns, until_ns) = (self.recorder.from_ns(), self.recorder.until_ns());
+        let (from_ns, until_ns) = (self.recorder.measured_from_ns(), self.recorder.measured_until_ns());
         let mut end_ns = from_ns;
         while end_ns < until_ns {
             end_ns += SECOND_NS;
             clock.until(end_ns).await;
             let gauges = self.recorder.gauges();
             if end_ns == until_ns {
+                self.is_over.set(true);
                 let last_ns = until_ns + self.timeout_ns.min(GRACE_MAX_NS);
                 while self.recorder.unanswered() > 0 && monotonic_ns() < last_ns {
                     clock.until(monotonic_ns() + 5_000_000).await;
@@ -197,7 +202,7 @@ impl Engine {
         for number in 0.. {
             at_ns += random.sample(gap_s) * 1e9;
             let arrived_ns = at_ns as u64;
-            if arrived_ns >= self.recorder.until_ns() {
+            if arrived_ns >= self.recorder.measured_until_ns() {
                 return;
             }
             clock.until(arrived_ns).await;
@@ -210,7 +215,8 @@ impl Engine {
         let clock = self.timers.alarm();
         clock.until(self.start_ns).await;
         let mut number = u64::from(first);
-        while monotonic_ns() < self.recorder.until_ns() {
+        // Not by the clock: who is early by a hair must not leave a hole at the end of the last second.
+        while !self.is_over.get() {
             if !Rc::clone(&self).visit(number, monotonic_ns()).await {
                 clock.until(monotonic_ns() + REST_NS).await;
             }

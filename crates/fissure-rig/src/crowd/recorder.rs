@@ -88,11 +88,11 @@ impl Recorder {
         }
     }
 
-    pub(super) fn from_ns(&self) -> u64 {
+    pub(super) fn measured_from_ns(&self) -> u64 {
         self.from_ns
     }
 
-    pub(super) fn until_ns(&self) -> u64 {
+    pub(super) fn measured_until_ns(&self) -> u64 {
         self.until_ns
     }
 
