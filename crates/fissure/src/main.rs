@@ -14,8 +14,6 @@ mod runs;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Verb};
 
 fn main() -> ExitCode {

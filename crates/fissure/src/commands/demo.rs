@@ -43,14 +43,10 @@ fn unpack(folder: &Path) -> std::io::Result<()> {
         std::fs::write(&path, bytes)?;
         if *name == CONFIG_NAME {
             // The lesson starts the shop's own program; the demo starts the one that is embedded here.
-            let text = String::from_utf8_lossy(bytes).replace("./photo-shop", &format!("exec {} __photo-shop", quoted(&program)));
+            let embedded = format!("\"exec '{}' __photo-shop\"", program.display());
+            let text = String::from_utf8_lossy(bytes).replace("\"photo-shop\"", &embedded);
             std::fs::write(&path, text)?;
         }
     }
     Ok(())
-}
-
-/// As one word of a shell command inside a TOML string.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display())
 }

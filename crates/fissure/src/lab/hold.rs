@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use fissure_facts::{Arrangement, Fact, Step, WindowPlan};
+use fissure_facts::{Arrangement, Fact, WindowPlan};
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode};
 use fissure_rig::lens::{Meter, Watched};
 use tokio::time::Instant;

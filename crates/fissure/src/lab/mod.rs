@@ -6,7 +6,7 @@ mod hold;
 mod machine;
 mod stage;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use fissure_facts::journal::{Journal, JournalError};
@@ -122,10 +122,6 @@ impl<'p> Lab<'p> {
         self.journal.append(&stamped).map_err(broken_journal)?;
         self.run.facts.push(stamped);
         Ok(())
-    }
-
-    fn folder(&self) -> &Path {
-        &self.project.folder
     }
 }
 

@@ -97,7 +97,7 @@ impl<'p> Stage<'p> {
     }
 
     async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
-        let (scratch, folder) = self.copy(arrangement)?;
+        let (scratch, folder) = self.copy()?;
         let mut standing = Standing { arrangement: arrangement.clone(), processes: Vec::new(), scratch };
 
         let mut places = Vec::new();
@@ -108,22 +108,15 @@ impl<'p> Stage<'p> {
         }
         let app = &self.project.config.app;
         if let Some(command) = &app.setup {
-            let output = self.run_folder.join(format!("setup-{}.log", file_word(&arrangement.name)));
-            let env = self.environment(&folder, WEB, 0, &[]);
-            keeper::setup(&self.program, command, &folder, &env, &self.cpus.app, &output, app.start_within.0)
-                .await
-                .map_err(|e| StageFailure { sentence: format!("[app] setup: {e}"), last_lines: e.last_lines() })?;
+            let launch = self.launch("setup", command, &arrangement.name, &folder, self.environment(&folder, WEB, 0, &[]));
+            keeper::setup(&self.program, &launch, app.start_within.0).await.map_err(|e| StageFailure {
+                sentence: format!("[app] setup: {e}"),
+                last_lines: e.last_lines().to_vec(),
+            })?;
         }
         for (role, replica, port) in &places {
-            let launch = Launch {
-                label: format!("{} {role} {replica}", arrangement.name),
-                command: app.command.clone(),
-                folder: folder.clone(),
-                env: self.environment(&folder, role, *port, &places),
-                clear_env: Vec::new(),
-                cpus: self.cpus.app.clone(),
-                output: self.run_folder.join(format!("app-{}-{role}-{replica}.log", file_word(&arrangement.name))),
-            };
+            let env = self.environment(&folder, role, *port, &places);
+            let launch = self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
             let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
             let mut kept =
                 Kept::start(&self.program, &launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
@@ -139,16 +132,28 @@ impl<'p> Stage<'p> {
         Ok(standing)
     }
 
+    /// How one process is started; `what` names its log.
+    fn launch(&self, what: &str, command: &str, arrangement: &str, folder: &Path, env: Vec<(String, String)>) -> Launch {
+        Launch {
+            label: format!("{arrangement} {what}"),
+            command: command.to_owned(),
+            folder: folder.to_path_buf(),
+            env,
+            clear_env: Vec::new(),
+            cpus: self.cpus.app.clone(),
+            output: self.run_folder.join(format!("app-{}-{what}.log", file_word(arrangement))),
+        }
+    }
+
     /// The folder in which the arrangement runs: a scratch copy, or the app's own.
-    fn copy(&self, arrangement: &Arrangement) -> Result<(Option<Scratch>, PathBuf), StageFailure> {
+    fn copy(&self) -> Result<(Option<Scratch>, PathBuf), StageFailure> {
         if self.in_place {
             return Ok((None, self.project.folder.clone()));
         }
         let root = runs::home(&self.project.folder).join("scratch");
-        let name = scratch::name(&file_word(&arrangement.name));
-        let copy = Scratch::copy(&self.project.folder, &root.join(name))
+        let copy = Scratch::copy(&self.project.folder, &root)
             .map_err(|e| StageFailure { sentence: e.to_string(), last_lines: Vec::new() })?;
-        let folder = copy.folder().to_path_buf();
+        let folder = copy.path().to_path_buf();
         Ok((Some(copy), folder))
     }
 
@@ -172,6 +177,7 @@ impl<'p> Stage<'p> {
         let mut env: Vec<(String, String)> = std::env::vars()
             .filter(|(_, value)| value.contains(&*self.project.folder.to_string_lossy()))
             .filter(|(name, _)| name != "PATH" && name != "PWD" && name != "OLDPWD")
+            .chain(scratch::dotenv(&self.project.folder, folder))
             .chain(self.project.config.app.env.clone())
             .map(|(name, value)| (name, scratch::rewrite(&value, &self.project.folder, folder)))
             .collect();
@@ -207,7 +213,7 @@ impl Standing {
     pub fn stray_writes(&self, app_folder: &Path) -> Vec<PathBuf> {
         let Some(scratch) = &self.scratch else { return Vec::new() };
         let pids: Vec<u32> = self.processes.iter().flat_map(|p| p.kept.tree()).collect();
-        let outside = scratch::files_open_for_writing_outside(&pids, &[scratch.folder().to_path_buf()]);
+        let outside = scratch::files_open_for_writing_outside(&pids, &[scratch.path().to_path_buf()]);
         outside.into_iter().filter(|path| path.starts_with(app_folder)).collect()
     }
 
