@@ -1,5 +1,7 @@
 //! The keeper against programs that fork, hide, refuse to die, and fail to start in every way.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;

@@ -1,5 +1,7 @@
 //! The lens against programs whose use of the machine is known from elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The scratch copy: the original is never written, whatever links it holds, and nothing is left of the copy.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

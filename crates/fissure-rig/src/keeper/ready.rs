@@ -195,7 +195,7 @@ fn why_not(kept: &mut Kept, wanted: u16, health: &str, within: Duration, last: M
     }
     let listening = listeners::of(&kept.tree());
     let on_ours: Vec<IpAddr> =
-        listening.iter().filter(|address| address.port() == wanted).map(|address| address.ip()).collect();
+        listening.iter().filter(|address| address.port() == wanted).map(SocketAddr::ip).collect();
     if !on_ours.is_empty() {
         return NotReady::OtherAddress { wanted, listening: on_ours };
     }

@@ -80,9 +80,9 @@ impl Meter {
 
     fn sample(&mut self, watched: &Watched) -> ProbeSecond {
         let now = Instant::now();
-        let mut fact = ProbeSecond::default();
-        fact.elapsed_s = self.at.replace(now).map_or(0.0, |at| (now - at).as_secs_f64());
-        let elapsed_us = fact.elapsed_s * 1e6;
+        let elapsed_s = self.at.replace(now).map_or(0.0, |at| (now - at).as_secs_f64());
+        let elapsed_us = elapsed_s * 1e6;
+        let mut fact = ProbeSecond { elapsed_s, ..ProbeSecond::default() };
 
         let mut worked = Worked::default();
         let guards = self.guards_by_role(watched);
