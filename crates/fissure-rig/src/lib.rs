@@ -1,7 +1,12 @@
-//! fissure-rig
+//! The hands of fissure: keeper, crowd, lens, scratch copies.
+//!
+//! **Invariant:** the rig only adds facts; it never concludes. Instruments are siblings that do not import each other.
+//! What it changes on the machine is undone on drop, and by a small child process when fissure is killed.
+
 pub mod crowd;
 pub mod journey;
 pub mod keeper;
 pub mod lens;
 mod process;
 pub mod scratch;
+mod weight;

@@ -29,6 +29,7 @@ pub fn guard() -> i32 {
     // A session of its own: Ctrl-C and a closed terminal are fissure's business. Fails only for a group leader,
     // that is when a person started the guard by hand.
     let _ = rustix::process::setsid();
+    crate::weight::favour_this_session();
     let mut first = String::new();
     if io::stdin().lock().read_line(&mut first).is_err() || first.trim().is_empty() {
         return 0; // fissure ended before it said what to start
