@@ -30,11 +30,8 @@ pub fn fill_when_empty(database: &mut Connection, folder: &Path) -> Result<(), S
     let titles = TIMES.iter().flat_map(|time| PLACES.iter().map(move |place| format!("The {place}, {time}")));
     for (number, title) in titles.enumerate() {
         let file = secret_name();
-        let photo = landscape(number as u32);
-        for (kind, width) in [("original", 480), ("large", 480), ("small", 240)] {
-            let picture = image::imageops::thumbnail(&photo, width, width * 2 / 3);
-            let mut jpeg = Vec::new();
-            JpegEncoder::new_with_quality(&mut jpeg, 80).encode_image(&picture)?;
+        let (large, small) = (landscape(number as u32, 480)?, landscape(number as u32, 240)?);
+        for (kind, jpeg) in [("original", &large), ("large", &large), ("small", &small)] {
             std::fs::write(upload_path(folder, &file, kind), jpeg)?;
         }
         let by = 1 + number as i64 % CUSTOMERS.len() as i64;
@@ -44,27 +41,29 @@ pub fn fill_when_empty(database: &mut Connection, folder: &Path) -> Result<(), S
     Ok(())
 }
 
-/// A sky, a sun and three rows of hills: enough to tell one sample from another.
-fn landscape(number: u32) -> RgbImage {
-    let (width, height) = (480, 320);
+/// A sky, a sun and three rows of hills, as a JPEG: enough to tell one sample from another.
+fn landscape(number: u32, width: u32) -> image::ImageResult<Vec<u8>> {
+    let height = width * 2 / 3;
     let shift = number as f32 * 0.7;
     let hills: Vec<[f32; 3]> = (0..width)
         .map(|x| {
             let x = x as f32 / width as f32;
-            [0, 1, 2].map(|row| {
-                let row = row as f32;
-                0.45 + 0.17 * row + 0.08 * (x * (5.0 + 3.0 * row) + shift + 2.0 * row).sin()
+            [0.0, 1.0, 2.0].map(|row| {
+                let wave = (x * (5.0 + 3.0 * row) + shift + 2.0 * row).sin();
+                (0.45 + 0.17 * row + 0.08 * wave) * height as f32
             })
         })
         .collect();
-    RgbImage::from_fn(width, height, |x, y| {
-        let depth = y as f32 / height as f32;
-        let row = hills[x as usize].iter().filter(|&&hill| depth > hill).count() as u32;
-        let sun = (x.abs_diff(60 + number * 12)).pow(2) + y.abs_diff(60).pow(2) < 900;
+    let sun = (width * (4 + number) / 40, height / 5, width / 16);
+    let picture = RgbImage::from_fn(width, height, |x, y| {
+        let row = hills[x as usize].iter().filter(|&&hill| y as f32 > hill).count() as u32;
         match row {
-            0 if sun => Rgb([255, 240, 190]),
-            0 => Rgb([120 + (number * 4) as u8, 150, 255 - (depth * 160.0) as u8]),
+            0 if x.abs_diff(sun.0).pow(2) + y.abs_diff(sun.1).pow(2) < sun.2.pow(2) => Rgb([255, 240, 190]),
+            0 => Rgb([120 + (number * 4) as u8, 150, 255 - (y * 160 / height) as u8]),
             _ => Rgb([(30 + number * 3) as u8, (150 - 35 * row) as u8, 60]),
         }
-    })
+    });
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 80).encode_image(&picture)?;
+    Ok(jpeg)
 }
