@@ -276,6 +276,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is waited for by its pid, for the raw status")]
     fn an_end_is_told_as_people_say_it() {
         let status = |script: &str| {
             let child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
