@@ -33,7 +33,7 @@ fn measure(name: &str, plan: &CrowdPlan) -> String {
         let (after_us, rss) = used(pid);
         let heard = listen(&mut crowd).await;
         let middle = heard.seconds.iter().filter(|s| (1..5).contains(&s.second));
-        let requests: u64 = middle.flat_map(|s| s.routes.values()).map(|r| r.ended()).sum();
+        let requests: u64 = middle.flat_map(|s| s.routes.values()).map(fissure_facts::fact::RouteSecond::ended).sum();
         let (mut lateness, mut latency) = (Latencies::new(), Latencies::new());
         for second in &heard.seconds {
             lateness.add(&second.lateness);
