@@ -69,7 +69,10 @@ impl Planner {
                 desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))
             })
             .unwrap_or_else(finish);
-        let (step, why) = next;
+        let (step, mut why) = next;
+        if let (Step::Hold(_), Some((_, Some(void)))) = (&step, desk.evidence.windows.last()) {
+            why = format!("{why} (the window before was void: {void})");
+        }
         Planned { remaining_s: desk.remaining_s(&step), step, why }
     }
 }
@@ -144,7 +147,9 @@ impl<'r> Desk<'r> {
                 _ => {}
             }
         }
-        played < self.run.header.journeys.len() || deaths >= DEATHS_MOST || self.elapsed_share() >= 1.0
+        let window_s = f64::from(self.pace.window_s) + self.warmup_s();
+        let time_is_up = self.run.elapsed_s() + window_s > self.pace.budget_s;
+        played < self.run.header.journeys.len() || deaths >= DEATHS_MOST || time_is_up
     }
 
     fn saturate(&self) -> Option<Next> {

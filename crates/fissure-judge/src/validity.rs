@@ -100,7 +100,7 @@ impl fmt::Display for Void {
             ),
             Self::NoisyNeighbour { other_share, steal_share } => write!(
                 f,
-                "other programs used {:.0} % of the app's CPUs and the hypervisor took {:.0} %; close them, or run again at a quiet hour",
+                "other programs kept the app waiting for its CPUs {:.0} % of the time and the hypervisor took {:.0} %; close them, or run again at a quiet hour",
                 other_share * 100.0,
                 steal_share * 100.0
             ),
@@ -194,7 +194,10 @@ fn noisy(probes: &[ProbeSecond], header: &Header, most_other: f64, most_steal: f
     let elapsed = elapsed_s(probes)?;
     let machine = &header.machine;
     let all: BTreeSet<usize> = machine.app_cpus.iter().chain(&machine.crowd_cpus).copied().collect();
-    let other_share = sum(probes, |p| p.other_cpu_s) / (elapsed * machine.app_cpus.len().max(1) as f64);
+    // A neighbour that runs while the app has nothing to do takes nothing from it, and an app whose own threads wait for
+    // each other has no neighbour to blame: what was taken is at most the lesser of both.
+    let taken = |p: &ProbeSecond| p.other_cpu_s.min(p.app_run_delay_s);
+    let other_share = sum(probes, taken) / (elapsed * machine.app_cpus.len().max(1) as f64);
     let steal_share = sum(probes, |p| p.steal_s) / (elapsed * all.len().max(1) as f64);
     (other_share > most_other || steal_share > most_steal)
         .then_some(Void::NoisyNeighbour { other_share, steal_share })
