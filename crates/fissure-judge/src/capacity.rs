@@ -14,6 +14,14 @@
 //! Poisson (Tweedie) deviance of power 1.5 (Jørgensen, J. R. Statist. Soc. B 49, 1987), with its dispersion integrated out, which gives
 //! the interval Student-t tails when windows are few.
 //!
+//! Measured against simulated queues (`tests/capacity.rs`): intervals keep their promise; 12 windows of 4 s find the capacity of a queue of some
+//! hundred requests per second within 2 % (half of the searches) and 6 % (nine of ten) where latency rises steeply, which it does for a p95
+//! whose crossing is above half load. Flat curves and rare routes take more windows, and the interval says so. Above about 95 % load a queue
+//! takes longer than a window to fill, so the capacity comes out some 5 % too high, and 88 instead of 95 in 100 intervals hold it.
+//!
+//! Tried and dropped: correcting each window's load by the work that arrived in it (a control variate). It narrowed the intervals without
+//! making the estimates better, and coverage fell to 75 %.
+//!
 //! It does not hold where latency does not rise with load (then the bound is `AtLeast` or `AtMost`), nor far from the crossing, so
 //! distant windows count little.
 
@@ -38,8 +46,6 @@ pub struct LoadPoint {
     pub routes: BTreeMap<Route, (u64, u64)>,
     /// Failed requests, of all requests.
     pub errors: (u64, u64),
-    /// Requests that were planned in the measured seconds: what the load really was.
-    pub requests: u64,
     pub seconds: f64,
     /// More requests were inside at the end than chance explains: the load is more than the app can serve.
     pub growing: bool,
@@ -85,7 +91,6 @@ pub fn load_point(window: &Window, goal: &Goal) -> LoadPoint {
         },
         routes,
         errors,
-        requests: window.crowd.iter().map(|s| s.planned).sum(),
         seconds: window.seconds(),
         growing: is_growing(window),
     }
@@ -106,53 +111,46 @@ fn is_growing(window: &Window) -> bool {
         && (seconds.len() < 3 || late_growth > growth / 3.0)
 }
 
-/// One line of evidence: share `over` of `n` requests at load `x`.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    load: f64,
-    over: f64,
-    n: f64,
-}
+/// How far outside the loads that were tried a crossing may be claimed.
+const EDGE: f64 = 1.03;
 
-/// The load at which one route (or the errors) crosses its target.
-#[derive(Debug, Clone, Copy)]
-struct Crossing {
-    mid: f64,
-    low: f64,
-    high: f64,
-}
-
-/// The largest load that meets the goal on every route. None without points, or when every route is rare.
+/// The largest load that meets the goal on every route. None without requests.
 pub fn fit(points: &[LoadPoint], goal: &Goal) -> Option<CapacityFit> {
-    let loads = real_loads(points);
+    let points: Vec<&LoadPoint> = points.iter().filter(|p| p.users_per_s > 0.0 && p.errors.1 > 0).collect();
     let lowest = points.iter().map(|p| p.users_per_s).min_by(f64::total_cmp)?;
     let highest = points.iter().map(|p| p.users_per_s).max_by(f64::total_cmp)?;
-    let mut rare = Vec::new();
-    let mut crossings: Vec<(Option<Route>, Crossing)> = Vec::new();
+    let all: f64 = points.iter().map(|p| p.errors.1 as f64).sum();
 
+    let mut rare = Vec::new();
+    let mut crossings = Vec::new();
     let routes: BTreeSet<&Route> = points.iter().flat_map(|p| p.routes.keys()).collect();
     for route in routes {
         let target = 1.0 - goal.slo_of(route).quantile();
-        let seen = series(points, &loads, |p| p.routes.get(route).copied().unwrap_or_default());
+        let seen = series(&points, |p| p.routes.get(route).copied().unwrap_or_default());
         let requests: f64 = seen.iter().map(|s| s.n).sum();
         if requests * target < FEWEST_EXPECTED_OVER {
             rare.push((route.clone(), requests as u64));
-        } else if let Some(crossing) = crossing(&seen, target) {
-            crossings.push((Some(route.clone()), crossing));
+        } else {
+            crossings.extend(Crossing::of(Some(route), &seen, target, requests / all));
         }
     }
-    let errors = series(points, &loads, |p| p.errors);
-    let target = goal.errors.0.max(LEAST_ERROR_SHARE);
-    if errors.iter().any(|e| e.over > 0.0)
-        && let Some(crossing) = crossing(&errors, target)
-    {
-        crossings.push((None, crossing));
+    if crossings.is_empty() {
+        // Every route is rare: judged together they still say something.
+        let together = |p: &LoadPoint| p.routes.values().fold((0, 0), |sum, r| (sum.0 + r.0, sum.1 + r.1));
+        crossings.extend(Crossing::of(None, &series(&points, together), 1.0 - goal.slo.quantile(), 1.0));
+    }
+    draw_together(&mut crossings);
+    if points.iter().any(|p| p.errors.0 > 0) {
+        let seen: Vec<Seen> = points
+            .iter()
+            .map(|p| Seen { load: p.users_per_s, over: p.errors.0 as f64, n: p.errors.1 as f64 })
+            .collect();
+        crossings.extend(Crossing::of(None, &seen, goal.errors.0.max(LEAST_ERROR_SHARE), 1.0));
     }
 
-    crossings.sort_by(|a, b| a.1.mid.total_cmp(&b.1.mid));
-    let least = |of: fn(&Crossing) -> f64| crossings.iter().map(|(_, c)| of(c)).min_by(f64::total_cmp);
+    crossings.sort_by(|a, b| a.at.mid.total_cmp(&b.at.mid));
+    let least = |of: fn(&Estimate) -> f64| crossings.iter().map(|c| of(&c.at)).min_by(f64::total_cmp);
     let (mid, low, high) = (least(|c| c.mid)?, least(|c| c.low)?, least(|c| c.high)?);
-    // Within a grid step of the edge, the posterior only repeats the prior.
     let (users_per_s, bound) = if mid > highest * EDGE {
         (Estimate::new(highest, low.min(highest), high.max(highest)), Bound::AtLeast)
     } else if mid < lowest / EDGE {
@@ -162,184 +160,212 @@ pub fn fit(points: &[LoadPoint], goal: &Goal) -> Option<CapacityFit> {
     };
     let victims = match bound {
         Bound::AtLeast => Vec::new(),
-        _ => crossings.into_iter().filter(|(_, c)| c.mid <= high).filter_map(|(route, _)| route).collect(),
+        _ => crossings.iter().filter(|c| c.at.mid <= high).filter_map(|c| c.route.cloned()).collect(),
     };
     Some(CapacityFit { users_per_s, bound, victims, rare })
 }
 
-/// How far outside the loads that were tried a crossing may be claimed.
-const EDGE: f64 = 1.03;
-
-/// The loads as they really were: arrivals are random, and a window that happened to get 3 % more of them is a window at a higher load.
-/// It takes most of the scatter off short windows (a control variate).
-fn real_loads(points: &[LoadPoint]) -> Vec<f64> {
-    let steady = || points.iter().filter(|p| !p.growing);
-    let planned: f64 = steady().map(|p| p.users_per_s * p.seconds).sum();
-    let requests: u64 = steady().map(|p| p.requests).sum();
-    points
-        .iter()
-        .map(|p| {
-            let expected = p.users_per_s * p.seconds * requests as f64 / planned;
-            if p.growing || expected.is_nan() || expected <= 0.0 {
-                return p.users_per_s;
-            }
-            let more = p.requests as f64 / expected - 1.0;
-            p.users_per_s * (1.0 + REAL_LOAD_WEIGHT * more.clamp(-0.2, 0.2))
-        })
-        .collect()
+/// One window of one route: `over` of `n` requests at `load` missed the limit.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    load: f64,
+    over: f64,
+    n: f64,
 }
 
-/// How much of a window's surplus of arrivals counts: less than all, since a queue does not have the time to follow.
-const REAL_LOAD_WEIGHT: f64 = 0.7;
-
-fn series(points: &[LoadPoint], loads: &[f64], of: impl Fn(&LoadPoint) -> (u64, u64)) -> Vec<Seen> {
+fn series(points: &[&LoadPoint], of: impl Fn(&LoadPoint) -> (u64, u64)) -> Vec<Seen> {
     points
         .iter()
-        .zip(loads)
-        .map(|(point, &load)| {
+        .map(|point| {
             let (over, n) = of(point);
             // A queue that grows has no steady latency: sooner or later every request would be over.
             let over = if point.growing { n } else { over };
-            Seen { load, over: over as f64, n: n as f64 }
+            Seen { load: point.users_per_s, over: over as f64, n: n as f64 }
         })
         .filter(|s| s.n > 0.0)
         .collect()
 }
 
-/// Steps of the grid over crossings and over slopes.
-const CROSSINGS: usize = 96;
-const SLOPES: usize = 14;
-/// The prior of the slope: for M/M/1 it is ln(1/target) * rho / (1 - rho); rho/(1-rho) is about 4 (a crossing at 80 % load), within a
-/// factor of three either way.
-const TYPICAL_ODDS: f64 = 4.0;
-const ODDS_SPREAD: f64 = 1.1;
-/// Windows that the prior of the dispersion is worth.
-const PRIOR_WINDOWS: f64 = 2.0;
-/// Relative distance from the crossing at which a window counts half.
-const BANDWIDTH: f64 = 0.3;
-
-/// Posterior of the crossing: middle and 95 % interval.
-fn crossing(seen: &[Seen], target: f64) -> Option<Crossing> {
-    let lowest = seen.iter().map(|s| s.load).min_by(f64::total_cmp)?;
-    let highest = seen.iter().map(|s| s.load).max_by(f64::total_cmp)?;
-    let mut range = (lowest * 0.5, highest * 1.6);
-    let mut centre = None;
-    let mut found = None;
-    // First the whole range, then where the mass is, with distant windows counting less.
-    for _ in 0..3 {
-        let posterior = Posterior::over(seen, target, range, centre);
-        let crossing = Crossing {
-            mid: posterior.quantile(0.5),
-            low: posterior.quantile(0.025),
-            high: posterior.quantile(0.975),
-        };
-        let (low, high) = (posterior.quantile(0.0005), posterior.quantile(0.9995));
-        range = (low * 0.98, high * 1.02);
-        centre = Some(crossing.mid);
-        found = Some(crossing);
-    }
-    found
+/// The load at which one route (or the errors, or all routes together) crosses its target.
+struct Crossing<'r> {
+    route: Option<&'r Route>,
+    at: Estimate,
+    /// Variance of ln(crossing) by the few requests of this route alone, apart from what all routes of a window share.
+    own_variance: f64,
 }
 
-/// Marginal posterior of the crossing on a grid.
+/// Steps of the grid over crossings and over slopes.
+const CROSSINGS: usize = 64;
+const SLOPES: usize = 12;
+/// The prior of the slope: for M/M/1 it is ln(1/target) * odds, where odds = rho / (1 - rho) at the crossing. 2 is a crossing at 67 % load;
+/// one spread either way is 45 % to 83 %, two are 25 % to 92 %.
+const TYPICAL_ODDS: f64 = 2.0;
+const SPREAD_OF_LN_ODDS: f64 = 0.9;
+/// The grid ends at so many spreads.
+const MOST_SPREADS: f64 = 2.2;
+/// Windows that the prior of the dispersion is worth.
+const PRIOR_WINDOWS: f64 = 2.0;
+/// Distance from the crossing, as a share of it, at which a window counts half.
+const BANDWIDTH: f64 = 0.4;
+
+impl<'r> Crossing<'r> {
+    /// `part`: the share of all requests that is of this kind.
+    fn of(route: Option<&'r Route>, seen: &[Seen], target: f64, part: f64) -> Option<Self> {
+        let lowest = seen.iter().map(|s| s.load).min_by(f64::total_cmp)?;
+        let highest = seen.iter().map(|s| s.load).max_by(f64::total_cmp)?;
+        // First the whole range; then where the mass is, with distant windows counting less and the dispersion that fits the slope.
+        let wide = Posterior::over(
+            seen,
+            target,
+            (lowest * 0.5, highest * 1.6),
+            |_| 1.0,
+            dispersion(TYPICAL_ODDS, part),
+        );
+        let mut found = wide;
+        for _ in 0..2 {
+            let centre = found.quantile(0.5);
+            let near = |load: f64| 1.0 / (1.0 + ((load / centre - 1.0) / BANDWIDTH).powi(4));
+            let range = (found.quantile(0.0005) * 0.98, found.quantile(0.9995) * 1.02);
+            found = Posterior::over(seen, target, range, near, dispersion(found.odds, part));
+        }
+        let expected: f64 = seen.iter().map(|s| s.n * target).sum();
+        let slope = (1.0 / target).ln() * found.odds;
+        Some(Self {
+            route,
+            at: Estimate::new(found.quantile(0.5), found.quantile(0.025), found.quantile(0.975)),
+            own_variance: 1.0 / (expected * slope * slope),
+        })
+    }
+}
+
+/// Variance over mean of a window's count of requests over the limit: they come in clusters. For M/M/1 a cluster holds about `odds`
+/// requests, as unequal as busy periods are, which gives 1 + 2 odds^2; of those this route has its part.
+fn dispersion(odds: f64, part: f64) -> f64 {
+    1.0 + 2.0 * odds * odds * part
+}
+
+/// The least of many uncertain numbers is biased downwards: of ten routes that cross at the same load, the one with the worst luck would
+/// name the capacity. So crossings are drawn towards their mean as far as their own noise explains their distance from it (empirical
+/// Bayes; Efron & Morris, JASA 70, 1975).
+fn draw_together(crossings: &mut [Crossing<'_>]) {
+    if crossings.len() < 2 {
+        return;
+    }
+    let precision: f64 = crossings.iter().map(|c| 1.0 / c.own_variance).sum();
+    let mean: f64 = crossings.iter().map(|c| c.at.mid.ln() / c.own_variance).sum::<f64>() / precision;
+    let count = crossings.len() as f64;
+    let scatter = crossings.iter().map(|c| (c.at.mid.ln() - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let noise = crossings.iter().map(|c| c.own_variance).sum::<f64>() / count;
+    let real = (scatter - noise).max(0.0);
+    for crossing in crossings {
+        let towards = crossing.own_variance / (real + crossing.own_variance);
+        crossing.at = crossing.at.scaled((towards * (mean - crossing.at.mid.ln())).exp());
+    }
+}
+
+/// Posterior of the crossing on a grid, the slope and the dispersion integrated out.
 struct Posterior {
     /// Ascending loads, evenly spaced in their logarithm.
     loads: Vec<f64>,
     /// Sums to 1.
     weights: Vec<f64>,
+    /// Typical slope, as the odds of an M/M/1.
+    odds: f64,
 }
 
 impl Posterior {
-    fn over(seen: &[Seen], target: f64, (low, high): (f64, f64), centre: Option<f64>) -> Self {
-        let steps = (CROSSINGS - 1) as f64;
-        let loads: Vec<f64> = (0..CROSSINGS).map(|i| low * (high / low).powf(i as f64 / steps)).collect();
-        let weight_of = |s: &Seen| match centre {
-            Some(centre) => 1.0 / (1.0 + ((s.load / centre - 1.0) / BANDWIDTH).powi(4)),
-            None => 1.0,
-        };
-        let windows: Vec<Weighted> = seen
-            .iter()
-            .map(|s| Weighted {
-                load: s.load,
-                root_share: (s.over / s.n).sqrt(),
-                weight: weight_of(s),
-                n: s.n,
-            })
-            .collect();
-        let count: f64 = windows.iter().map(|w| w.weight).sum();
-        let bits = (1.0 / target).ln();
-        let mut logs = vec![Vec::with_capacity(SLOPES); CROSSINGS];
-        for j in 0..SLOPES {
-            // Log-odds from -2.2 to 2.2 spreads around the typical: 0.36 to 45 times as steep as the flattest useful curve.
-            let z = -2.2 + 4.4 * j as f64 / (SLOPES - 1) as f64;
-            let odds = TYPICAL_ODDS * (z * ODDS_SPREAD).exp();
-            let slope = bits * odds;
-            // What the scatter would be for M/M/1: clusters of odds requests, geometric-like, so 1 + 2 odds^2 times Poisson.
-            let dispersion = (1.0 + 2.0 * odds * odds) / target.sqrt();
-            for (i, &crossing) in loads.iter().enumerate() {
-                let deviance: f64 = windows.iter().map(|w| w.deviance(target, slope, crossing)).sum();
-                logs[i].push(
-                    -z * z / 2.0 + PRIOR_WINDOWS / 2.0 * dispersion.ln()
-                        - (PRIOR_WINDOWS + count) / 2.0 * (PRIOR_WINDOWS * dispersion + deviance).ln(),
-                );
+    fn over(
+        seen: &[Seen],
+        target: f64,
+        (low, high): (f64, f64),
+        near: impl Fn(f64) -> f64,
+        dispersion: f64,
+    ) -> Self {
+        let step = (high / low).powf(1.0 / (CROSSINGS - 1) as f64);
+        let loads: Vec<f64> = (0..CROSSINGS).map(|i| low * step.powi(i as i32)).collect();
+        let windows: f64 = seen.iter().map(|s| near(s.load)).sum();
+        // (load, root of the share seen, weight in the deviance)
+        let rows: Vec<(f64, f64, f64)> =
+            seen.iter().map(|s| (s.load, (s.over / s.n).sqrt(), 4.0 * s.n * near(s.load))).collect();
+        // In units of a variance function mu^1.5, which agrees with `dispersion * mu` at the target.
+        let prior = PRIOR_WINDOWS * dispersion / target.sqrt();
+
+        let ln_target = target.ln();
+        let mut logs = Vec::with_capacity(CROSSINGS * SLOPES);
+        for &crossing in &loads {
+            for j in 0..SLOPES {
+                let z = spreads(j as f64);
+                let slope = -ln_target * odds_at(z);
+                let mut deviance = 0.0;
+                for &(load, root_seen, weight) in &rows {
+                    let ln_share = (ln_target + slope * (load / crossing - 1.0)).min(0.0);
+                    let root = (ln_share / 2.0).exp().max(1e-6);
+                    // Tweedie deviance of power 1.5 in closed form.
+                    deviance += weight * (root_seen - root).powi(2) / root;
+                }
+                logs.push(-z * z / 2.0 - (PRIOR_WINDOWS + windows) / 2.0 * (prior + deviance).ln());
             }
         }
-        let most = logs.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut weights: Vec<f64> =
-            logs.iter().map(|row| row.iter().map(|l| (l - most).exp()).sum()).collect();
-        let total: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|w| *w /= total);
-        Self { loads, weights }
+        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let cells: Vec<f64> = logs.iter().map(|log| (log - most).exp()).collect();
+        let total: f64 = cells.iter().sum();
+        let mean_step: f64 =
+            cells.iter().enumerate().map(|(i, cell)| (i % SLOPES) as f64 * cell).sum::<f64>() / total;
+        let weights = cells.chunks(SLOPES).map(|row| row.iter().sum::<f64>() / total).collect();
+        Self { loads, weights, odds: odds_at(spreads(mean_step)) }
     }
 
     fn quantile(&self, quantile: f64) -> f64 {
+        let step = self.loads[1] / self.loads[0];
         let mut below = 0.0;
-        for i in 0..self.weights.len() {
-            let with = below + self.weights[i];
-            if with >= quantile {
+        for (load, weight) in self.loads.iter().zip(&self.weights) {
+            if *weight > 0.0 && below + weight >= quantile {
                 // Each weight stands for the cell around its load.
-                let inside =
-                    if self.weights[i] > 0.0 { (quantile - below) / self.weights[i] - 0.5 } else { 0.0 };
-                let step = self.loads[1] / self.loads[0];
-                return self.loads[i] * step.powf(inside);
+                return load * step.powf((quantile - below) / weight - 0.5);
             }
-            below = with;
+            below += weight;
         }
-        self.loads.last().copied().unwrap_or(f64::NAN)
+        self.loads[CROSSINGS - 1]
     }
 }
 
-struct Weighted {
-    load: f64,
-    root_share: f64,
-    weight: f64,
-    n: f64,
+/// Position on the grid of slopes, in spreads of the prior.
+fn spreads(step: f64) -> f64 {
+    MOST_SPREADS * (2.0 * step / (SLOPES - 1) as f64 - 1.0)
 }
 
-impl Weighted {
-    /// Tweedie deviance of power 1.5 in closed form: 4 n (sqrt y - sqrt mu)^2 / sqrt mu.
-    fn deviance(&self, target: f64, slope: f64, crossing: f64) -> f64 {
-        let root = (target.ln() + slope * (self.load / crossing - 1.0)).min(0.0).exp().sqrt().max(1e-6);
-        self.weight * 4.0 * self.n * (self.root_share - root).powi(2) / root
-    }
+fn odds_at(spreads: f64) -> f64 {
+    TYPICAL_ODDS * (spreads * SPREAD_OF_LN_ODDS).exp()
 }
+
+/// The search begins at this share of the saturation.
+const BEGIN: f64 = 0.7;
+/// Beyond this share of the saturation there is nothing to find, below the other no use.
+const MOST_OF_SATURATION: f64 = 1.08;
+const LEAST_OF_SATURATION: f64 = 0.02;
+/// Windows below which an interval that happens to be narrow is not believed.
+const FEWEST_WINDOWS: usize = 6;
+/// Where to measure beside the crossing, in turns: mostly below it, because above it windows scatter more.
+const BESIDE: [f64; 4] = [0.94, 1.04, 0.88, 1.0];
 
 /// The next load worth measuring, in users per second; None when the interval is narrow enough, or more windows cannot tell.
 ///
 /// Brackets the crossing from both sides within a few windows, then stays beside it, where a window tells most.
 pub fn next_load(points: &[LoadPoint], goal: &Goal, saturation_users_per_s: f64) -> Option<f64> {
-    let Some(fit) = fit(points, goal) else { return Some(saturation_users_per_s * 0.7) };
+    if !(saturation_users_per_s.is_finite() && saturation_users_per_s > 0.0) {
+        return None;
+    }
+    let Some(fit) = fit(points, goal) else { return Some(saturation_users_per_s * BEGIN) };
     let highest = points.iter().map(|p| p.users_per_s).fold(0.0, f64::max);
     let lowest = points.iter().map(|p| p.users_per_s).fold(f64::INFINITY, f64::min);
     match fit.bound {
-        // Beyond what the app does flat out there is nothing to find.
-        Bound::AtLeast if highest >= saturation_users_per_s * 1.08 => None,
+        Bound::AtLeast if highest >= saturation_users_per_s * MOST_OF_SATURATION => None,
         Bound::AtLeast => Some((highest * 1.15).min(saturation_users_per_s * 1.1)),
-        Bound::AtMost if lowest <= saturation_users_per_s * 0.02 => None,
+        Bound::AtMost if lowest <= saturation_users_per_s * LEAST_OF_SATURATION => None,
         Bound::AtMost => Some(fit.users_per_s.mid.clamp(lowest * 0.5, lowest * 0.85)),
         Bound::Inside => {
-            let enough = points.len() >= 6 && fit.users_per_s.half_width_share() <= PRECISE_ENOUGH;
-            const BESIDE: [f64; 4] = [0.97, 1.02, 0.94, 1.0];
+            let enough =
+                points.len() >= FEWEST_WINDOWS && fit.users_per_s.half_width_share() <= PRECISE_ENOUGH;
             (!enough).then(|| fit.users_per_s.mid * BESIDE[points.len() % BESIDE.len()])
         }
     }
