@@ -10,10 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fissure_facts::fact::RouteSecond;
 use fissure_facts::{Arrangement, Emphasis, Estimate, Fact, Load, Route, Run, Window};
 
 use crate::judgement::RouteDemand;
-use crate::stats;
+use crate::{nnls, stats};
 
 /// Share of the app's CPU that an emphasised route should get.
 const HOT_SHARE: f64 = 0.70;
@@ -27,6 +28,14 @@ const VAGUE: f64 = 0.25;
 const LIGHT_SHARE: f64 = 0.30;
 /// Answers from which a spread may be computed.
 const ENOUGH_FOR_SPREAD: u64 = 30;
+
+/// The scatter of a window's CPU is about proportional to it (caches, frequencies: 3 %), down to this many cores, below which clocks and
+/// edges scatter more.
+const QUIET_CORES: f64 = 0.05;
+/// Weight of a guess: a window's residual of 3 % weighs as much as a guess that is wrong by its whole self.
+const GUESS_WEIGHT: f64 = 0.03;
+/// CPU that an app may burn without requests, as a guess.
+const GUESSED_BACKGROUND_CORES: f64 = 0.1;
 
 /// What each route costs.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,7 +64,9 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     let solo_ms = solo_ms(run, &windows);
     let mut found = Demands { service_cv: service_cv(&windows), ..Demands::default() };
 
-    let Some(solution) = regress(&windows, &columns) else { return found };
+    let (mut rows, mut cpu) = design(&windows, &columns);
+    expect_little_background(&mut rows, &mut cpu, columns.len());
+    let Some(solution) = nnls::solve(&rows, &cpu) else { return found };
     let half = stats::t_975(solution.degrees);
     let estimate = |i: usize, unit: f64| {
         let (x, error) = (solution.coefficients[i], solution.errors[i]);
@@ -102,22 +113,34 @@ fn is_evidence(window: &Window) -> bool {
         && window.app_cpu_s() > 0.0
 }
 
-/// One row per window, one column per route and one for the background, in CPU seconds.
-fn regress(windows: &[&Window], routes: &[&Route]) -> Option<crate::nnls::Solution> {
+/// One row per window, one column per route and one for the background, against CPU seconds; all weighted.
+fn design(windows: &[&Window], routes: &[&Route]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let mut rows = Vec::with_capacity(windows.len());
     let mut cpu = Vec::with_capacity(windows.len());
     for window in windows {
         let used = window.app_cpu_s();
-        // The scatter of CPU time is about proportional to its root (sums of independent requests).
-        let weight = 1.0 / used.sqrt();
+        let elapsed: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+        let weight = 1.0 / (used + QUIET_CORES * elapsed);
         let seen = window.routes();
         let mut row: Vec<f64> =
-            routes.iter().map(|r| seen.get(*r).map_or(0, |s| s.ended()) as f64 * weight).collect();
-        row.push(window.probes.iter().map(|p| p.elapsed_s).sum::<f64>() * weight);
+            routes.iter().map(|r| seen.get(*r).map_or(0, RouteSecond::ended) as f64 * weight).collect();
+        row.push(elapsed * weight);
         rows.push(row);
         cpu.push(used * weight);
     }
-    crate::nnls::solve(&rows, &cpu)
+    (rows, cpu)
+}
+
+/// A weak row that says "no background". Windows in which the app is always busy cannot tell background from requests: CPU equals time in all of
+/// them, as it would for an app that burns one core whatever it is asked.
+fn expect_little_background(rows: &mut Vec<Vec<f64>>, cpu: &mut Vec<f64>, routes: usize) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut row = vec![0.0; routes + 1];
+    row[routes] = GUESS_WEIGHT / GUESSED_BACKGROUND_CORES;
+    rows.push(row);
+    cpu.push(0.0);
 }
 
 fn fails_when_hot(windows: &[&Window], route: &Route) -> bool {
@@ -182,19 +205,39 @@ fn service_cv(windows: &[&Window]) -> BTreeMap<Route, f64> {
     spread
 }
 
-/// A first guess of CPU milliseconds per request, to design windows by: latency alone, scaled so that the mix costs what it costs flat out.
+/// A guess of CPU milliseconds per request, to design the next window by: latency alone, scaled so that the mix costs what it costs flat out,
+/// and corrected by every window so far.
 ///
-/// Wrong for routes that mostly wait; the windows that it designs then tell.
+/// Latency alone is wrong for routes that mostly wait: they would not be repeated often enough to show. So give it all windows, also those
+/// of the demands: the first in which such a route should have been hot tells that it was not.
 pub fn first_guess_ms(run: &Run, windows: &[Window]) -> BTreeMap<Route, f64> {
     let mut guess = played_ms(run);
     let mix = mix(run);
+    let windows: Vec<&Window> = windows.iter().filter(|w| is_evidence(w)).collect();
     let by_latency_ms: f64 =
         guess.iter().map(|(route, ms)| ms * mix.get(route).copied().unwrap_or(0.0)).sum();
-    let evidence = windows.iter().filter(|w| is_evidence(w) && w.plan.emphasis.is_none());
-    let (cpu_s, requests) = evidence.fold((0.0, 0), |(cpu, n), w| (cpu + w.app_cpu_s(), n + w.ended()));
+    let natural = windows.iter().filter(|w| w.plan.emphasis.is_none());
+    let (cpu_s, requests) = natural.fold((0.0, 0), |(cpu, n), w| (cpu + w.app_cpu_s(), n + w.ended()));
     if requests > 0 && by_latency_ms > 0.0 {
         let scale = cpu_s * 1e3 / requests as f64 / by_latency_ms;
         guess.values_mut().for_each(|ms| *ms *= scale);
+    }
+
+    let routes: Vec<Route> =
+        guess.iter().filter(|(_, ms)| **ms > 0.0).map(|(route, _)| route.clone()).collect();
+    let (mut rows, mut cpu) = design(&windows, &routes.iter().collect::<Vec<_>>());
+    // The guess joins as one weak row per unknown, so that few windows already correct it.
+    for (i, route) in routes.iter().enumerate() {
+        let mut row = vec![0.0; routes.len() + 1];
+        row[i] = GUESS_WEIGHT * 1e3 / guess[route];
+        rows.push(row);
+        cpu.push(GUESS_WEIGHT);
+    }
+    expect_little_background(&mut rows, &mut cpu, routes.len());
+    if let Some(solution) = nnls::solve(&rows, &cpu).filter(|_| !windows.is_empty()) {
+        for (route, x) in routes.into_iter().zip(solution.coefficients) {
+            guess.insert(route, x * 1e3);
+        }
     }
     guess
 }

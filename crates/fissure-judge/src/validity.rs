@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use fissure_facts::config::Goal;
-use fissure_facts::fact::{CrowdSecond, ErrorClass, ProbeSecond};
+use fissure_facts::fact::{CrowdSecond, ErrorClass, ProbeSecond, RouteSecond};
 use fissure_facts::{Header, Latencies, Load, Window};
+
+use crate::stats;
 
 /// Lateness (99 % of requests) that the crowd may have: 1 ms is what a busy, well-behaved Linux box shows ...
 const LATENESS_MS: f64 = 1.0;
@@ -147,7 +149,9 @@ fn crowd_late(window: &Window, goal: &Goal) -> Option<Void> {
     let strictest_us = goal.routes.values().map(|slo| slo.limit_us()).fold(goal.slo.limit_us(), u64::min);
     let limit_ms = LATENESS_MS.max(strictest_us as f64 / 1_000.0 * LATENESS_SHARE_OF_LIMIT);
     let p99_ms = lateness.quantile_us(0.99) as f64 / 1_000.0;
-    (p99_ms > limit_ms).then_some(Void::CrowdLate { p99_ms, limit_ms })
+    // More than 1 in 100 beyond chance: of 150 requests two late ones are one hiccup, not a late crowd.
+    let late = stats::wilson(lateness.count_over((limit_ms * 1e3) as u64), lateness.count())?;
+    (late.low > 0.01).then_some(Void::CrowdLate { p99_ms, limit_ms })
 }
 
 /// What was planned must have ended or be under way; the rest was never sent.
@@ -174,7 +178,7 @@ fn crowd_under_sent(window: &Window) -> Option<Void> {
 }
 
 fn ended(second: &CrowdSecond) -> u64 {
-    second.routes.values().map(|r| r.ended()).sum()
+    second.routes.values().map(RouteSecond::ended).sum()
 }
 
 fn crowd_short_of_cpu(probes: &[ProbeSecond], header: &Header) -> Option<Void> {

@@ -2,6 +2,7 @@
 //!
 //! The queues are first come, first served (Lindley's recursion), because that is the fastest thing to simulate that has a knee; `search.rs`
 //! does the same through facts, windows and load points.
+#![allow(clippy::unwrap_used, reason = "a test may: its inputs are its own")]
 
 use std::time::Duration;
 

@@ -1,0 +1,576 @@
+//! A fake rig: performs windows on a queueing model with known demands and answers with the facts that a real rig would add, so that planners
+//! and estimators can be held to a planted truth.
+//!
+//! Every process of an arrangement has a queue served first come, first served by its threads (one is an event loop). All running requests share
+//! the app's CPUs equally (processor sharing), whatever process they are in, as arrangements on one CPU set do. A request uses its CPU first and
+//! then waits, without a thread, for whatever it waits for. Requests go to the role of their route and there to the process with the fewest
+//! outstanding. A concurrency limit lets requests wait in front, first come, first served. Users play journeys with think times; closed-loop users
+//! do not think. After the window nothing new is sent, and answers are awaited for [`GRACE_S`].
+//!
+//! Left out: the network, connections, errors, warm caches, and the crowd's own limits (it is always on time).
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may unwrap, and each test file uses another part of this"
+)]
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+use fissure_facts::config::{Config, Goal};
+use fissure_facts::fact::{CrowdSecond, PlayedStep, ProbeSecond, RouteSecond, StagedProcess, WindowEnd};
+use fissure_facts::{
+    Arrangement, Fact, Header, JourneyOutline, Load, Machine, OutlineStep, Purpose, Route, Run, Stamped,
+    Step, WindowPlan,
+};
+use fissure_judge::stats::seeded;
+use rand::RngExt;
+use rand_distr::{Distribution, Gamma, Normal};
+use rand_pcg::Pcg64;
+
+/// How long answers are awaited after the last measured second.
+const GRACE_S: f64 = 2.0;
+
+/// What one route costs.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    pub route: Route,
+    /// Mean CPU of a request.
+    pub cpu_ms: f64,
+    /// Coefficient of variation of that CPU: 0 is constant, 1 exponential.
+    pub cv: f64,
+    /// Time that a request waits for something else, without CPU.
+    pub wait_ms: f64,
+}
+
+/// The app as a queueing model: the planted truth.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub cpus: usize,
+    /// Requests that one process works on at once.
+    pub threads: usize,
+    pub costs: Vec<Cost>,
+    pub journeys: Vec<JourneyOutline>,
+    /// CPU burnt without requests; requests share the rest.
+    pub background_cores: f64,
+    /// Standard deviation of a second's CPU reading, as a share of it.
+    pub cpu_noise: f64,
+}
+
+impl Model {
+    /// An event loop on one CPU; every route is a journey of one request, `(route, share, cpu_ms, cv)`.
+    pub fn event_loop(routes: &[(&str, f64, f64, f64)]) -> Self {
+        let route = |text: &str| -> Route { text.parse().unwrap() };
+        Self {
+            cpus: 1,
+            threads: 1,
+            costs: routes
+                .iter()
+                .map(|&(r, _, cpu_ms, cv)| Cost { route: route(r), cpu_ms, cv, wait_ms: 0.0 })
+                .collect(),
+            journeys: routes
+                .iter()
+                .map(|&(r, weight, ..)| JourneyOutline {
+                    name: format!("journeys/{}.hurl", r.replace(['/', ' '], "-")),
+                    weight,
+                    steps: vec![OutlineStep { route: route(r), think_s: 0.0 }],
+                })
+                .collect(),
+            background_cores: 0.0,
+            cpu_noise: 0.02,
+        }
+    }
+
+    /// The beginning of a run on this app.
+    pub fn header(&self, goal: Goal, seed: u64) -> Header {
+        Header {
+            format: fissure_facts::run::FORMAT.to_owned(),
+            fissure: "0.0.0".to_owned(),
+            run: "fake".to_owned(),
+            started_unix_s: 0,
+            verb: "check".to_owned(),
+            seed,
+            machine: Machine {
+                app_cpus: (0..self.cpus).collect(),
+                crowd_cpus: vec![self.cpus],
+                ..Machine::default()
+            },
+            config: Config { goal, ..Config::default() },
+            journeys: self.journeys.clone(),
+        }
+    }
+
+    fn cost(&self, route: &Route) -> &Cost {
+        self.costs.iter().find(|cost| cost.route == *route).unwrap()
+    }
+}
+
+/// Performs steps on a model.
+pub struct FakeRig {
+    pub model: Model,
+    random: Pcg64,
+    /// Seconds since the run began.
+    now_s: f64,
+}
+
+impl FakeRig {
+    pub fn new(model: Model, seed: u64) -> Self {
+        Self { model, random: seeded(seed), now_s: 0.0 }
+    }
+
+    /// Performs a step and adds its facts to the run, as the lab does.
+    pub fn take(&mut self, run: &mut Run, step: &Step) {
+        let began = Fact::StepBegan { step: step.clone(), why: "a test".to_owned() };
+        let facts = match step {
+            Step::Play { arrangement } => self.play(arrangement),
+            Step::Hold(plan) => self.perform(plan),
+            Step::Finish => Vec::new(),
+        };
+        run.facts.push(Stamped { at_s: self.now_s, fact: began });
+        self.now_s += match step {
+            Step::Hold(plan) => plan.warmup_s + f64::from(plan.seconds) + 0.2,
+            _ => 0.5,
+        };
+        run.facts.extend(facts.into_iter().map(|fact| Stamped { at_s: self.now_s, fact }));
+    }
+
+    /// Starts an arrangement and plays each journey once, alone.
+    pub fn play(&mut self, arrangement: &Arrangement) -> Vec<Fact> {
+        let mut processes = Vec::new();
+        for role in &arrangement.roles {
+            for replica in 0..role.replicas {
+                let port = 9000 + processes.len() as u16;
+                processes.push(StagedProcess { role: role.name.clone(), replica, pid: 1, port });
+            }
+        }
+        let mut facts =
+            vec![Fact::Staged { arrangement: arrangement.name.clone(), processes, ready_ms: 100.0 }];
+        for journey in &self.model.journeys.clone() {
+            let steps = journey
+                .steps
+                .iter()
+                .map(|step| PlayedStep {
+                    route: step.route.clone(),
+                    line: 1,
+                    status: Some(200),
+                    latency_us: ((self.cpu_s(&step.route) + self.model.cost(&step.route).wait_ms / 1e3) * 1e6)
+                        as u64,
+                    bytes: 100,
+                    problem: None,
+                })
+                .collect();
+            facts.push(Fact::JourneyPlayed {
+                arrangement: arrangement.name.clone(),
+                journey: journey.name.clone(),
+                steps,
+            });
+        }
+        facts
+    }
+
+    /// Holds a load; every second's facts and the window's end.
+    pub fn perform(&mut self, plan: &WindowPlan) -> Vec<Fact> {
+        Hold::new(self, plan).run()
+    }
+
+    /// The planted capacity of an arrangement in users per second, by bisection over long windows that use the same random numbers. `most`:
+    /// a load above it.
+    pub fn capacity(&self, arrangement: &Arrangement, goal: &Goal, most: f64, seconds: u32) -> f64 {
+        let (mut low, mut high) = (0.0, most);
+        for _ in 0..8 {
+            let users_per_s = (low + high) / 2.0;
+            let plan = plan(0, Purpose::Asked, arrangement.clone(), Load::Open { users_per_s }, seconds);
+            let mut run = Run::new(self.model.header(goal.clone(), 1));
+            Self::new(self.model.clone(), 77).take(&mut run, &Step::Hold(plan));
+            let misses = run.windows()[0].routes().iter().any(|(route, seen)| {
+                let slo = goal.slo_of(route);
+                let over = seen.latency.count_over(slo.limit_us()) + seen.error_count();
+                over as f64 > (1.0 - slo.quantile()) * seen.ended() as f64
+            });
+            if misses { high = users_per_s } else { low = users_per_s }
+        }
+        (low + high) / 2.0
+    }
+
+    fn cpu_s(&mut self, route: &Route) -> f64 {
+        let cost = self.model.cost(route);
+        let mean_s = cost.cpu_ms / 1e3;
+        if cost.cv == 0.0 {
+            return mean_s;
+        }
+        let shape = 1.0 / cost.cv.powi(2);
+        Gamma::new(shape, mean_s / shape).unwrap().sample(&mut self.random)
+    }
+}
+
+/// A window without emphasis.
+pub fn plan(window: u32, purpose: Purpose, arrangement: Arrangement, load: Load, seconds: u32) -> WindowPlan {
+    WindowPlan {
+        window,
+        purpose,
+        arrangement,
+        load,
+        emphasis: None,
+        warmup_s: 1.0,
+        seconds,
+        seed: u64::from(window),
+    }
+}
+
+/// Where a user is in a journey.
+struct User {
+    journey: usize,
+    step: usize,
+    /// How often the step's request was already sent in a row.
+    sent: u32,
+}
+
+struct Request {
+    user: usize,
+    route: Route,
+    /// When it was planned and sent, in seconds since the warm-up began.
+    planned_s: f64,
+    process: usize,
+    left_s: f64,
+    answered: bool,
+}
+
+struct Process {
+    role: String,
+    queue: VecDeque<usize>,
+    /// CPU in the current second.
+    cpu_s: f64,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    SecondOver,
+    UserArrives,
+    RequestDue { user: usize },
+    Answered { request: usize },
+}
+
+/// A point in time, ordered.
+#[derive(PartialEq)]
+struct At(f64);
+
+impl Eq for At {}
+
+impl PartialOrd for At {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for At {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// One window while it is held.
+struct Hold<'r> {
+    rig: &'r mut FakeRig,
+    plan: &'r WindowPlan,
+    now_s: f64,
+    end_s: f64,
+    events: BinaryHeap<Reverse<(At, u64, Event)>>,
+    pushed: u64,
+    users: Vec<User>,
+    requests: Vec<Request>,
+    processes: Vec<Process>,
+    /// Requests of a limited route inside the app, and those that wait in front.
+    inside: BTreeMap<Route, u32>,
+    in_front: BTreeMap<Route, VecDeque<usize>>,
+    second: CrowdSecond,
+    users_inside: u64,
+    in_flight: u64,
+    facts: Vec<Fact>,
+}
+
+impl<'r> Hold<'r> {
+    fn new(rig: &'r mut FakeRig, plan: &'r WindowPlan) -> Self {
+        let roles = plan.arrangement.roles.iter();
+        let processes = roles
+            .flat_map(|role| (0..role.replicas).map(|_| role.name.clone()))
+            .map(|role| Process { role, queue: VecDeque::new(), cpu_s: 0.0 })
+            .collect();
+        Self {
+            now_s: 0.0,
+            end_s: plan.warmup_s + f64::from(plan.seconds),
+            events: BinaryHeap::new(),
+            pushed: 0,
+            users: Vec::new(),
+            requests: Vec::new(),
+            processes,
+            inside: BTreeMap::new(),
+            in_front: BTreeMap::new(),
+            second: empty_second(plan.window, 0),
+            users_inside: 0,
+            in_flight: 0,
+            facts: Vec::new(),
+            rig,
+            plan,
+        }
+    }
+
+    fn run(mut self) -> Vec<Fact> {
+        for second in 0..=self.plan.seconds {
+            self.push(self.plan.warmup_s + f64::from(second), Event::SecondOver);
+        }
+        match self.plan.load {
+            Load::Open { .. } => self.next_arrival(),
+            Load::Closed { users } => (0..users).for_each(|_| self.begin_user(0.0)),
+        }
+        let give_up_s = self.end_s + GRACE_S;
+        while let Some(due_s) = self.next_event_s().filter(|at| *at <= give_up_s) {
+            match self.next_done() {
+                Some((process, place, at)) if at <= due_s => {
+                    self.advance(at);
+                    self.finish_cpu(process, place);
+                }
+                _ => {
+                    let Some(Reverse((At(at), _, event))) = self.events.pop() else { break };
+                    self.advance(at);
+                    self.handle(event);
+                }
+            }
+        }
+        let mut unanswered: BTreeMap<Route, u64> = BTreeMap::new();
+        let mut planned = 0;
+        for request in self.requests.iter().filter(|r| r.planned_s >= self.plan.warmup_s) {
+            planned += 1;
+            if !request.answered {
+                *unanswered.entry(request.route.clone()).or_default() += 1;
+            }
+        }
+        self.facts.push(Fact::WindowEnded(WindowEnd {
+            window: self.plan.window,
+            planned,
+            unanswered,
+            cut_short: None,
+        }));
+        self.facts
+    }
+
+    /// When something happens next: an event, or a request is done with its CPU.
+    fn next_event_s(&self) -> Option<f64> {
+        let event = self.events.peek().map(|Reverse((At(at), ..))| *at);
+        let done = self.next_done().map(|(_, _, at)| at);
+        match (event, done) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::SecondOver => self.end_second(),
+            Event::UserArrives => {
+                self.second.users_arrived += 1;
+                self.begin_user(self.now_s);
+                self.next_arrival();
+            }
+            Event::RequestDue { user } => self.send(user),
+            Event::Answered { request } => self.answer(request),
+        }
+    }
+
+    fn push(&mut self, at: f64, event: Event) {
+        self.pushed += 1;
+        self.events.push(Reverse((At(at), self.pushed, event)));
+    }
+
+    fn next_arrival(&mut self) {
+        if let Load::Open { users_per_s } = self.plan.load {
+            let at = self.now_s - (1.0 - self.rig.random.random::<f64>()).ln() / users_per_s;
+            if at < self.end_s {
+                self.push(at, Event::UserArrives);
+            }
+        }
+    }
+
+    fn begin_user(&mut self, at: f64) {
+        let journeys = &self.rig.model.journeys;
+        let mut pick = self.rig.random.random::<f64>() * journeys.iter().map(|j| j.weight).sum::<f64>();
+        let journey = journeys.iter().position(|j| {
+            pick -= j.weight;
+            pick < 0.0
+        });
+        self.users.push(User { journey: journey.unwrap_or(0), step: 0, sent: 0 });
+        self.users_inside += 1;
+        self.plan_request(self.users.len() - 1, at);
+    }
+
+    /// The user's next request, or the end of the journey.
+    fn plan_request(&mut self, user: usize, at: f64) {
+        let place = &self.users[user];
+        let Some(step) = self.rig.model.journeys[place.journey].steps.get(place.step) else {
+            self.users_inside -= 1;
+            if matches!(self.plan.load, Load::Closed { .. }) && at < self.end_s {
+                self.begin_user(at);
+            }
+            return;
+        };
+        let thinks = matches!(self.plan.load, Load::Open { .. }) && place.sent == 0;
+        let due = at + if thinks { step.think_s } else { 0.0 };
+        if due < self.end_s {
+            self.push(due, Event::RequestDue { user });
+        }
+    }
+
+    fn send(&mut self, user: usize) {
+        let place = &self.users[user];
+        let route = self.rig.model.journeys[place.journey].steps[place.step].route.clone();
+        let left_s = self.rig.cpu_s(&route);
+        self.second.planned += 1;
+        self.second.lateness.record_us(20);
+        self.in_flight += 1;
+        let planned_s = self.now_s;
+        self.requests.push(Request {
+            user,
+            route: route.clone(),
+            planned_s,
+            process: 0,
+            left_s,
+            answered: false,
+        });
+        let request = self.requests.len() - 1;
+        match self.plan.arrangement.concurrency.get(&route) {
+            Some(&most) if self.inside.get(&route).copied().unwrap_or(0) >= most => {
+                self.in_front.entry(route).or_default().push_back(request);
+            }
+            _ => self.admit(request),
+        }
+    }
+
+    fn admit(&mut self, request: usize) {
+        let route = self.requests[request].route.clone();
+        let role = self.plan.arrangement.role_of(&route);
+        let processes = self.processes.iter().enumerate().filter(|(_, p)| p.role == role);
+        let (chosen, _) = processes.min_by_key(|(_, p)| p.queue.len()).unwrap();
+        *self.inside.entry(route).or_default() += 1;
+        self.requests[request].process = chosen;
+        self.processes[chosen].queue.push_back(request);
+    }
+
+    /// Requests that run at this moment share the CPUs that the background leaves, none more than one CPU.
+    fn rate(&self) -> f64 {
+        let running: usize = self.processes.iter().map(|p| p.queue.len().min(self.rig.model.threads)).sum();
+        let free = self.rig.model.cpus as f64 - self.rig.model.background_cores;
+        (free / running as f64).min(1.0)
+    }
+
+    /// The running request that will be done first: process, place in its queue, time.
+    fn next_done(&self) -> Option<(usize, usize, f64)> {
+        let mut first: Option<(usize, usize, f64)> = None;
+        for (process, p) in self.processes.iter().enumerate() {
+            for place in 0..p.queue.len().min(self.rig.model.threads) {
+                let left_s = self.requests[p.queue[place]].left_s;
+                if first.is_none_or(|(_, _, least)| left_s < least) {
+                    first = Some((process, place, left_s));
+                }
+            }
+        }
+        first.map(|(process, place, left_s)| (process, place, self.now_s + left_s / self.rate()))
+    }
+
+    fn advance(&mut self, to: f64) {
+        let work_s = (to - self.now_s) * self.rate();
+        for process in &mut self.processes {
+            for &request in process.queue.iter().take(self.rig.model.threads) {
+                self.requests[request].left_s -= work_s;
+                process.cpu_s += work_s;
+            }
+        }
+        self.now_s = to;
+    }
+
+    fn finish_cpu(&mut self, process: usize, place: usize) {
+        let Some(request) = self.processes[process].queue.remove(place) else { return };
+        let wait_s = self.rig.model.cost(&self.requests[request].route).wait_ms / 1e3;
+        self.push(self.now_s + wait_s, Event::Answered { request });
+    }
+
+    fn answer(&mut self, number: usize) {
+        let request = &mut self.requests[number];
+        request.answered = true;
+        let (user, route) = (request.user, request.route.clone());
+        let latency_us = ((self.now_s - request.planned_s) * 1e6) as u64;
+        self.in_flight -= 1;
+        let seen: &mut RouteSecond = self.second.routes.entry(route.clone()).or_default();
+        seen.latency.record_us(latency_us);
+        seen.service.record_us(latency_us);
+        seen.bytes += 100;
+
+        *self.inside.entry(route.clone()).or_default() -= 1;
+        if let Some(next) = self.in_front.get_mut(&route).and_then(VecDeque::pop_front) {
+            self.admit(next);
+        }
+
+        let times = self.plan.emphasis.as_ref().filter(|e| e.route == route).map_or(1, |e| e.times);
+        let place = &mut self.users[user];
+        place.sent += 1;
+        if place.sent >= times {
+            (place.step, place.sent) = (place.step + 1, 0);
+        }
+        self.plan_request(user, self.now_s);
+    }
+
+    /// The first second to end is the warm-up; its facts are not kept.
+    fn end_second(&mut self) {
+        let measured = self.now_s > self.plan.warmup_s + 0.5;
+        let number = self.second.second;
+        let mut second = empty_second(self.plan.window, number + u32::from(measured));
+        std::mem::swap(&mut second, &mut self.second);
+        second.in_flight = self.in_flight;
+        second.users_inside = self.users_inside;
+        if measured {
+            let sample = self.sample(number, second.planned);
+            self.facts.push(Fact::Sampled(sample));
+            self.facts.push(Fact::SecondPassed(second));
+        }
+        self.processes.iter_mut().for_each(|p| p.cpu_s = 0.0);
+    }
+
+    fn sample(&mut self, second: u32, planned: u64) -> ProbeSecond {
+        let noise = Normal::new(1.0, self.rig.model.cpu_noise).unwrap().sample(&mut self.rig.random).max(0.1);
+        let mut role_cpu_s: BTreeMap<String, f64> = BTreeMap::new();
+        for process in &self.processes {
+            *role_cpu_s.entry(process.role.clone()).or_default() += process.cpu_s * noise;
+        }
+        let mut thread_cpu_s: Vec<f64> =
+            self.processes.iter().map(|p| p.cpu_s * noise / self.rig.model.threads as f64).collect();
+        thread_cpu_s.sort_by(|a, b| b.total_cmp(a));
+        let background_s = self.rig.model.background_cores * noise;
+        ProbeSecond {
+            window: self.plan.window,
+            second,
+            elapsed_s: 1.0,
+            app_cpu_s: role_cpu_s.values().sum::<f64>() + background_s,
+            role_cpu_s,
+            thread_cpu_s,
+            rss_bytes: 100 << 20,
+            fds: 20,
+            threads: (self.processes.len() * self.rig.model.threads) as u64,
+            processes: self.processes.len() as u64,
+            crowd_cpu_s: planned as f64 * 30e-6,
+            memory_available_bytes: 4 << 30,
+            ..ProbeSecond::default()
+        }
+    }
+}
+
+fn empty_second(window: u32, second: u32) -> CrowdSecond {
+    CrowdSecond {
+        window,
+        second,
+        routes: BTreeMap::new(),
+        users_arrived: 0,
+        users_inside: 0,
+        planned: 0,
+        in_flight: 0,
+        lateness: fissure_facts::Latencies::new(),
+        connects: 0,
+    }
+}
