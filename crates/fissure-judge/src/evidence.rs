@@ -11,6 +11,7 @@ use crate::goal;
 use crate::judgement::{GoalView, SoloMiss};
 use crate::model::{self, Model};
 use crate::remedy::{self, Candidate, Options};
+use crate::sim;
 use crate::stats;
 use crate::validity::{self, Void};
 
@@ -22,6 +23,11 @@ pub const CONTROL: &str = "control";
 const REMEDIES_MOST: usize = 3;
 /// A request whose CPU is at least this share of its latency alone is slow because of its lines.
 const CPU_BOUND_SHARE: f64 = 0.6;
+
+/// A capacity's interval may reach this far below the goal when its middle is above ...
+const ALMOST: f64 = 0.92;
+/// ... and this far above when its middle is below.
+const ALMOST_NOT: f64 = 1.08;
 
 pub struct Evidence<'r> {
     pub run: &'r Run,
@@ -53,6 +59,34 @@ impl<'r> Evidence<'r> {
             .cloned()
             .collect();
         Self { run: self.run, goal: self.goal, windows }
+    }
+
+    /// The same, as it stood before the first window at an open load.
+    pub fn before_capacity(&self) -> Self {
+        let windows = self
+            .windows
+            .iter()
+            .take_while(|(w, _)| matches!(w.plan.purpose, Purpose::Saturate | Purpose::Demand))
+            .cloned()
+            .collect();
+        Self { run: self.run, goal: self.goal, windows }
+    }
+
+    /// The whole's capacity by the model, in users per second.
+    pub fn predicted_users_per_s(&self) -> f64 {
+        let model = self.model(&self.demands());
+        sim::capacity(&model, &Arrangement::whole(), &self.run.header.config.goal, self.run.header.seed)
+    }
+
+    /// Does an arrangement with this capacity meet the goal? None: its capacity is somewhere about the goal.
+    pub fn meets_goal(&self, fit: &CapacityFit) -> Option<bool> {
+        let goal = self.goal.users_per_s;
+        let capacity = fit.users_per_s;
+        if capacity.mid < goal {
+            (capacity.high < goal * ALMOST_NOT).then_some(false)
+        } else {
+            (capacity.low >= ALMOST * goal).then_some(true)
+        }
     }
 
     /// Windows of an arrangement on which a claim may rest.

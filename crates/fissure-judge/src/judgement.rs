@@ -94,6 +94,8 @@ pub enum Missing {
     /// Nothing that was tried meets the goal, and the CPU is not the reason: something waits (a database, a lock, a pool,
     /// another service), which this run cannot see.
     SomethingWaits { cpu_share: Estimate, best: Option<usize> },
+    /// Nothing that was tried meets the goal, although the CPUs would do for its load.
+    NothingHelps { cpus_needed: Estimate, best: Option<usize> },
     /// A route misses its goal even alone, without using CPU for it.
     SoloWaits { route: Route, latency_ms: f64, cpu_ms: f64, limit_ms: f64 },
     /// The app answers wrongly under hardly any load.
@@ -148,6 +150,8 @@ pub struct Capacity {
     pub users_per_s: Estimate,
     pub requests_per_s: Estimate,
     pub users_at_once: Estimate,
+    /// Every load that was tried met the goal: it is more than `mid` by an unknown amount.
+    pub at_least: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -201,6 +205,7 @@ pub struct RemedyResult {
     pub capacity: Option<Capacity>,
     /// At the goal's load (or at the whole's capacity, when the goal is far above), remedy over whole, paired.
     pub latency_ratio: BTreeMap<Route, LatencyChange>,
+    /// None: not rehearsed, or the measurement does not decide.
     pub meets_goal: Option<bool>,
     /// Why it was not rehearsed.
     pub not_rehearsed: Option<String>,

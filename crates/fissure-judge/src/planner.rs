@@ -9,13 +9,13 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
 
-use crate::capacity;
+use crate::capacity::{self, Bound};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::remedy::Candidate;
 
 /// How long a check measures when nobody says otherwise, in seconds.
-pub const BUDGET_S: f64 = 360.0;
+pub const BUDGET_S: f64 = 480.0;
 /// Users of a closed-loop window for each CPU of the app: enough to keep every worker busy, few enough that queues in
 /// front of the app do not turn into timeouts.
 const SATURATING_USERS_PER_CPU: u32 = 16;
@@ -29,6 +29,10 @@ const CAPACITY_UNTIL: f64 = 0.45;
 const BLOCKS_UNTIL: f64 = 0.85;
 /// A goal this many times above saturation is not worth a window of its own: the whole cannot stand it.
 const HOPELESS: f64 = 1.15;
+/// The highest share of saturation to which a remedy's prediction may jump.
+const NEARLY_SATURATED: f64 = 0.95;
+/// The lowest share of saturation at which the search for the capacity begins.
+const HARDLY: f64 = 0.05;
 /// Two loads closer than this share count as the same.
 const SAME_LOAD: f64 = 0.02;
 /// Deaths of the app after which nothing more is tried.
@@ -44,9 +48,12 @@ pub struct Planned {
     pub remaining_s: f64,
 }
 
-/// Plans a check. Holds nothing but a cached shortlist, which is a function of the facts before the first rehearsal.
+/// Plans a check. Holds nothing but what is dear to compute and a function of earlier facts.
 #[derive(Debug, Default)]
 pub struct Planner {
+    /// The whole's capacity by the model, in users per second: where the search begins.
+    predicted: Option<f64>,
+    /// The shortlist, by the facts before the first rehearsal.
     candidates: Option<Vec<Candidate>>,
 }
 
@@ -62,7 +69,10 @@ impl Planner {
             .or_else(|| if desk.is_over() { Some(finish()) } else { None })
             .or_else(|| desk.saturate())
             .or_else(|| desk.demand())
-            .or_else(|| desk.capacity())
+            .or_else(|| {
+                let predict = || desk.evidence.before_capacity().predicted_users_per_s();
+                desk.capacity(&mut || *self.predicted.get_or_insert_with(predict))
+            })
             .or_else(|| desk.need_no_remedy())
             .or_else(|| {
                 let candidates = self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
@@ -90,15 +100,17 @@ struct Pace {
     demand_s: u32,
     demand_rounds: u32,
     blocks: u32,
+    /// Remedies that surely miss the goal drop out.
+    is_race: bool,
 }
 
 impl Pace {
     fn of(run: &Run) -> Self {
         let budget_s = run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
         if budget_s < 180.0 {
-            Self { budget_s, window_s: 3, demand_s: 1, demand_rounds: 1, blocks: 3 }
+            Self { budget_s, window_s: 3, demand_s: 1, demand_rounds: 1, blocks: 3, is_race: true }
         } else {
-            Self { budget_s, window_s: 6, demand_s: 2, demand_rounds: 2, blocks: 4 }
+            Self { budget_s, window_s: 6, demand_s: 2, demand_rounds: 2, blocks: 4, is_race: false }
         }
     }
 }
@@ -193,19 +205,19 @@ impl<'r> Desk<'r> {
         if self.pace.demand_rounds == 1 { both_rounds.div_ceil(2) } else { both_rounds }
     }
 
-    /// The load under which the whole just meets the SLO.
-    fn capacity(&self) -> Option<Next> {
+    /// The load under which the whole just meets the SLO. The search begins where the model expects it, then looks at the
+    /// goal itself.
+    fn capacity(&self, predicted: &mut dyn FnMut() -> f64) -> Option<Next> {
         let saturation = self.evidence.saturation_users_per_s()?.mid;
         if saturation <= 0.0 || self.elapsed_share() >= CAPACITY_UNTIL {
             return None;
         }
         let goal = self.evidence.goal.users_per_s;
-        let purpose = |w: &Window| w.plan.purpose == Purpose::Capacity && w.plan.arrangement.name == WHOLE;
-        let load = if self.count(purpose) == 1 && goal < saturation * HOPELESS {
-            goal
-        } else {
-            let points = self.evidence.points(WHOLE);
-            capacity::next_load(&points, &self.run.header.config.goal, saturation)?
+        let points = self.evidence.points(WHOLE);
+        let load = match self.count(|w| w.plan.purpose == Purpose::Capacity) {
+            1 if goal < saturation * HOPELESS => goal,
+            _ if points.is_empty() => predicted().clamp(saturation * HARDLY, saturation * NEARLY_SATURATED),
+            _ => capacity::next_load(&points, &self.run.header.config.goal, saturation)?,
         };
         let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), load);
         Some((Step::Hold(plan), format!("does the whole meet the goal at {}?", self.spoken(load))))
@@ -219,7 +231,8 @@ impl<'r> Desk<'r> {
 
     /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.
     fn rehearse(&self, candidates: &[Candidate]) -> Option<Next> {
-        let remedies: Vec<&Arrangement> = worth(candidates).map(|c| &c.arrangement).filter(|a| !self.failed(a)).collect();
+        let remedies: Vec<&Arrangement> =
+            worth(candidates).map(|c| &c.arrangement).filter(|a| !self.failed(a) && !self.is_out_of_the_race(a)).collect();
         if remedies.is_empty() || self.elapsed_share() >= BLOCKS_UNTIL {
             return None;
         }
@@ -264,19 +277,43 @@ impl<'r> Desk<'r> {
 
     /// The capacity of each remedy, in turns.
     fn remedy_capacity(&self, candidates: &[Candidate]) -> Option<Next> {
-        let saturation = self.evidence.saturation_users_per_s()?.mid;
-        let mut turns: Vec<(u32, &Arrangement)> = worth(candidates)
-            .map(|c| &c.arrangement)
-            .filter(|a| !self.failed(a))
-            .map(|a| (self.count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == *a), a))
+        // First those of which it is not known whether they meet the goal, then in turns.
+        let mut turns: Vec<((bool, u32), &Candidate)> = worth(candidates)
+            .filter(|c| !self.failed(&c.arrangement))
+            .map(|c| {
+                let done = self.count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
+                ((self.meets_goal(&c.arrangement).is_some(), done), c)
+            })
             .collect();
-        turns.sort_by_key(|(done, _)| *done);
-        turns.into_iter().find_map(|(_, arrangement)| {
-            let points = self.evidence.points(&arrangement.name);
-            let load = capacity::next_load(&points, &self.run.header.config.goal, saturation)?;
+        turns.sort_by_key(|(turn, _)| *turn);
+        turns.into_iter().find_map(|(_, candidate)| {
+            let load = self.next_load_of(candidate)?;
+            let arrangement = &candidate.arrangement;
             let plan = self.open_window(Purpose::Capacity, arrangement.clone(), load);
             Some((Step::Hold(plan), format!("{}: does it meet the goal at {}?", arrangement.name, self.spoken(load))))
         })
+    }
+
+    /// As long as a remedy meets the goal at every load, the model says how far to jump.
+    fn next_load_of(&self, candidate: &Candidate) -> Option<f64> {
+        let saturation = self.evidence.saturation_users_per_s()?.mid;
+        let points = self.evidence.points(&candidate.arrangement.name);
+        let next = capacity::next_load(&points, &self.run.header.config.goal, saturation)?;
+        let fit = self.evidence.fit(&candidate.arrangement.name)?;
+        let whole = self.evidence.fit(WHOLE)?.users_per_s.mid;
+        let predicted = (whole * candidate.predicted.mid).min(saturation * NEARLY_SATURATED);
+        Some(if fit.bound == Bound::AtLeast { next.max(predicted) } else { next })
+    }
+
+    fn meets_goal(&self, arrangement: &Arrangement) -> Option<bool> {
+        let fit = self.evidence.fit(&arrangement.name)?;
+        self.evidence.meets_goal(&fit)
+    }
+
+    /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time.
+    fn is_out_of_the_race(&self, arrangement: &Arrangement) -> bool {
+        self.pace.is_race
+            && self.evidence.fit(&arrangement.name).is_some_and(|fit| fit.users_per_s.high < self.evidence.goal.users_per_s)
     }
 
     fn failed(&self, arrangement: &Arrangement) -> bool {

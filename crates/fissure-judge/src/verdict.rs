@@ -19,8 +19,6 @@ const FULL: f64 = 0.85;
 const ONE_THREAD_SHARE: f64 = 0.8;
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
-/// A remedy's capacity interval may reach this far below the goal when the middle is above it.
-const ALMOST: f64 = 0.92;
 /// Half of the windows void: nothing can rest on the rest.
 const VOID_MOST: f64 = 0.5;
 /// Below this headroom a goal that holds is worth a word.
@@ -29,6 +27,8 @@ const COMFORTABLE_HEADROOM: f64 = 1.3;
 const ERRORS_AT_REST: f64 = 0.05;
 /// A prediction this far from the measurement deserves a doubt.
 const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
+/// A route's share of the CPU from which on its exact cost matters.
+const SHARE_THAT_MATTERS: f64 = 0.1;
 /// A capacity interval wider than this deserves a doubt.
 const WIDE: f64 = 0.10;
 
@@ -65,7 +65,7 @@ impl<'r> Bench<'r> {
             not_checked: self.not_checked(),
             goal: self.evidence.goal,
             limit: self.limit(),
-            capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit.users_per_s)),
+            capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit)),
             saturation_per_s: self
                 .evidence
                 .saturation_users_per_s()
@@ -119,9 +119,12 @@ impl<'r> Bench<'r> {
         if self.run.was_interrupted() {
             return not_enough(Missing::Interrupted);
         }
+        // A remedy that nobody tried, or of which the measurement does not tell, may still be the answer.
+        let is_open = |r: &RemedyResult| r.meets_goal.is_none() && (r.not_rehearsed.is_none() || r.capacity.is_some());
         match self.evidence.saturated_cpu_share() {
-            Some(_) if remedies.iter().all(|r| r.meets_goal.is_none()) => not_enough(Missing::OutOfTime),
-            Some(cpu_share) => not_enough(Missing::SomethingWaits { cpu_share, best }),
+            Some(_) if remedies.is_empty() || remedies.iter().any(is_open) => not_enough(Missing::OutOfTime),
+            Some(cpu_share) if cpu_share.mid < FULL => not_enough(Missing::SomethingWaits { cpu_share, best }),
+            Some(_) => not_enough(Missing::NothingHelps { cpus_needed, best }),
             None => not_enough(Missing::OutOfTime),
         }
     }
@@ -208,8 +211,10 @@ impl<'r> Bench<'r> {
         (!misses.is_empty()).then_some(Verdict::FixTheseLines { routes: misses })
     }
 
-    fn in_every_unit(&self, users_per_s: Estimate) -> Capacity {
+    fn in_every_unit(&self, fit: &CapacityFit) -> Capacity {
+        let users_per_s = fit.users_per_s;
         Capacity {
+            at_least: fit.bound == Bound::AtLeast,
             users_per_s,
             requests_per_s: users_per_s.scaled(goal::requests_per_user(self.run)),
             users_at_once: users_per_s.scaled(self.seconds_per_user),
@@ -235,9 +240,9 @@ impl<'r> Bench<'r> {
                     area: candidate.area,
                     predicted: Some(candidate.predicted),
                     capacity_ratio: fit.as_ref().and_then(|fit| self.capacity_ratio(fit)),
-                    capacity: fit.as_ref().map(|fit| self.in_every_unit(fit.users_per_s)),
+                    capacity: fit.as_ref().map(|fit| self.in_every_unit(fit)),
                     latency_ratio: self.latency_changes(&candidate.arrangement),
-                    meets_goal: fit.as_ref().map(|fit| self.meets_goal(fit)),
+                    meets_goal: fit.as_ref().and_then(|fit| self.evidence.meets_goal(fit)),
                     not_rehearsed: self.why_not_rehearsed(&candidate.arrangement, candidate.why_not, tried),
                     arrangement: candidate.arrangement,
                 }
@@ -245,11 +250,6 @@ impl<'r> Bench<'r> {
             .collect();
         results.sort_by_key(|r| r.kind.rung());
         results
-    }
-
-    fn meets_goal(&self, fit: &CapacityFit) -> bool {
-        let goal = self.evidence.goal.users_per_s;
-        fit.users_per_s.mid >= goal && fit.users_per_s.low >= ALMOST * goal
     }
 
     fn why_not_rehearsed(&self, arrangement: &Arrangement, why_not: Option<String>, tried: bool) -> Option<String> {
@@ -456,11 +456,15 @@ impl<'r> Bench<'r> {
         {
             doubts.push(Doubt::LittleHeadroom { headroom: *headroom });
         }
-        for route in &self.demands.vague {
+        // What a cheap route costs exactly changes no conclusion.
+        let matters = |route: &Route| self.demands.routes.iter().any(|d| d.route == *route && d.share >= SHARE_THAT_MATTERS);
+        for route in self.demands.vague.iter().filter(|r| matters(r)) {
             doubts.push(Doubt::VagueDemand { route: route.clone() });
         }
         for result in remedies {
+            let at_least = result.capacity.is_some_and(|c| c.at_least);
             if let (Some(predicted), Some(measured)) = (result.predicted, result.capacity_ratio)
+                && !(at_least && predicted.mid > measured.mid)
                 && ((predicted.mid / measured.mid).ln().abs() > (1.0 + PREDICTION_WITHIN).ln())
             {
                 doubts.push(Doubt::PredictionOff {
