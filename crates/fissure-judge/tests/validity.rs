@@ -122,10 +122,26 @@ fn a_crowd_without_cpu_is_found_out() {
 
 #[test]
 fn neighbours_void_latency_long_before_they_void_cpu() {
-    let other = |s: f64| move |w: &mut Window| w.probes.iter_mut().for_each(|p| p.other_cpu_s = s);
-    assert_eq!(words(other(0.05)), (None, None));
-    assert_eq!(words(other(0.3)), (Some("noisy neighbour"), None));
-    assert_eq!(words(other(0.8)), (Some("noisy neighbour"), Some("noisy neighbour")));
+    let other = |used_s: f64, app_waited_s: f64| {
+        move |w: &mut Window| {
+            for probe in &mut w.probes {
+                (probe.other_cpu_s, probe.app_run_delay_s) = (used_s, app_waited_s);
+            }
+        }
+    };
+    assert_eq!(words(other(0.05, 0.05)), (None, None));
+    assert_eq!(words(other(0.3, 0.3)), (Some("noisy neighbour"), None));
+    assert_eq!(words(other(0.8, 0.8)), (Some("noisy neighbour"), Some("noisy neighbour")));
+    assert_eq!(
+        words(other(0.8, 0.0)),
+        (None, None),
+        "a neighbour that runs while the app rests takes nothing from it"
+    );
+    assert_eq!(
+        words(other(0.0, 0.8)),
+        (None, None),
+        "threads of the app that wait for each other have no neighbour"
+    );
     let steal = |s: f64| move |w: &mut Window| w.probes.iter_mut().for_each(|p| p.steal_s = s);
     assert_eq!(words(steal(0.2)), (Some("noisy neighbour"), None), "10 % of two CPUs");
 }
