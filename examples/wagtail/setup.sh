@@ -16,6 +16,13 @@ SECRET_KEY = "only for a test on one's own machine"
 ALLOWED_HOSTS = ["127.0.0.1"]
 WAGTAILADMIN_BASE_URL = "http://127.0.0.1"
 WAGTAIL_ENABLE_UPDATE_CHECK = False
+# Django is silent about errors in production unless it is told where to write them.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "ERROR"},
+}
 # gunicorn serves no static files by itself.
 MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
 PY
