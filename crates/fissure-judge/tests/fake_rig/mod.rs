@@ -43,6 +43,32 @@ pub struct Cost {
     pub wait_ms: f64,
 }
 
+/// CPU seconds of one request.
+enum CpuTime {
+    Constant(f64),
+    Varied(Gamma<f64>),
+}
+
+impl CpuTime {
+    fn sample(&self, random: &mut Pcg64) -> f64 {
+        match self {
+            Self::Constant(cpu_s) => *cpu_s,
+            Self::Varied(gamma) => gamma.sample(random),
+        }
+    }
+}
+
+impl Cost {
+    fn cpu_s(&self) -> CpuTime {
+        let mean_s = self.cpu_ms / 1e3;
+        if self.cv == 0.0 {
+            return CpuTime::Constant(mean_s);
+        }
+        let shape = 1.0 / self.cv.powi(2);
+        CpuTime::Varied(Gamma::new(shape, mean_s / shape).unwrap())
+    }
+}
+
 /// The app as a queueing model: the planted truth.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -153,8 +179,7 @@ impl FakeRig {
                     route: step.route.clone(),
                     line: 1,
                     status: Some(200),
-                    latency_us: ((self.cpu_s(&step.route) + self.model.cost(&step.route).wait_ms / 1e3) * 1e6)
-                        as u64,
+                    latency_us: self.alone_us(&step.route),
                     bytes: 100,
                     problem: None,
                 })
@@ -166,6 +191,11 @@ impl FakeRig {
             });
         }
         facts
+    }
+
+    fn alone_us(&mut self, route: &Route) -> u64 {
+        let cost = self.model.cost(route);
+        ((cost.cpu_s().sample(&mut self.random) + cost.wait_ms / 1e3) * 1e6) as u64
     }
 
     /// Holds a load; every second's facts and the window's end.
@@ -190,16 +220,6 @@ impl FakeRig {
             if misses { high = users_per_s } else { low = users_per_s }
         }
         (low + high) / 2.0
-    }
-
-    fn cpu_s(&mut self, route: &Route) -> f64 {
-        let cost = self.model.cost(route);
-        let mean_s = cost.cpu_ms / 1e3;
-        if cost.cv == 0.0 {
-            return mean_s;
-        }
-        let shape = 1.0 / cost.cv.powi(2);
-        Gamma::new(shape, mean_s / shape).unwrap().sample(&mut self.random)
     }
 }
 
@@ -227,7 +247,8 @@ struct User {
 
 struct Request {
     user: usize,
-    route: Route,
+    /// Index into the model's costs, as everywhere in here.
+    route: usize,
     /// When it was planned and sent, in seconds since the warm-up began.
     planned_s: f64,
     process: usize,
@@ -237,7 +258,10 @@ struct Request {
 
 struct Process {
     role: String,
+    /// Requests that want CPU; the first ones run.
     queue: VecDeque<usize>,
+    /// Also those that wait without CPU.
+    outstanding: u32,
     /// CPU in the current second.
     cpu_s: f64,
 }
@@ -280,9 +304,17 @@ struct Hold<'r> {
     requests: Vec<Request>,
     processes: Vec<Process>,
     /// Requests of a limited route inside the app, and those that wait in front.
-    inside: BTreeMap<Route, u32>,
-    in_front: BTreeMap<Route, VecDeque<usize>>,
+    inside: Vec<u32>,
+    in_front: Vec<VecDeque<usize>>,
+    /// Routes of each journey's steps.
+    steps: Vec<Vec<usize>>,
+    /// Of each route: its cost in CPU seconds, the most requests inside at once, how often it is repeated, the processes that serve it.
+    cpu_s: Vec<CpuTime>,
+    most_inside: Vec<u32>,
+    times: Vec<u32>,
+    served_by: Vec<Vec<usize>>,
     second: CrowdSecond,
+    seen: Vec<RouteSecond>,
     users_inside: u64,
     in_flight: u64,
     facts: Vec<Fact>,
@@ -290,11 +322,19 @@ struct Hold<'r> {
 
 impl<'r> Hold<'r> {
     fn new(rig: &'r mut FakeRig, plan: &'r WindowPlan) -> Self {
-        let roles = plan.arrangement.roles.iter();
-        let processes = roles
+        let arrangement = &plan.arrangement;
+        let processes: Vec<Process> = arrangement
+            .roles
+            .iter()
             .flat_map(|role| (0..role.replicas).map(|_| role.name.clone()))
-            .map(|role| Process { role, queue: VecDeque::new(), cpu_s: 0.0 })
+            .map(|role| Process { role, queue: VecDeque::new(), outstanding: 0, cpu_s: 0.0 })
             .collect();
+        let model = &rig.model;
+        let routes: Vec<&Route> = model.costs.iter().map(|cost| &cost.route).collect();
+        let index = |route: &Route| routes.iter().position(|r| *r == route).unwrap();
+        let of_role =
+            |role: &str| (0..processes.len()).filter(|&p| processes[p].role == role).collect::<Vec<_>>();
+        let emphasis = |route: &Route| plan.emphasis.as_ref().filter(|e| e.route == *route);
         Self {
             now_s: 0.0,
             end_s: plan.warmup_s + f64::from(plan.seconds),
@@ -302,13 +342,22 @@ impl<'r> Hold<'r> {
             pushed: 0,
             users: Vec::new(),
             requests: Vec::new(),
-            processes,
-            inside: BTreeMap::new(),
-            in_front: BTreeMap::new(),
+            inside: vec![0; routes.len()],
+            in_front: vec![VecDeque::new(); routes.len()],
+            steps: model.journeys.iter().map(|j| j.steps.iter().map(|s| index(&s.route)).collect()).collect(),
+            cpu_s: model.costs.iter().map(Cost::cpu_s).collect(),
+            most_inside: routes
+                .iter()
+                .map(|r| arrangement.concurrency.get(r).copied().unwrap_or(u32::MAX))
+                .collect(),
+            times: routes.iter().map(|r| emphasis(r).map_or(1, |e| e.times)).collect(),
+            served_by: routes.iter().map(|r| of_role(arrangement.role_of(r))).collect(),
+            seen: vec![RouteSecond::default(); routes.len()],
             second: empty_second(plan.window, 0),
             users_inside: 0,
             in_flight: 0,
             facts: Vec::new(),
+            processes,
             rig,
             plan,
         }
@@ -323,17 +372,20 @@ impl<'r> Hold<'r> {
             Load::Closed { users } => (0..users).for_each(|_| self.begin_user(0.0)),
         }
         let give_up_s = self.end_s + GRACE_S;
-        while let Some(due_s) = self.next_event_s().filter(|at| *at <= give_up_s) {
+        loop {
+            let event_s = self.events.peek().map_or(f64::INFINITY, |Reverse((At(at), ..))| *at);
             match self.next_done() {
-                Some((process, place, at)) if at <= due_s => {
+                Some((process, place, at)) if at <= event_s && at <= give_up_s => {
                     self.advance(at);
                     self.finish_cpu(process, place);
                 }
-                _ => {
-                    let Some(Reverse((At(at), _, event))) = self.events.pop() else { break };
-                    self.advance(at);
-                    self.handle(event);
+                _ if event_s <= give_up_s => {
+                    self.advance(event_s);
+                    if let Some(Reverse((_, _, event))) = self.events.pop() {
+                        self.handle(event);
+                    }
                 }
+                _ => break,
             }
         }
         let mut unanswered: BTreeMap<Route, u64> = BTreeMap::new();
@@ -341,7 +393,7 @@ impl<'r> Hold<'r> {
         for request in self.requests.iter().filter(|r| r.planned_s >= self.plan.warmup_s) {
             planned += 1;
             if !request.answered {
-                *unanswered.entry(request.route.clone()).or_default() += 1;
+                *unanswered.entry(self.rig.model.costs[request.route].route.clone()).or_default() += 1;
             }
         }
         self.facts.push(Fact::WindowEnded(WindowEnd {
@@ -351,16 +403,6 @@ impl<'r> Hold<'r> {
             cut_short: None,
         }));
         self.facts
-    }
-
-    /// When something happens next: an event, or a request is done with its CPU.
-    fn next_event_s(&self) -> Option<f64> {
-        let event = self.events.peek().map(|Reverse((At(at), ..))| *at);
-        let done = self.next_done().map(|(_, _, at)| at);
-        match (event, done) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -421,37 +463,34 @@ impl<'r> Hold<'r> {
 
     fn send(&mut self, user: usize) {
         let place = &self.users[user];
-        let route = self.rig.model.journeys[place.journey].steps[place.step].route.clone();
-        let left_s = self.rig.cpu_s(&route);
+        let route = self.steps[place.journey][place.step];
+        let left_s = self.cpu_s[route].sample(&mut self.rig.random);
         self.second.planned += 1;
-        self.second.lateness.record_us(20);
         self.in_flight += 1;
-        let planned_s = self.now_s;
+        let request = self.requests.len();
         self.requests.push(Request {
             user,
-            route: route.clone(),
-            planned_s,
+            route,
+            planned_s: self.now_s,
             process: 0,
             left_s,
             answered: false,
         });
-        let request = self.requests.len() - 1;
-        match self.plan.arrangement.concurrency.get(&route) {
-            Some(&most) if self.inside.get(&route).copied().unwrap_or(0) >= most => {
-                self.in_front.entry(route).or_default().push_back(request);
-            }
-            _ => self.admit(request),
+        if self.inside[route] < self.most_inside[route] {
+            self.admit(request);
+        } else {
+            self.in_front[route].push_back(request);
         }
     }
 
-    fn admit(&mut self, request: usize) {
-        let route = self.requests[request].route.clone();
-        let role = self.plan.arrangement.role_of(&route);
-        let processes = self.processes.iter().enumerate().filter(|(_, p)| p.role == role);
-        let (chosen, _) = processes.min_by_key(|(_, p)| p.queue.len()).unwrap();
-        *self.inside.entry(route).or_default() += 1;
-        self.requests[request].process = chosen;
-        self.processes[chosen].queue.push_back(request);
+    fn admit(&mut self, number: usize) {
+        let request = &mut self.requests[number];
+        let processes = &mut self.processes;
+        let least = self.served_by[request.route].iter().copied().min_by_key(|&p| processes[p].outstanding);
+        request.process = least.unwrap();
+        self.inside[request.route] += 1;
+        processes[request.process].outstanding += 1;
+        processes[request.process].queue.push_back(number);
     }
 
     /// Requests that run at this moment share the CPUs that the background leaves, none more than one CPU.
@@ -488,30 +527,28 @@ impl<'r> Hold<'r> {
 
     fn finish_cpu(&mut self, process: usize, place: usize) {
         let Some(request) = self.processes[process].queue.remove(place) else { return };
-        let wait_s = self.rig.model.cost(&self.requests[request].route).wait_ms / 1e3;
+        let wait_s = self.rig.model.costs[self.requests[request].route].wait_ms / 1e3;
         self.push(self.now_s + wait_s, Event::Answered { request });
     }
 
     fn answer(&mut self, number: usize) {
         let request = &mut self.requests[number];
         request.answered = true;
-        let (user, route) = (request.user, request.route.clone());
+        let (user, route) = (request.user, request.route);
         let latency_us = ((self.now_s - request.planned_s) * 1e6) as u64;
+        self.processes[request.process].outstanding -= 1;
         self.in_flight -= 1;
-        let seen: &mut RouteSecond = self.second.routes.entry(route.clone()).or_default();
-        seen.latency.record_us(latency_us);
-        seen.service.record_us(latency_us);
-        seen.bytes += 100;
+        self.seen[route].latency.record_us(latency_us);
+        self.seen[route].bytes += 100;
 
-        *self.inside.entry(route.clone()).or_default() -= 1;
-        if let Some(next) = self.in_front.get_mut(&route).and_then(VecDeque::pop_front) {
+        self.inside[route] -= 1;
+        if let Some(next) = self.in_front[route].pop_front() {
             self.admit(next);
         }
 
-        let times = self.plan.emphasis.as_ref().filter(|e| e.route == route).map_or(1, |e| e.times);
         let place = &mut self.users[user];
         place.sent += 1;
-        if place.sent >= times {
+        if place.sent >= self.times[route] {
             (place.step, place.sent) = (place.step + 1, 0);
         }
         self.plan_request(user, self.now_s);
@@ -525,6 +562,14 @@ impl<'r> Hold<'r> {
         std::mem::swap(&mut second, &mut self.second);
         second.in_flight = self.in_flight;
         second.users_inside = self.users_inside;
+        second.lateness.record_many_us(20, second.planned);
+        for (cost, seen) in self.rig.model.costs.iter().zip(&mut self.seen) {
+            let mut seen = std::mem::take(seen);
+            seen.service = seen.latency.clone();
+            if seen.ended() > 0 {
+                second.routes.insert(cost.route.clone(), seen);
+            }
+        }
         if measured {
             let sample = self.sample(number, second.planned);
             self.facts.push(Fact::Sampled(sample));
