@@ -312,8 +312,7 @@ impl<'r> Desk<'r> {
 
     /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time.
     fn is_out_of_the_race(&self, arrangement: &Arrangement) -> bool {
-        self.pace.is_race
-            && self.evidence.fit(&arrangement.name).is_some_and(|fit| fit.users_per_s.high < self.evidence.goal.users_per_s)
+        self.pace.is_race && self.meets_goal(arrangement) == Some(false)
     }
 
     fn failed(&self, arrangement: &Arrangement) -> bool {

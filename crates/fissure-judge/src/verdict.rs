@@ -266,7 +266,7 @@ impl<'r> Bench<'r> {
     /// on logs: relative half widths add in squares); it needs both capacities to be inside what was tried.
     fn capacity_ratio(&self, remedy: &CapacityFit) -> Option<Estimate> {
         let whole = self.fit.as_ref()?;
-        if whole.bound != Bound::Inside || whole.users_per_s.mid <= 0.0 || remedy.users_per_s.mid <= 0.0 {
+        if whole.bound != Bound::Inside || whole.users_per_s.mid <= 0.0 || remedy.bound == Bound::AtMost {
             return None;
         }
         let (a, b) = (remedy.users_per_s, whole.users_per_s);

@@ -43,6 +43,7 @@ fn run(plan: &str) -> Result<(), String> {
     // crowd apart from the parent. It fails only for a process that leads a group already, and then it is so already.
     let _ = rustix::process::setsid();
     crate::weight::favour_this_session();
+    crate::weight::prefer_short_turns();
     // Closing standard input says it too; this also ends a crowd that is stopped by a signal.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     pin_to(&plan.cpus)?;
