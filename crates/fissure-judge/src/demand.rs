@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fissure_facts::fact::RouteSecond;
 use fissure_facts::{Arrangement, Emphasis, Estimate, Fact, Load, Route, Run, Window};
 
 use crate::judgement::RouteDemand;
@@ -58,9 +57,8 @@ pub struct Demands {
 pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     let mix = mix(run);
     let windows: Vec<&Window> = windows.iter().filter(|w| is_evidence(w)).collect();
-    let seen: BTreeSet<Route> = windows.iter().flat_map(|w| w.routes().into_keys()).collect();
-    let columns: Vec<&Route> =
-        seen.iter().filter(|r| windows.iter().any(|w| w.route(r).ended() > 0)).collect();
+    let seen: BTreeSet<&Route> = windows.iter().flat_map(|w| ended(w).into_keys()).collect();
+    let columns: Vec<&Route> = seen.into_iter().collect();
     let solo_ms = solo_ms(run, &windows);
     let mut found = Demands { service_cv: service_cv(&windows), ..Demands::default() };
 
@@ -121,9 +119,9 @@ fn design(windows: &[&Window], routes: &[&Route]) -> (Vec<Vec<f64>>, Vec<f64>) {
         let used = window.app_cpu_s();
         let elapsed: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
         let weight = 1.0 / (used + QUIET_CORES * elapsed);
-        let seen = window.routes();
+        let seen = ended(window);
         let mut row: Vec<f64> =
-            routes.iter().map(|r| seen.get(*r).map_or(0, RouteSecond::ended) as f64 * weight).collect();
+            routes.iter().map(|r| seen.get(*r).copied().unwrap_or(0) as f64 * weight).collect();
         row.push(elapsed * weight);
         rows.push(row);
         cpu.push(used * weight);
@@ -141,6 +139,16 @@ fn expect_little_background(rows: &mut Vec<Vec<f64>>, cpu: &mut Vec<f64>, routes
     row[routes] = GUESS_WEIGHT / GUESSED_BACKGROUND_CORES;
     rows.push(row);
     cpu.push(0.0);
+}
+
+/// Requests of each route that ended, right or wrong.
+fn ended(window: &Window) -> BTreeMap<&Route, u64> {
+    let mut ended: BTreeMap<&Route, u64> = BTreeMap::new();
+    for (route, seen) in window.crowd.iter().flat_map(|second| &second.routes) {
+        *ended.entry(route).or_default() += seen.ended();
+    }
+    ended.retain(|_, n| *n > 0);
+    ended
 }
 
 fn fails_when_hot(windows: &[&Window], route: &Route) -> bool {
