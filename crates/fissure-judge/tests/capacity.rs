@@ -139,7 +139,6 @@ impl Queue {
 
     fn assert_found(&self, searches: u64, most_median: f64, most_p90: f64) {
         let (half, nine_in_ten, covered) = self.searches(searches);
-        println!("errors {half:.3} {nine_in_ten:.3}, {covered} of {searches} intervals");
         assert!(
             half <= most_median && nine_in_ten <= most_p90,
             "errors: median {half:.3}, p90 {nine_in_ten:.3}"

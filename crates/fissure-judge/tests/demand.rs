@@ -92,7 +92,6 @@ fn errors(model: &Model, runs: u64) -> (f64, f64, f64) {
     }
     let covered = f64::from(covered) / errors.len() as f64;
     let (half, nine_in_ten) = (median(&errors).unwrap(), quantile(&errors, 0.9).unwrap());
-    println!("errors {half:.3} {nine_in_ten:.3}, {covered:.2} of the intervals");
     (half, nine_in_ten, covered)
 }
 

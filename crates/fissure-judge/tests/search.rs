@@ -55,7 +55,13 @@ fn a_closed_loop_keeps_the_cpus_full_and_counts_every_request() {
     let planned: u64 = window.crowd.iter().map(|s| s.planned).sum();
     let first = window.crowd[0].in_flight;
     let flow = first as i64 + planned as i64 - window.crowd[0].planned as i64;
-    let rest: u64 = window.crowd.iter().skip(1).flat_map(|s| s.routes.values()).map(|r| r.ended()).sum();
+    let rest: u64 = window
+        .crowd
+        .iter()
+        .skip(1)
+        .flat_map(|s| s.routes.values())
+        .map(fissure_facts::fact::RouteSecond::ended)
+        .sum();
     assert_eq!(flow - rest as i64, window.crowd.last().unwrap().in_flight as i64, "requests do not get lost");
     assert_eq!(window.end.as_ref().unwrap().planned, planned);
 }
@@ -136,7 +142,6 @@ fn a_planted_capacity_is_found_through_facts_and_windows() {
             errors.push((fit.users_per_s.mid / truth - 1.0).abs());
             covered += u32::from(fit.users_per_s.contains(truth));
         }
-        println!("{}: {truth:.0} users per second, errors {errors:.3?}, {covered} of 5", arrangement.name);
         assert!(
             median(&errors).unwrap() < 0.06 && covered >= 4,
             "{errors:?}, {covered} of 5 intervals hold {truth}"
