@@ -75,8 +75,25 @@ pub fn interval(scale: Scale, mid: f64, low: f64, high: f64, goal: f64, class: &
             @if goal.is_finite() {
                 line.goal x1=(pct(scale.at(goal))) x2=(pct(scale.at(goal))) y1="0" y2="100%" {}
             }
-            line.(format!("range {class}")) x1=(pct(scale.at(from))) x2=(pct(scale.at(to))) y1="50%" y2="50%" {}
+            line.(format!("range {class}{}", if high.is_finite() { "" } else { " open" })) x1=(pct(scale.at(from))) x2=(pct(scale.at(to))) y1="50%" y2="50%" {}
             circle.(format!("dot {class}")) cx=(pct(scale.at(mid))) cy="50%" r="5" {}
+        }
+    }
+}
+
+/// The goal's number above the upright line.
+pub fn goal_label(scale: Scale, goal: f64, label: &str) -> Markup {
+    let place = scale.at(goal);
+    let anchor = if place < 12.0 {
+        "start"
+    } else if place > 88.0 {
+        "end"
+    } else {
+        "middle"
+    };
+    html! {
+        svg.ticks aria-hidden="true" {
+            @if goal.is_finite() { text.goal-label x=(pct(place)) y="15" text-anchor=(anchor) { (label) } }
         }
     }
 }
@@ -92,10 +109,13 @@ pub fn bar(scale: Scale, mid: f64, low: f64, high: f64, title: &str) -> Markup {
     }
 }
 
+/// The class of lines that only give context.
+pub const GREY: &str = "grey";
+
 /// One route's line.
 pub struct Series {
     pub name: String,
-    /// Colour and dash of the line, as a class of the style sheet: `s0` to `s5`.
+    /// Colour of the line, as a class of the style sheet: `s0` to `s3`, or [`GREY`].
     pub class: String,
     /// Load, latency, whether errors exceeded the goal, and what a pointer over the point says.
     pub points: Vec<(f64, f64, bool, String)>,
@@ -146,7 +166,8 @@ impl LatencyChart {
                     line.goal x1=(pct(x.at(self.goal))) x2=(pct(x.at(self.goal))) y1="0" y2="100%" {}
                     text.goal-label x=(pct(x.at(self.goal))) y="12" dx=(dx) text-anchor=(anchor) { (self.goal_label) }
                 }
-                @for series in &self.series {
+                // Grey lines first, so that the named ones lie above them.
+                @for series in self.series.iter().filter(|s| s.class == GREY).chain(self.series.iter().filter(|s| s.class != GREY)) {
                     @if let Some(own) = series.own_limit {
                         line.(format!("own-limit {}", series.class)) x1="0" x2="100%" y1=(pct(up(own))) y2=(pct(up(own))) {
                             title { "limit of " (series.name) }
@@ -157,7 +178,7 @@ impl LatencyChart {
                             x1=(pct(x.at(pair[0].0))) y1=(pct(up(pair[0].1)))
                             x2=(pct(x.at(pair[1].0))) y2=(pct(up(pair[1].1))) {}
                     }
-                    @for (load, latency, failing, told) in &series.points {
+                    @for (load, latency, failing, told) in series.points.iter().filter(|_| series.class != GREY) {
                         circle.(format!("point {}{}", series.class, if *failing { " failing" } else { "" }))
                             cx=(pct(x.at(*load))) cy=(pct(up(*latency))) r="3.5" { title { (told) } }
                     }

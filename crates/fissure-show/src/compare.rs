@@ -97,7 +97,7 @@ impl Comparison {
             verdicts: [words::title(ja).to_owned(), words::title(jb).to_owned()],
             sentences: [words::verdict_sentence(a, ja), words::verdict_sentence(b, jb)],
             cautions: cautions(a, b),
-            capacity: pair(ja.capacity.map(|c| c.requests_per_s), jb.capacity.map(|c| c.requests_per_s)),
+            capacity: pair(requests_per_s(ja), requests_per_s(jb)),
             saturation: pair(ja.saturation_per_s, jb.saturation_per_s),
             demands: both
                 .iter()
@@ -196,6 +196,11 @@ impl Comparison {
             "only_in_one": self.only_in_one,
         })
     }
+}
+
+/// Capacity, open where only its least is known: of such a one no ratio can be told.
+fn requests_per_s(judgement: &Judgement) -> Option<Estimate> {
+    judgement.capacity.map(|c| words::open(c.requests_per_s, c.at_least))
 }
 
 fn told(pair: &Pair) -> String {

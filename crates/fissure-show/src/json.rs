@@ -21,7 +21,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         "schema": SCHEMA,
         "run": header.run,
         "valid": judgement.valid(),
-        "doubts": judgement.doubts.iter().map(words::doubt).collect::<Vec<_>>(),
+        "doubts": words::doubts(&judgement.doubts),
         "verdict": verdict(run, judgement),
         "limit": limit(judgement),
         "capacity": capacity(judgement),
@@ -86,6 +86,8 @@ fn capacity(judgement: &Judgement) -> Value {
         "users_at_once": of(|c| c.users_at_once),
         "users_per_s": of(|c| c.users_per_s),
         "saturation": judgement.saturation_per_s,
+        // True: every load that was tried met the goal, so only `mid` is known, and it is the least.
+        "at_least": judgement.capacity.map(|c| c.at_least),
     })
 }
 
@@ -121,6 +123,7 @@ fn remedy(run: &Run, remedy: &RemedyResult) -> Value {
             "requests_per_s": c.requests_per_s,
             "users_at_once": c.users_at_once,
             "users_per_s": c.users_per_s,
+            "at_least": c.at_least,
         })),
         "latency": latencies(run, &remedy.latency_ratio),
         "not_rehearsed": remedy.not_rehearsed,

@@ -35,8 +35,8 @@ pub fn report(run: &Run, judgement: &Judgement, width: usize) -> String {
     if let Some(line) = words::windows(judgement) {
         page.item(&line);
     }
-    for doubt in &judgement.doubts {
-        page.item(&words::doubt(doubt));
+    for doubt in words::doubts(&judgement.doubts) {
+        page.item(&doubt);
     }
     if let Some(control) = &judgement.control {
         page.item(&words::control(control.cpu_ratio));
@@ -67,14 +67,13 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
         return;
     }
     page.heading("Remedies, capacity relative to the app as it is");
-    let cell = |e: Option<_>| e.map_or("-".to_owned(), |e| brief(e, ""));
     let mut rows = vec![["", "", "predicted", "measured", ""].map(str::to_owned)];
     for remedy in &judgement.remedies {
         rows.push([
             sign(remedy.meets_goal).0.to_owned(),
             words::remedy_name(remedy),
-            cell(remedy.predicted),
-            cell(remedy.capacity_ratio),
+            words::predicted(remedy),
+            words::measured(remedy),
             words::outcome(remedy).to_owned(),
         ]);
     }
@@ -104,7 +103,7 @@ fn demands(judgement: &Judgement, page: &mut Page) {
     page.heading("CPU per request");
     let mut rows = vec![["", "cpu", "share of all", "alone"].map(str::to_owned)];
     rows.extend(judgement.demands.iter().take(DEMANDS_SHOWN).map(|d| {
-        let alone = d.solo_ms.map_or("-".to_owned(), ms);
+        let alone = d.solo_ms.map_or(words::NOTHING.to_owned(), ms);
         [d.route.to_string(), brief(d.cpu_ms, "ms"), percent(d.share), alone]
     }));
     page.table(&rows);
@@ -173,7 +172,7 @@ impl Page {
             let cells: Vec<String> = row
                 .iter()
                 .zip(head)
-                .filter(|(cell, _)| !cell.is_empty() && *cell != "-")
+                .filter(|(cell, _)| !cell.is_empty() && *cell != words::NOTHING)
                 .map(|(cell, name)| if name.is_empty() { cell.clone() } else { format!("{name} {cell}") })
                 .collect();
             // The sign stands before the name without a comma.
@@ -213,7 +212,7 @@ fn clean(text: &str) -> String {
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
-    for word in text.split_whitespace() {
+    for word in pieces(text, width / 2) {
         let length = word.chars().count();
         if used > 0 && used + 1 + length > width {
             lines.push(String::new());
@@ -224,11 +223,30 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
                 line.push(' ');
                 used += 1;
             }
-            line.push_str(word);
+            line.push_str(&word);
             used += length;
         }
     }
     lines
+}
+
+/// Words, and what must stay on one line: `GET /photos/{id}` in its backticks and `40 ms`, up to `longest` characters.
+fn pieces(text: &str, longest: usize) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        if let Some(last) = pieces.last_mut() {
+            let open = last.matches('`').count() % 2 == 1;
+            let unit = matches!(word.trim_end_matches(['.', ',', ';', ':', ')']), "%" | "ms" | "×")
+                && last.ends_with(|c: char| c.is_ascii_digit());
+            if (open || unit) && last.chars().count() + 1 + word.chars().count() <= longest {
+                last.push(' ');
+                last.push_str(word);
+                continue;
+            }
+        }
+        pieces.push(word.to_owned());
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -243,11 +261,26 @@ mod tests {
 
     #[test]
     fn lines_keep_to_their_width_and_lose_no_word() {
-        let text = "a bb ccc dddd eeeee averyveryverylongword f";
+        let text = "a bb `ccc dddd` eeeee averyveryverylongword 5 % of 40 ms f";
         for width in 1..40 {
             let lines = wrap(text, width);
             assert_eq!(lines.join(" "), text);
             assert!(lines.iter().all(|l| l.chars().count() <= width || !l.contains(' ')), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_and_a_number_with_its_unit_are_not_torn() {
+        for width in 22..60 {
+            let lines =
+                wrap("so at most 1 % of `GET /photos/{id}` are slow, by 40 ms. Not `GET` `POST`", width);
+            for whole in ["1 %", "40 ms."] {
+                assert!(lines.iter().any(|l| l.contains(whole)), "{width}: {lines:?}");
+            }
+            assert!(
+                width < 36 || lines.iter().any(|l| l.contains("`GET /photos/{id}`")),
+                "{width}: {lines:?}"
+            );
         }
     }
 }

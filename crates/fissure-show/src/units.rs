@@ -17,6 +17,13 @@ pub fn number(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// Two to three digits, never more than the value: what was reached stays true.
+fn floor(value: f64) -> String {
+    let step = if value.abs() < 1.0 { step_of_digits(value, 2) } else { step_of_digits(value, 3).max(0.1) };
+    // A value that is already a multiple of the step stays what it is, whatever its last bit.
+    rounded((value / step + 1e-9).floor() * step, step).trim_end_matches(".0").to_owned()
+}
+
 /// `12.3 ms`.
 pub fn ms(value: f64) -> String {
     with_unit(number(value), "ms")
@@ -51,6 +58,10 @@ pub struct Parts {
 pub fn parts(e: Estimate) -> Parts {
     if !e.mid.is_finite() {
         return Parts { mid: UNKNOWN.to_owned(), interval: None };
+    }
+    // Nothing below `mid` and no end above: only that much was reached.
+    if e.low == e.mid && e.high == f64::INFINITY {
+        return Parts { mid: format!("at least {}", floor(e.mid)), interval: None };
     }
     let no_bounds = !e.low.is_finite() && !e.high.is_finite();
     if no_bounds || (e.low == e.mid && e.mid == e.high) {
@@ -211,6 +222,18 @@ mod tests {
             "50 requests/s (40 or more)"
         );
         assert_eq!(brief(Estimate::new(50.0, f64::NAN, f64::NAN), "ms"), "50 ms");
+    }
+
+    #[test]
+    fn the_least_that_was_reached_is_never_written_larger() {
+        let least = |mid| brief(Estimate::new(mid, mid, f64::INFINITY), "requests/s");
+        assert_eq!(least(260.0), "at least 260 requests/s");
+        assert_eq!(least(265.9), "at least 265 requests/s");
+        assert_eq!(least(8.38), "at least 8.3 requests/s");
+        assert_eq!(least(0.999), "at least 0.99 requests/s");
+        assert_eq!(least(1.2), "at least 1.2 requests/s");
+        assert_eq!(least(2.0), "at least 2 requests/s");
+        assert_eq!(least(12_399.0), "at least 12,300 requests/s");
         assert_eq!(brief(Estimate::new(f64::NAN, 1.0, 2.0), "ms"), "unknown");
     }
 

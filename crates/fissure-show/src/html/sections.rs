@@ -12,8 +12,9 @@ use crate::chart::{self, LatencyChart, Scale, Series};
 use crate::units::{brief, claim, count, ms, number, percent};
 use crate::words;
 
-/// As many lines as a reader can tell apart; the table below the picture has the rest.
-const LINES_DRAWN: usize = 6;
+/// As many lines as a reader can tell apart by colour; the others are grey, and the table has their names.
+const LINES_NAMED: usize = 4;
+const LINES_GREY: usize = 12;
 
 /// A wide table scrolls in itself, also by keyboard.
 fn table(label: &str, content: Markup) -> Markup {
@@ -38,9 +39,12 @@ pub fn capacity(judgement: &Judgement) -> Markup {
     html! {
         section {
             h2 { "How much it holds" }
-            p.soft { "The largest load at which latency and errors still keep to the goal, with 95 % intervals. The dashed line is the goal: " (words::load(judgement.goal.asked)) "." }
+            p.soft { "The largest load at which latency and errors still keep to the goal, with 95 % intervals. The dashed line is the goal."
+                @if rows.iter().any(|(_, _, e)| e.high.is_infinite()) { " Where every load that was tried met the goal the bar has no end." } }
             figure {
                 div.rows {
+                    div.blank {}
+                    (chart::goal_label(scale, goal, &format!("goal {}", number(goal))))
                     @for (name, class, held) in &rows {
                         @let told = claim(*held, unit);
                         div.name { (prose(name)) small { (brief(*held, unit)) } }
@@ -63,7 +67,6 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
         Verdict::Remedy { index } => Some(index),
         _ => None,
     };
-    let times = |e: Option<Estimate>| e.map_or("–".to_owned(), |e| brief(e, "×"));
     html! {
         section {
             h2 { "Remedies" }
@@ -83,8 +86,8 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
                                 small { "rung " (remedy.kind.rung()) @if chosen == Some(i) { ", advised" } }
                             }
                             td.wrap { (outcome(remedy)) }
-                            td { (times(remedy.predicted)) }
-                            td { (times(remedy.capacity_ratio)) }
+                            td { (words::predicted(remedy)) }
+                            td { (words::measured(remedy)) }
                             td { (latency_cell(run, judgement, remedy)) }
                         }
                     } }
@@ -103,7 +106,7 @@ fn latency_cell(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Mark
             (ms(change.whole_ms)) " → " (ms(change.remedy_ms)) br;
             "ratio " (brief(change.ratio, ""))
         },
-        None => html! { "–" },
+        None => html! { (words::NOTHING) },
     }
 }
 
@@ -165,18 +168,13 @@ pub fn latency(run: &Run, judgement: &Judgement) -> Markup {
     let slo = run.header.config.goal.slo;
     let series: Vec<Series> = drawn
         .iter()
-        .take(LINES_DRAWN)
+        .take(LINES_NAMED + LINES_GREY)
         .enumerate()
         .map(|(i, route)| one_series(run, judgement, route, i, &load))
         .collect();
     let chart = LatencyChart {
         title: format!("{} of each route against load, of the app as it is", slo.name()),
-        x_label: format!(
-            "load in {}; the goal of {} is {} requests/s",
-            words::unit(&judgement.goal),
-            number(goal),
-            number(judgement.goal.requests_per_s)
-        ),
+        x_label: x_label(judgement),
         limit: slo.limit_us() as f64 / 1_000.0,
         limit_label: words::slo(run),
         goal,
@@ -192,14 +190,22 @@ pub fn latency(run: &Run, judgement: &Judgement) -> Markup {
             h2 { "Latency against load, as it is" }
             figure {
                 figcaption {
-                    (slo.name()) " in milliseconds. The shaded band is the capacity with its interval."
-                    @if drawn.len() > LINES_DRAWN { " Drawn are the " (LINES_DRAWN) " routes nearest to their limits; the table has all." }
+                    (slo.name()) " in milliseconds. "
+                    @match judgement.capacity {
+                        Some(c) if c.at_least => "The shade begins at the largest load that was tried and met the goal: the capacity lies somewhere in it. ",
+                        Some(_) => "The shaded band is the capacity with its interval. ",
+                        None => "",
+                    }
+                    @if chart.series.len() > LINES_NAMED { "In colour are the routes nearest to their limits; the table has all." }
                 }
-                ul.legend { @for s in &chart.series {
+                ul.legend { @for s in chart.series.iter().filter(|s| s.class != chart::GREY) {
                     li {
                         svg aria-hidden="true" { line.(format!("curve {}", s.class)) x1="0" x2="100%" y1="50%" y2="50%" {} circle.(format!("point {}", s.class)) cx="50%" cy="50%" r="3.5" {} }
                         code { (s.name) }
                     }
+                }
+                @if let Some(others) = chart.series.len().checked_sub(LINES_NAMED).filter(|n| *n > 0) {
+                    li { svg aria-hidden="true" { line.curve.grey x1="0" x2="100%" y1="50%" y2="50%" {} } (count(others as u64, "other route", "other routes")) }
                 } }
                 (chart.draw())
             }
@@ -216,13 +222,26 @@ pub fn latency(run: &Run, judgement: &Judgement) -> Markup {
                             td { (number(point.requests_per_s)) }
                             td { (percent(point.cpu_share)) }
                             td { (percent(point.error_share)) }
-                            @for route in &drawn { td { (point.routes.get(*route).map_or("–".to_owned(), |l| ms(slo_latency(run, route, l)))) } }
+                            @for route in &drawn { td { (point.routes.get(*route).map_or(words::NOTHING.to_owned(), |l| ms(slo_latency(run, route, l)))) } }
                         }
                     } }
                 }))
             }
         }
     }
+}
+
+/// The unit of the load, and what the goal is in requests where it was asked in something else.
+fn x_label(judgement: &Judgement) -> String {
+    let unit = words::unit(&judgement.goal);
+    if unit == "requests/s" {
+        return format!("load in {unit}");
+    }
+    format!(
+        "load in {unit}; the goal of {} is about {} requests/s",
+        number(words::amount(judgement.goal.asked)),
+        number(judgement.goal.requests_per_s)
+    )
 }
 
 /// Routes by how near they came to their limit, nearest first.
@@ -261,7 +280,7 @@ fn one_series(
     });
     Series {
         name: route.to_string(),
-        class: format!("s{number_of}"),
+        class: if number_of < LINES_NAMED { format!("s{number_of}") } else { chart::GREY.to_owned() },
         points: points.collect(),
         own_limit: (slo != goal.slo).then(|| slo.limit_us() as f64 / 1_000.0),
     }
@@ -286,13 +305,19 @@ pub fn demands(judgement: &Judgement) -> Markup {
                         td { (percent(demand.share)) }
                         td { (brief(demand.cpu_ms, "ms")) }
                         td { (chart::bar(scale, demand.cpu_ms.mid, demand.cpu_ms.low, demand.cpu_ms.high, &format!("{}: {} of CPU", demand.route, claim(demand.cpu_ms, "ms")))) }
-                        td { (demand.solo_ms.map_or("–".to_owned(), ms)) }
+                        td { (demand.solo_ms.map_or(words::NOTHING.to_owned(), ms)) }
                         td { (percent(demand.mix)) }
                     }
                 } }
             }))
             @if let Some(background) = judgement.background_cores {
-                p.soft { "Without any request the app keeps " (brief(background, "cores")) " busy." }
+                p.soft {
+                    @if background.low > 0.0 {
+                        "Without any request the app keeps " (brief(background, "cores")) " busy."
+                    } @else {
+                        "Without any request the app is idle, as far as could be told (at most " (number(background.high)) " cores)."
+                    }
+                }
             }
         }
     }
@@ -307,7 +332,7 @@ pub fn doubts(judgement: &Judgement) -> Markup {
             @if judgement.doubts.is_empty() {
                 p { "No reason was found to doubt a number." }
             } @else {
-                ul { @for doubt in &judgement.doubts { li { (prose(&words::doubt(doubt))) } } }
+                ul { @for doubt in words::doubts(&judgement.doubts) { li { (prose(&doubt)) } } }
             }
             @if !judgement.not_checked.is_empty() {
                 p { "Not checked:" }

@@ -99,7 +99,7 @@ pub fn run() -> Run {
 
 fn capacity(share_of_goal: f64) -> Capacity {
     let of = |goal: f64| estimate(goal, goal * 0.94, goal * 1.07).scaled(share_of_goal);
-    Capacity { users_per_s: of(8.0), requests_per_s: of(24.0), users_at_once: of(40.0) }
+    Capacity { users_per_s: of(8.0), requests_per_s: of(24.0), users_at_once: of(40.0), at_least: false }
 }
 
 fn change(whole_ms: f64, remedy_ms: f64, spread: f64) -> LatencyChange {
@@ -323,6 +323,7 @@ pub fn every_missing() -> Vec<Missing> {
         Missing::Interrupted,
         Missing::OutOfTime,
         Missing::SomethingWaits { cpu_share: estimate(0.35, 0.31, 0.4), best: Some(0) },
+        Missing::NothingHelps { cpus_needed: estimate(0.8, 0.7, 0.9), best: Some(0) },
         Missing::SoloWaits { route: route.clone(), latency_ms: 2_850.0, cpu_ms: 12.0, limit_ms: 2_000.0 },
         Missing::Errors { route, share: 0.12 },
         Missing::Died {

@@ -33,10 +33,11 @@ fn number_of_missing(missing: &Missing) -> usize {
         Missing::Interrupted => 3,
         Missing::OutOfTime => 4,
         Missing::SomethingWaits { .. } => 5,
-        Missing::SoloWaits { .. } => 6,
-        Missing::Errors { .. } => 7,
-        Missing::Died { .. } => 8,
-        Missing::TooClose { .. } => 9,
+        Missing::NothingHelps { .. } => 6,
+        Missing::SoloWaits { .. } => 7,
+        Missing::Errors { .. } => 8,
+        Missing::Died { .. } => 9,
+        Missing::TooClose { .. } => 10,
     }
 }
 
@@ -67,9 +68,10 @@ fn every_reason_and_every_doubt_has_a_whole_sentence() {
     }
     for (i, doubt) in fixtures::every_doubt().iter().enumerate() {
         assert_eq!(number_of_doubt(doubt), i);
-        let text = words::doubt(doubt);
-        is_a_sentence(&text);
-        assert!(said.insert(text));
+        let sentences = words::doubts(std::slice::from_ref(doubt));
+        assert_eq!(sentences.len(), 1);
+        is_a_sentence(&sentences[0]);
+        assert!(said.insert(sentences[0].clone()));
     }
 }
 
@@ -172,4 +174,56 @@ fn a_resume_line_claims_only_what_is_clear() {
     for judgement in [fixtures::scale_out(), fixtures::fix_these_lines(), fixtures::not_enough(Vec::new())] {
         assert_eq!(words::resume(&run, &judgement), None);
     }
+}
+
+#[test]
+fn many_doubts_of_one_kind_are_one_sentence_that_names_every_route() {
+    let rare = |path: &str| Doubt::RareRoute { route: fixtures::route(path), requests: 3 };
+    let vague = |path: &str| Doubt::VagueDemand { route: fixtures::route(path) };
+    let doubts = [
+        rare("GET /a"),
+        vague("GET /b"),
+        rare("GET /c"),
+        Doubt::SharedCpus,
+        vague("GET /d"),
+        vague("GET /e"),
+    ];
+    let said = words::doubts(&doubts);
+    assert_eq!(said.len(), 3, "{said:?}");
+    said.iter().for_each(|s| is_a_sentence(s));
+    assert!(
+        said[0].starts_with("`GET /a` (3 times) and `GET /c` (3 times) were met too rarely"),
+        "{}",
+        said[0]
+    );
+    assert!(said[1].contains("`GET /b`, `GET /d` and `GET /e`"), "{}", said[1]);
+}
+
+/// A capacity that was never reached was once shown with the interval of a guess.
+#[test]
+fn a_capacity_that_was_not_reached_is_told_as_at_least() {
+    let run = fixtures::run();
+    let mut judgement = fixtures::split();
+    judgement.remedies[2].capacity.as_mut().unwrap().at_least = true;
+    assert_eq!(words::measured(&judgement.remedies[2]), "at least 2.1");
+    let page = fissure_show::html::report(&run, &judgement);
+    let text = fissure_show::terminal::report(&run, &judgement, 110);
+    let json = fissure_show::json::report(&run, &judgement);
+    for shown in [&page, &text] {
+        assert!(shown.contains("at least 2.1") && !shown.contains("2.1 (1.9"), "{shown}");
+    }
+    assert!(page.contains("at least 48 users at once"));
+    assert_eq!(json["remedies"][2]["capacity"]["at_least"], true);
+    assert_eq!(json["capacity"]["at_least"], false);
+
+    let mut holding = fixtures::holding_up();
+    holding.capacity.as_mut().unwrap().at_least = true;
+    let sentence = words::verdict_sentence(&run, &holding);
+    assert!(
+        sentence.contains("holds at least 73.2 users at once, at least 1.8 times the goal"),
+        "{sentence}"
+    );
+    assert!(!sentence.contains("break"), "nothing was seen to break: {sentence}");
+    assert!(words::resume(&run, &holding).unwrap().contains("at least 1.8 times the goal"));
+    assert_eq!(fissure_show::json::report(&run, &holding)["capacity"]["at_least"], true);
 }

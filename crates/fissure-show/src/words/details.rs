@@ -1,0 +1,123 @@
+//! What stands behind a verdict, a sentence each.
+
+use fissure_facts::Run;
+use fissure_judge::Judgement;
+use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
+
+use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
+use super::grammar::{code, routes_text, sentence};
+use super::missing::missing;
+use super::names::resource;
+use super::remedies::{headline, reach, remedy_name};
+use crate::units::{brief, change, ms};
+
+/// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
+pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
+    let mut lines = vec![format!("The goal: {}.", goal(run, judgement))];
+    lines.extend(judgement.capacity.iter().map(|c| as_it_is(judgement, c)));
+    if let Some(limit) = &judgement.limit {
+        lines.push(limit_sentence(judgement, limit));
+        lines.extend(limit.evidence.iter().map(|e| sentence(e)));
+    }
+    match &judgement.verdict {
+        Verdict::Remedy { index } => {
+            for remedy in judgement.remedies.iter().take(*index).filter(|r| r.meets_goal == Some(false)) {
+                lines.push(format!(
+                    "Simpler, but it misses the goal: {} {}.",
+                    remedy_name(remedy),
+                    reach(judgement, remedy)
+                ));
+            }
+            if let Some(remedy) = judgement.remedies.get(*index) {
+                lines.extend(side_effects(run, judgement, remedy));
+                if remedy.kind != RemedyKind::LimitConcurrency {
+                    lines.push("Before you ship it: this run did not check whether the app answers the same when it runs as several processes. Sessions, caches and files that one process keeps to itself are what to look for.".to_owned());
+                }
+            }
+        }
+        Verdict::FixTheseLines { routes } => {
+            lines.extend(routes.iter().skip(1).map(|r| {
+                format!(
+                    "{} takes {} alone ({} of it CPU); its goal is {}.",
+                    code(&r.route),
+                    ms(r.latency_ms),
+                    ms(r.cpu_ms),
+                    ms(r.limit_ms)
+                )
+            }));
+            lines.push(
+                "Which lines they are needs a profiler, and this run had none: start with whatever those routes compute."
+                    .to_owned(),
+            );
+        }
+        Verdict::NotEnoughEvidence { reasons } => {
+            lines.extend(reasons.iter().skip(1).map(|r| missing(run, judgement, r)));
+            lines.extend(reasons.iter().flat_map(last_lines));
+        }
+        Verdict::HoldingUp { .. } | Verdict::ScaleOut { .. } => {}
+    }
+    lines
+}
+
+pub(super) fn as_it_is(judgement: &Judgement, capacity: &Capacity) -> String {
+    let held = asked(&judgement.goal, capacity);
+    let ratio = held.scaled(1.0 / amount(judgement.goal.asked));
+    let flat_out = judgement
+        .saturation_per_s
+        .map(|s| format!("; flat out it does {}", brief(s, "requests/s")))
+        .unwrap_or_default();
+    format!(
+        "As it is, the app holds {}, {}{flat_out}.",
+        brief(held, unit(&judgement.goal)),
+        times_the_goal(ratio)
+    )
+}
+
+/// Routes besides the headline's whose latency clearly changed; what got slower is said as a cost.
+pub(super) fn side_effects(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Vec<String> {
+    let told = headline(run, judgement, remedy).map(|(route, _)| route);
+    let clear =
+        |c: &LatencyChange| c.ratio.low.is_finite() && c.ratio.high.is_finite() && !c.ratio.contains(1.0);
+    let tell = |slower: bool| {
+        remedy
+            .latency_ratio
+            .iter()
+            .filter(|(route, c)| Some(*route) != told && clear(c) && (c.ratio.low > 1.0) == slower)
+            .map(|(route, c)| format!("{} of {} {}", quantile(run, route), code(route), change(c.ratio)))
+            .collect::<Vec<_>>()
+    };
+    let mut lines = Vec::new();
+    for (intro, changes) in [("What it costs", tell(true)), ("It also helps others", tell(false))] {
+        if !changes.is_empty() {
+            lines.push(format!("{intro}: {}.", changes.join("; ")));
+        }
+    }
+    lines
+}
+
+pub(super) fn last_lines(reason: &Missing) -> Vec<String> {
+    let (Missing::NotStarted { last_lines, .. } | Missing::Died { last_lines, .. }) = reason else {
+        return Vec::new();
+    };
+    let skip = last_lines.len().saturating_sub(5);
+    last_lines.iter().skip(skip).map(|line| format!("The app printed: {line}")).collect()
+}
+
+/// What gives way first, who uses it up, who suffers.
+pub fn limit_sentence(judgement: &Judgement, limit: &Limit) -> String {
+    // Of an app that holds up nobody has seen anything give way.
+    let gives = if matches!(judgement.verdict, Verdict::HoldingUp { .. }) {
+        "would give way first"
+    } else {
+        "gives way first"
+    };
+    let mut text = format!("What {gives} is {}", resource(limit.resource));
+    if !limit.routes.is_empty() {
+        text.push_str(&format!("; it is used up mostly by {}", routes_text(&limit.routes)));
+    }
+    if !limit.victims.is_empty() {
+        text.push_str(&format!("; the first to miss the goal: {}", routes_text(&limit.victims)));
+    }
+    text.push('.');
+    text
+}

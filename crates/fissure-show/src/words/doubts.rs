@@ -1,0 +1,116 @@
+//! Why a number may be wrong, and what to try.
+
+use fissure_facts::Route;
+use fissure_judge::Judgement;
+use fissure_judge::judgement::Doubt;
+
+use super::goal::times_the_goal;
+use super::grammar::{and, code, fragment, of_windows, reasons};
+use crate::units::{brief, count, number, percent};
+
+/// A sentence for each doubt; doubts that differ only in their route share one, so that nobody reads it twenty times.
+pub fn doubts(doubts: &[Doubt]) -> Vec<String> {
+    let mut rare: Vec<(&Route, u64)> = Vec::new();
+    let mut vague: Vec<&Route> = Vec::new();
+    for doubt in doubts {
+        match doubt {
+            Doubt::RareRoute { route, requests } => rare.push((route, *requests)),
+            Doubt::VagueDemand { route } => vague.push(route),
+            _ => {}
+        }
+    }
+    let mut said = (false, false);
+    let mut sentences = Vec::new();
+    for doubt in doubts {
+        match doubt {
+            Doubt::RareRoute { .. } if std::mem::replace(&mut said.0, true) => {}
+            Doubt::VagueDemand { .. } if std::mem::replace(&mut said.1, true) => {}
+            Doubt::RareRoute { .. } => sentences.push(rare_routes(&rare)),
+            Doubt::VagueDemand { .. } => sentences.push(vague_demands(&vague)),
+            other => sentences.push(one(other)),
+        }
+    }
+    sentences
+}
+
+fn one(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::VoidWindows { void, windows, why } => format!(
+            "{} void{}; their numbers were not used. For more certain numbers close other programs and check again.",
+            of_windows(*void, *windows),
+            reasons(why)
+        ),
+        Doubt::ControlDiffers { ratio } => format!(
+            "Two identical copies differed: CPU per request at a ratio of {}, so smaller differences mean nothing. Check again on a quieter machine.",
+            brief(*ratio, "")
+        ),
+        Doubt::RareRoute { route, requests } => rare_routes(&[(route, *requests)]),
+        Doubt::SharedCpus => "The load generator shared CPUs with the app, so every latency holds some of its noise. Use a machine with more CPUs, or give the app fewer (`app_cpus` under [limits]).".to_owned(),
+        Doubt::Drift { what } => format!(
+            "Something drifted while the load was steady: {}. Look for a leak, a cache that fills or data that grows, and check again.",
+            fragment(what)
+        ),
+        Doubt::PredictionOff { remedy, predicted, measured } => format!(
+            "For {remedy} the model predicted {} times the capacity and {} times was measured, so the model misses something about this app. Trust what was measured, and doubt what was only predicted.",
+            number(*predicted),
+            number(*measured)
+        ),
+        Doubt::VagueDemand { route } => vague_demands(&[route]),
+        Doubt::ConnectionChurn { per_request } => format!(
+            "The app closed connections after nearly every request ({} connections for each request), so connecting is part of every latency. Switch keep-alive on in the app, and check again.",
+            number(*per_request)
+        ),
+        Doubt::WideInterval { half_width_share } => format!(
+            "The time was up while the capacity was known only to within {}. Allow more of it (`budget` under [limits]) for a narrower interval.",
+            percent(*half_width_share)
+        ),
+        Doubt::LittleHeadroom { headroom } if headroom.mid > 1.3 => format!(
+            "The goal may hold with little to spare: by its interval the capacity could be as low as {} times the goal. Measure longer (`budget` under [limits]) to be surer.",
+            number(headroom.low)
+        ),
+        Doubt::LittleHeadroom { headroom } => format!(
+            "The goal holds with little to spare: the capacity is {}. Check again with a higher goal to see what would give way first.",
+            times_the_goal(*headroom)
+        ),
+    }
+}
+
+fn rare_routes(rare: &[(&Route, u64)]) -> String {
+    let met = |n: u64| count(n, "time", "times");
+    if let [(route, n)] = rare {
+        return format!(
+            "{} was met only {}, too few to judge it. Give its journey more weight (`weights` under [users]) or measure longer.",
+            code(route),
+            met(*n)
+        );
+    }
+    let routes: Vec<String> =
+        rare.iter().map(|(route, n)| format!("{} ({})", code(route), met(*n))).collect();
+    format!(
+        "{} were met too rarely to judge them. Give their journeys more weight (`weights` under [users]) or measure longer.",
+        and(&routes)
+    )
+}
+
+fn vague_demands(vague: &[&Route]) -> String {
+    let routes: Vec<String> = vague.iter().map(code).collect();
+    let (whose, apart) =
+        if vague.len() == 1 { ("its neighbours'", "Put it") } else { ("their neighbours'", "Put each") };
+    format!(
+        "The CPU cost of {} could not be told apart from {whose}. {apart} into a journey of its own, or measure longer.",
+        and(&routes)
+    )
+}
+
+/// How many windows there were, and how many were of no use; silent where a doubt says it already.
+pub fn windows(judgement: &Judgement) -> Option<String> {
+    if judgement.doubts.iter().any(|d| matches!(d, Doubt::VoidWindows { .. })) {
+        return None;
+    }
+    let measured = count(u64::from(judgement.windows), "window", "windows");
+    Some(match (judgement.windows, judgement.windows_void) {
+        (0, _) => "No window of load was measured.".to_owned(),
+        (_, 0) => format!("{measured} measured, none void."),
+        (_, void) => format!("{measured} measured, {void} of them void and not used."),
+    })
+}

@@ -1,0 +1,66 @@
+//! Why no verdict can be given: what is missing, whose fault it is, how to get it.
+
+use fissure_facts::Run;
+use fissure_judge::Judgement;
+use fissure_judge::judgement::Missing;
+
+use super::goal::times_the_goal;
+use super::grammar::{code, fragment, full_stop, of_windows, reasons};
+use super::remedies::best_so_far;
+use crate::units::{brief, claim, ms, percent};
+
+/// Why no verdict can be given: what is missing, whose fault it is, how to get it.
+pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
+    match missing {
+        Missing::NotStarted { sentence, .. } => full_stop(sentence),
+        Missing::JourneyFails { journey, line, route, problem } => format!(
+            "The journey `{journey}` does not work even alone: {} on line {line}: {}. That is the journey's fault or the app's, not the load's: try the request by hand, mend whichever is wrong, and check again.",
+            code(route),
+            fragment(problem)
+        ),
+        Missing::Void { void, windows, why } => format!(
+            "{} void, because the machine or the load generator was the bottleneck{}, so nothing can be blamed on the app: close other programs, leave fissure a CPU of its own (`app_cpus` under [limits]) or ask for less load, and check again.",
+            of_windows(*void, *windows),
+            reasons(why)
+        ),
+        Missing::Interrupted => "The run was interrupted before it had seen enough: let it run to its end and there will be a verdict.".to_owned(),
+        Missing::OutOfTime => "The time was up before the answer was clear: allow more of it (`budget` under [limits]) and check again.".to_owned(),
+        Missing::NothingHelps { cpus_needed, best } => format!(
+            "Nothing that was tried meets the goal{}, although its load needs only {}: what the heaviest requests do must take less time, or leave the request (a queue, a worker). Begin with {}.",
+            best_so_far(judgement, *best),
+            claim(*cpus_needed, "CPUs"),
+            judgement.demands.first().map_or("the heaviest route".to_owned(), |d| code(&d.route))
+        ),
+        Missing::SomethingWaits { cpu_share, best } => {
+            let best = best_so_far(judgement, *best);
+            format!(
+                "Nothing that was tried meets the goal{best}, and the CPU is not the reason: only {} of it was busy. The app waits for something, such as a database, a lock, a pool or another service, and this run could not see which: look at slow queries and at the sizes of pools first.",
+                brief(cpu_share.scaled(100.0), "%")
+            )
+        }
+        Missing::SoloWaits { route, latency_ms, cpu_ms, limit_ms } => format!(
+            "{} takes {} even alone, only {} of it CPU, and its goal is {}: it waits for something (a database, another service, a timer) that no arrangement of the app makes faster. Look at what this route calls, or give it a goal of its own under [goal.routes].",
+            code(route),
+            ms(*latency_ms),
+            ms(*cpu_ms),
+            ms(*limit_ms)
+        ),
+        Missing::Errors { route, share } => format!(
+            "{} answers wrongly in {} of its requests under hardly any load (the goal allows {}). That is the app's fault or the journey's, not the load's: read what the app printed in the run's folder, mend it, and check again.",
+            code(route),
+            percent(*share),
+            percent(run.header.config.goal.errors.0)
+        ),
+        Missing::Died { how, .. } => format!(
+            "The app died under load ({}), and that is the app's fault: what it printed last is in the run's folder. Mend that first, and check again.",
+            fragment(how)
+        ),
+        Missing::TooClose { capacity, goal } => {
+            let ratio = capacity.scaled(1.0 / goal);
+            format!(
+                "The goal lies inside the interval of the capacity, which is {}, so it may hold or break: measure longer (`budget` under [limits]), or ask for a goal further from the edge.",
+                times_the_goal(ratio)
+            )
+        }
+    }
+}
