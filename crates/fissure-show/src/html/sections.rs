@@ -67,6 +67,7 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
         Verdict::Remedy { index } => Some(index),
         _ => None,
     };
+    let compared = judgement.remedies.iter().any(|r| !r.latency_ratio.is_empty());
     html! {
         section {
             h2 { "Remedies" }
@@ -77,7 +78,7 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
                 (table("Remedies", html! {
                     thead { tr {
                         th scope="col" { "Remedy" } th scope="col" { "Outcome" } th scope="col" { "Predicted" }
-                        th scope="col" { "Measured" } th scope="col" { "Latency" }
+                        th scope="col" { "Measured" } @if compared { th scope="col" { "Latency" } }
                     } }
                     tbody { @for (i, remedy) in judgement.remedies.iter().enumerate() {
                         tr.chosen[chosen == Some(i)] {
@@ -88,7 +89,7 @@ pub fn remedies(run: &Run, judgement: &Judgement) -> Markup {
                             td.wrap { (outcome(remedy)) }
                             td { (words::predicted(remedy)) }
                             td { (words::measured(remedy)) }
-                            td { (latency_cell(run, judgement, remedy)) }
+                            @if compared { td { (latency_cell(run, judgement, remedy)) } }
                         }
                     } }
                 }))

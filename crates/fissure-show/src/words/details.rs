@@ -17,7 +17,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     lines.extend(judgement.capacity.iter().map(|c| as_it_is(judgement, c)));
     if let Some(limit) = &judgement.limit {
         lines.push(limit_sentence(judgement, limit));
-        lines.extend(limit.evidence.iter().map(|e| sentence(e)));
+        lines.extend(limit.evidence.iter().map(|e| evidence(judgement, e)));
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
@@ -101,6 +101,16 @@ pub(super) fn last_lines(reason: &Missing) -> Vec<String> {
     };
     let skip = last_lines.len().saturating_sub(5);
     last_lines.iter().skip(skip).map(|line| format!("The app printed: {line}")).collect()
+}
+
+/// The judge's words as a sentence; a route at its beginning is set as one.
+fn evidence(judgement: &Judgement, text: &str) -> String {
+    let routes = judgement.demands.iter().map(|d| d.route.to_string());
+    let named = routes.filter(|r| text.strip_prefix(r.as_str()).is_some_and(|rest| rest.starts_with(' ')));
+    match named.max_by_key(String::len) {
+        Some(route) => sentence(&format!("{}{}", code(&route), &text[route.len()..])),
+        None => sentence(text),
+    }
 }
 
 /// What gives way first, who uses it up, who suffers.
