@@ -180,15 +180,8 @@ impl<'r> Desk<'r> {
             return None;
         }
         let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
-        // The design must not change under way, so it rests on what was known before its first window.
-        let earlier: Vec<Window> = self
-            .evidence
-            .windows
-            .iter()
-            .map(|(w, _)| w)
-            .take_while(|w| w.plan.purpose == Purpose::Saturate)
-            .cloned()
-            .collect();
+        // The order does not depend on the guess, so it may get better under way.
+        let earlier: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
         let guess = demand::first_guess_ms(self.run, &earlier);
         let emphases = demand::emphases(&guess, &demand::mix(self.run));
         let emphasis: Emphasis = emphases.get(done).filter(|_| done < self.demand_windows(emphases.len()))?.clone();
