@@ -68,7 +68,7 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
     }
     page.heading("Remedies, capacity relative to the app as it is");
     let mut rows = vec![["", "", "predicted", "measured", ""].map(str::to_owned)];
-    for remedy in &judgement.remedies {
+    for remedy in judgement.remedies.iter().filter(|r| r.not_rehearsed.is_none()) {
         rows.push([
             sign(remedy.meets_goal).0.to_owned(),
             words::remedy_name(remedy),
@@ -77,11 +77,10 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
             words::outcome(remedy).to_owned(),
         ]);
     }
-    page.table(&rows);
+    if rows.len() > 1 {
+        page.table(&rows);
+    }
     for remedy in &judgement.remedies {
-        if let Some(why) = &remedy.not_rehearsed {
-            page.item(&format!("{}: {}", words::remedy_name(remedy), words::full_stop(why)));
-        }
         if let Some((route, change)) = words::headline(run, judgement, remedy) {
             page.item(&format!(
                 "{}: {} of {} {} to {}, ratio {}.",
@@ -93,6 +92,9 @@ fn remedies(run: &Run, judgement: &Judgement, page: &mut Page) {
                 brief(change.ratio, "")
             ));
         }
+    }
+    for line in words::not_rehearsed(&judgement.remedies) {
+        page.item(&line);
     }
 }
 

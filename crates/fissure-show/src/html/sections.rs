@@ -119,7 +119,7 @@ fn outcome(remedy: &RemedyResult) -> Markup {
     };
     html! {
         span.(class) { (sign) (words::outcome(remedy)) }
-        @if let Some(why) = &remedy.not_rehearsed { ": " (prose(why)) }
+        @if let Some(why) = words::why_not(remedy) { ": " (prose(why)) }
     }
 }
 

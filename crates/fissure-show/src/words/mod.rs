@@ -19,5 +19,7 @@ pub use goal::{amount, asked, goal, load, open, quantile, slo, unit};
 pub use grammar::{code, full_stop, routes_text};
 pub use missing::missing;
 pub use names::{cpu_list, machine, minutes, resource};
-pub use remedies::{NOTHING, SAME_LOAD, control, headline, measured, outcome, predicted, remedy_name};
+pub use remedies::{
+    NOTHING, SAME_LOAD, control, headline, measured, not_rehearsed, outcome, predicted, remedy_name, why_not,
+};
 pub use verdict::{exit_status, goal_met, kind, resume, rung, standing, title, verdict_sentence};

@@ -5,7 +5,7 @@ use fissure_judge::Judgement;
 use fissure_judge::judgement::{LatencyChange, RemedyKind, RemedyResult};
 
 use super::goal::{asked_claim, open, quantile};
-use super::grammar::{and, code, routes_text};
+use super::grammar::{and, code, fragment, routes_text};
 use crate::units::{brief, claim, count, ms, parts, percent};
 
 /// Where a table has nothing to say.
@@ -159,6 +159,32 @@ pub fn predicted(remedy: &RemedyResult) -> String {
 
 fn ratio_cell(ratio: Option<Estimate>) -> String {
     ratio.map_or(NOTHING.to_owned(), |ratio| brief(ratio, ""))
+}
+
+/// Why a remedy was not rehearsed, without the prediction that stands beside it anyway.
+pub fn why_not(remedy: &RemedyResult) -> Option<&str> {
+    let why = remedy.not_rehearsed.as_deref()?;
+    match why.split_once(": ") {
+        Some((prediction, rest)) if prediction.starts_with("predicted ") => Some(rest),
+        _ => Some(why),
+    }
+}
+
+/// The remedies that were not rehearsed: a sentence for each reason, so that nobody reads it once a remedy.
+pub fn not_rehearsed(remedies: &[RemedyResult]) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for remedy in remedies {
+        let Some(why) = why_not(remedy).map(fragment) else { continue };
+        let told = match remedy.predicted {
+            Some(_) => format!("{}, predicted {}", remedy_name(remedy), predicted(remedy)),
+            None => remedy_name(remedy),
+        };
+        match by_reason.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, names)) => names.push(told),
+            None => by_reason.push((why, vec![told])),
+        }
+    }
+    by_reason.iter().map(|(why, names)| format!("Not rehearsed ({why}): {}.", names.join("; "))).collect()
 }
 
 /// What the A/A control says.

@@ -227,3 +227,17 @@ fn a_capacity_that_was_not_reached_is_told_as_at_least() {
     assert!(words::resume(&run, &holding).unwrap().contains("at least 1.8 times the goal"));
     assert_eq!(fissure_show::json::report(&run, &holding)["capacity"]["at_least"], true);
 }
+
+/// A real report said "not worth trying" eight times, each with the prediction that stood beside it.
+#[test]
+fn remedies_that_were_not_rehearsed_for_the_same_reason_share_a_sentence() {
+    let mut remedies = fixtures::split().remedies;
+    for (remedy, by) in remedies.iter_mut().zip(["1.01", "1.02"]) {
+        remedy.not_rehearsed = Some(format!("predicted {by} times the whole's capacity: not worth trying"));
+    }
+    let said = words::not_rehearsed(&remedies);
+    assert_eq!(said.len(), 1, "{said:?}");
+    is_a_sentence(&said[0]);
+    assert!(said[0].contains("(not worth trying)") && !said[0].contains("whole's"), "{}", said[0]);
+    assert!(said[0].contains("2 copies") && said[0].contains("at most 2 `POST /photos`"), "{}", said[0]);
+}
