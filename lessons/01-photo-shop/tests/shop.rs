@@ -1,5 +1,7 @@
 //! The shop over real sockets, as a browser would use it.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a failure is the answer")]
+
 mod browser;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

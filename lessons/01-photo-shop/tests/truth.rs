@@ -1,5 +1,7 @@
 //! The papers of the lesson agree with its code.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a failure is the answer")]
+
 use std::path::Path;
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
