@@ -35,7 +35,7 @@ fn an_app_that_dies_under_load_is_named_with_its_last_lines() {
 
 #[test]
 fn an_app_that_answers_500_fails_its_journey_by_line() {
-    hostile("answers_500").check().exits(2).says("500").says("home.hurl:1").leaves_nothing();
+    hostile("answers_500").check().exits(2).says("500").says("journeys/home.hurl").says("line 1").leaves_nothing();
 }
 
 #[test]
