@@ -104,24 +104,28 @@ impl<'r> Evidence<'r> {
     pub fn saturation_users_per_s(&self) -> Option<Estimate> {
         let per_user = goal::requests_per_user(self.run);
         let rates: Vec<f64> = self
-            .windows
-            .iter()
-            .map(|(w, _)| w)
-            .filter(|w| w.plan.purpose == Purpose::Saturate && w.seconds() > 0.0)
+            .saturated()
+            .into_iter()
             .flat_map(|w| w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64))
             .map(|right| right / per_user)
             .collect();
         stats::mean_estimate(&rates, self.run.header.seed)
     }
 
+    /// The windows flat out: the valid ones, or all where none is, because a rough figure is better than none to plan by.
+    pub fn saturated(&self) -> Vec<&Window> {
+        let all = || self.windows.iter().filter(|(w, _)| w.plan.purpose == Purpose::Saturate);
+        let valid: Vec<&Window> = all().filter(|(_, void)| void.is_none()).map(|(w, _)| w).collect();
+        if valid.is_empty() { all().map(|(w, _)| w).collect() } else { valid }
+    }
+
     /// Share of the app's CPUs that was busy flat out.
     pub fn saturated_cpu_share(&self) -> Option<Estimate> {
         let cpus = self.cpus();
         let shares: Vec<f64> = self
-            .windows
-            .iter()
-            .filter(|(w, _)| w.plan.purpose == Purpose::Saturate)
-            .flat_map(|(w, _)| &w.probes)
+            .saturated()
+            .into_iter()
+            .flat_map(|w| &w.probes)
             .filter(|p| p.elapsed_s > 0.0)
             .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
             .collect();
@@ -153,13 +157,7 @@ impl<'r> Evidence<'r> {
     }
 
     pub fn model(&self, demands: &Demands) -> Model {
-        let saturated: Vec<Window> = self
-            .windows
-            .iter()
-            .map(|(w, _)| w)
-            .filter(|w| w.plan.purpose == Purpose::Saturate)
-            .cloned()
-            .collect();
+        let saturated: Vec<Window> = self.saturated().into_iter().cloned().collect();
         let background = demands.background_cores.map_or(0.0, |cores| cores.mid);
         Model {
             cpus: (self.cpus() - background).max(0.1),

@@ -19,6 +19,8 @@ pub const BUDGET_S: f64 = 480.0;
 /// Users of a closed-loop window for each CPU of the app: enough to keep every worker busy, few enough that queues in
 /// front of the app do not turn into timeouts.
 const SATURATING_USERS_PER_CPU: u32 = 16;
+/// Sound windows flat out that are wanted; at most twice as many are tried.
+const SATURATE_WINDOWS: u32 = 2;
 /// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
@@ -165,8 +167,9 @@ impl<'r> Desk<'r> {
     }
 
     fn saturate(&self) -> Option<Next> {
-        let done = self.count(|w| w.plan.purpose == Purpose::Saturate);
-        if done >= 2 {
+        let begun = self.count(|w| w.plan.purpose == Purpose::Saturate);
+        let sound = self.evidence.valid(WHOLE).filter(|w| w.plan.purpose == Purpose::Saturate).count() as u32;
+        if sound >= SATURATE_WINDOWS || begun >= 2 * SATURATE_WINDOWS {
             return None;
         }
         let users = SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32;

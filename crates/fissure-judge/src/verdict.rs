@@ -27,6 +27,8 @@ const COMFORTABLE_HEADROOM: f64 = 1.3;
 const ERRORS_AT_REST: f64 = 0.05;
 /// A prediction this far from the measurement deserves a doubt.
 const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
+/// Why a remedy that was worth it was not rehearsed.
+const TIME_WAS_UP: &str = "the time was up before it was its turn";
 /// A route's share of the CPU from which on its exact cost matters.
 const SHARE_THAT_MATTERS: f64 = 0.1;
 /// A capacity interval wider than this deserves a doubt.
@@ -119,8 +121,10 @@ impl<'r> Bench<'r> {
         if self.run.was_interrupted() {
             return not_enough(Missing::Interrupted);
         }
-        // A remedy that nobody tried, or of which the measurement does not tell, may still be the answer.
-        let is_open = |r: &RemedyResult| r.meets_goal.is_none() && (r.not_rehearsed.is_none() || r.capacity.is_some());
+        // A remedy whose turn did not come, or of which the measurement does not tell, may still be the answer.
+        let is_open = |r: &RemedyResult| {
+            r.meets_goal.is_none() && r.not_rehearsed.as_deref().is_none_or(|why| why == TIME_WAS_UP)
+        };
         match self.evidence.saturated_cpu_share() {
             Some(_) if remedies.is_empty() || remedies.iter().any(is_open) => not_enough(Missing::OutOfTime),
             Some(cpu_share) if cpu_share.mid < FULL => not_enough(Missing::SomethingWaits { cpu_share, best }),
@@ -259,7 +263,7 @@ impl<'r> Bench<'r> {
             }
             _ => None,
         });
-        failed.or(why_not).or_else(|| (!tried).then(|| "the time was up before it was its turn".to_owned()))
+        failed.or(why_not).or_else(|| (!tried).then(|| TIME_WAS_UP.to_owned()))
     }
 
     /// Capacity over the whole's. Both are estimates, so the interval of the ratio is the product of both (delta method
@@ -325,14 +329,8 @@ impl<'r> Bench<'r> {
     /// What gives way first, as far as it can be told without a profiler.
     fn limit(&self) -> Option<Limit> {
         let cpu_share = self.evidence.saturated_cpu_share()?;
-        let probes: Vec<_> = self
-            .evidence
-            .windows
-            .iter()
-            .filter(|(w, _)| w.plan.purpose == Purpose::Saturate)
-            .flat_map(|(w, _)| &w.probes)
-            .filter(|p| p.app_cpu_s > 0.0)
-            .collect();
+        let probes: Vec<_> =
+            self.evidence.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
         let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
         let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
         let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
