@@ -91,7 +91,10 @@ impl<'r> Evidence<'r> {
 
     /// Windows of an arrangement on which a claim may rest.
     pub fn valid(&self, arrangement: &str) -> impl Iterator<Item = &Window> {
-        self.windows.iter().filter(move |(w, void)| void.is_none() && w.plan.arrangement.name == arrangement).map(|(w, _)| w)
+        self.windows
+            .iter()
+            .filter(move |(w, void)| void.is_none() && w.plan.arrangement.name == arrangement)
+            .map(|(w, _)| w)
     }
 
     /// Windows with a steady mix at an open load: those that say something about latency.
@@ -106,7 +109,9 @@ impl<'r> Evidence<'r> {
         let rates: Vec<f64> = self
             .saturated()
             .into_iter()
-            .flat_map(|w| w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64))
+            .flat_map(|w| {
+                w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64)
+            })
             .map(|right| right / per_user)
             .collect();
         stats::mean_estimate(&rates, self.run.header.seed)
@@ -150,7 +155,9 @@ impl<'r> Evidence<'r> {
             .windows
             .iter()
             .map(|(w, _)| w)
-            .filter(|w| w.plan.arrangement.name == WHOLE && validity::void_for_cpu(w, &self.run.header).is_none())
+            .filter(|w| {
+                w.plan.arrangement.name == WHOLE && validity::void_for_cpu(w, &self.run.header).is_none()
+            })
             .cloned()
             .collect();
         demand::demands(self.run, &windows)
@@ -177,7 +184,14 @@ impl<'r> Evidence<'r> {
             goal_users_per_s: self.goal.users_per_s,
         };
         let model = self.model(&demands);
-        remedy::shortlist(&model, &demands.routes, &config.goal, &config.areas, &options, self.run.header.seed)
+        remedy::shortlist(
+            &model,
+            &demands.routes,
+            &config.goal,
+            &config.areas,
+            &options,
+            self.run.header.seed,
+        )
     }
 
     /// Routes that miss their goal even alone, when nobody else is there.
@@ -191,7 +205,12 @@ impl<'r> Evidence<'r> {
                 continue;
             }
             let cpu_ms = demands.routes.iter().find(|d| d.route == route).map_or(0.0, |d| d.cpu_ms.mid);
-            misses.push(SoloMiss { route, latency_ms: latency_us / 1e3, cpu_ms, limit_ms: slo.limit_us() as f64 / 1e3 });
+            misses.push(SoloMiss {
+                route,
+                latency_ms: latency_us / 1e3,
+                cpu_ms,
+                limit_ms: slo.limit_us() as f64 / 1e3,
+            });
         }
         misses
     }
@@ -203,7 +222,10 @@ impl<'r> Evidence<'r> {
             Fact::JourneyPlayed { steps, .. } => Some(steps),
             _ => None,
         });
-        let alone = played.flatten().filter(|s| s.route == *route && s.problem.is_none()).map(|s| s.latency_us as f64);
+        let alone = played
+            .flatten()
+            .filter(|s| s.route == *route && s.problem.is_none())
+            .map(|s| s.latency_us as f64);
         let medians = self.open(WHOLE).filter_map(|w| {
             let seen = w.route(route);
             (seen.service.count() >= 5).then(|| seen.service.quantile_us(0.5) as f64)

@@ -37,7 +37,12 @@ pub fn view(run: &Run) -> GoalView {
         GoalLoad::RequestsPerS(rate) => rate / requests,
         GoalLoad::JourneysPerS(rate) => rate,
     };
-    GoalView { asked, users_per_s, requests_per_s: users_per_s * requests, users_at_once: users_per_s * seconds }
+    GoalView {
+        asked,
+        users_per_s,
+        requests_per_s: users_per_s * requests,
+        users_at_once: users_per_s * seconds,
+    }
 }
 
 /// The mean over journeys, weighted as users choose them.

@@ -4,7 +4,9 @@
 //! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
 //! planted truth can test the whole in milliseconds.
 
-use fissure_facts::{Arrangement, Emphasis, Fact, Load, Purpose, Run, Step, Window, WindowPlan};
+use std::collections::BTreeMap;
+
+use fissure_facts::{Arrangement, Emphasis, Fact, Load, Purpose, Route, Run, Step, Window, WindowPlan};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
@@ -24,9 +26,8 @@ const SATURATE_WINDOWS: u32 = 2;
 /// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
-/// Shares of the budget after which a phase must be over, so that rehearsals always get their time.
+/// Share of the budget after which demands must be known, so that rehearsals always get their time.
 const DEMAND_UNTIL: f64 = 0.22;
-const CAPACITY_UNTIL: f64 = 0.45;
 /// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
 const BLOCKS_UNTIL: f64 = 0.85;
 /// A goal this many times above saturation is not worth a window of its own: the whole cannot stand it.
@@ -77,13 +78,14 @@ impl Planner {
             })
             .or_else(|| desk.need_no_remedy())
             .or_else(|| {
-                let candidates = self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
+                let candidates =
+                    self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
                 desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))
             })
             .unwrap_or_else(finish);
         let (step, mut why) = next;
         if let (Step::Hold(_), Some((_, Some(void)))) = (&step, desk.evidence.windows.last()) {
-            why = format!("{why} (the window before was void: {void})");
+            why = format!("{why} (the last window was void: {})", void.word());
         }
         Planned { remaining_s: desk.remaining_s(&step), step, why }
     }
@@ -100,7 +102,11 @@ struct Pace {
     budget_s: f64,
     window_s: u32,
     demand_s: u32,
-    demand_rounds: u32,
+    demand_rounds: usize,
+    /// Routes that get demand windows of their own.
+    demand_routes: usize,
+    /// Share of the budget after which the whole's capacity must be known.
+    capacity_until: f64,
     blocks: u32,
     /// Remedies that surely miss the goal drop out.
     is_race: bool,
@@ -110,9 +116,27 @@ impl Pace {
     fn of(run: &Run) -> Self {
         let budget_s = run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
         if budget_s < 180.0 {
-            Self { budget_s, window_s: 3, demand_s: 1, demand_rounds: 1, blocks: 3, is_race: true }
+            Self {
+                budget_s,
+                window_s: 3,
+                demand_s: 1,
+                demand_rounds: 1,
+                demand_routes: 5,
+                capacity_until: 0.38,
+                blocks: 3,
+                is_race: true,
+            }
         } else {
-            Self { budget_s, window_s: 6, demand_s: 2, demand_rounds: 2, blocks: 4, is_race: false }
+            Self {
+                budget_s,
+                window_s: 6,
+                demand_s: 2,
+                demand_rounds: 2,
+                demand_routes: usize::MAX,
+                capacity_until: 0.45,
+                blocks: 4,
+                is_race: false,
+            }
         }
     }
 }
@@ -128,7 +152,8 @@ struct Desk<'r> {
 
 impl<'r> Desk<'r> {
     fn new(run: &'r Run) -> Self {
-        let began = |s: &&fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Hold(_), .. });
+        let began =
+            |s: &&fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Hold(_), .. });
         Self {
             run,
             evidence: Evidence::of(run),
@@ -138,8 +163,10 @@ impl<'r> Desk<'r> {
     }
 
     fn play(&self) -> Option<Next> {
-        let played = self.run.facts.iter().any(|s| matches!(s.fact, Fact::StepBegan { step: Step::Play { .. }, .. }));
-        let why = "start the app and play each journey once, alone: every answer must be as expected".to_owned();
+        let played =
+            self.run.facts.iter().any(|s| matches!(s.fact, Fact::StepBegan { step: Step::Play { .. }, .. }));
+        let why =
+            "start the app and play each journey once, alone: every answer must be as expected".to_owned();
         (!played).then(|| (Step::Play { arrangement: Arrangement::whole() }, why))
     }
 
@@ -183,29 +210,48 @@ impl<'r> Desk<'r> {
             return None;
         }
         let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
-        // The order does not depend on the guess, so it may get better under way.
-        let earlier: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
-        let guess = demand::first_guess_ms(self.run, &earlier);
-        let emphases = demand::emphases(&guess, &demand::mix(self.run));
-        let emphasis: Emphasis = emphases.get(done).filter(|_| done < self.demand_windows(emphases.len()))?.clone();
-        let why = format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
+        if done >= self.pace.demand_routes.saturating_mul(self.pace.demand_rounds) {
+            return None;
+        }
+        // Which routes, by what was known before the first of these windows; how often, by all that is known now.
+        let known = |w: &&Window| w.plan.purpose == Purpose::Saturate;
+        let before: Vec<Window> =
+            self.evidence.windows.iter().map(|(w, _)| w).take_while(known).cloned().collect();
+        let now: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
+        let mix = demand::mix(self.run);
+        let worth = self.routes_by_guess(&demand::first_guess_ms(self.run, &before), &mix);
+        let emphases = demand::emphases(&demand::first_guess_ms(self.run, &now), &mix);
+        let emphasis: Emphasis = emphases.into_iter().filter(|e| worth.contains(&e.route)).nth(done)?;
+        let why =
+            format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
         let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;
-        let mut plan =
-            self.window(Purpose::Demand, Arrangement::whole(), Load::Closed { users }, 0.3, self.pace.demand_s);
+        let mut plan = self.window(
+            Purpose::Demand,
+            Arrangement::whole(),
+            Load::Closed { users },
+            0.3,
+            self.pace.demand_s,
+        );
         plan.emphasis = Some(emphasis);
         Some((Step::Hold(plan), why))
     }
 
-    /// `emphases` lists every route twice, interleaved; in a hurry one round must do.
-    fn demand_windows(&self, both_rounds: usize) -> usize {
-        if self.pace.demand_rounds == 1 { both_rounds.div_ceil(2) } else { both_rounds }
+    /// The routes that get windows of their own: all, or in a hurry the few that seem to cost most.
+    fn routes_by_guess(&self, guess_ms: &BTreeMap<Route, f64>, mix: &BTreeMap<Route, f64>) -> Vec<Route> {
+        let cost = |route: &Route| {
+            guess_ms.get(route).copied().unwrap_or(0.0) * mix.get(route).copied().unwrap_or(0.0)
+        };
+        let mut routes: Vec<Route> = mix.keys().cloned().collect();
+        routes.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+        routes.truncate(self.pace.demand_routes);
+        routes
     }
 
     /// The load under which the whole just meets the SLO. The search begins where the model expects it, then looks at the
     /// goal itself.
     fn capacity(&self, predicted: &mut dyn FnMut() -> f64) -> Option<Next> {
         let saturation = self.evidence.saturation_users_per_s()?.mid;
-        if saturation <= 0.0 || self.elapsed_share() >= CAPACITY_UNTIL {
+        if saturation <= 0.0 || self.elapsed_share() >= self.pace.capacity_until {
             return None;
         }
         let goal = self.evidence.goal.users_per_s;
@@ -221,14 +267,17 @@ impl<'r> Desk<'r> {
 
     /// Holding up, or slow even alone: no arrangement is worth rehearsing.
     fn need_no_remedy(&self) -> Option<Next> {
-        let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.low >= self.evidence.goal.users_per_s);
+        let holds =
+            self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.low >= self.evidence.goal.users_per_s);
         (holds || !self.evidence.solo_misses().is_empty()).then(finish)
     }
 
     /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.
     fn rehearse(&self, candidates: &[Candidate]) -> Option<Next> {
-        let remedies: Vec<&Arrangement> =
-            worth(candidates).map(|c| &c.arrangement).filter(|a| !self.failed(a) && !self.is_out_of_the_race(a)).collect();
+        let remedies: Vec<&Arrangement> = worth(candidates)
+            .map(|c| &c.arrangement)
+            .filter(|a| !self.failed(a) && !self.is_out_of_the_race(a))
+            .collect();
         if remedies.is_empty() || self.elapsed_share() >= BLOCKS_UNTIL {
             return None;
         }
@@ -239,7 +288,10 @@ impl<'r> Desk<'r> {
             let mut order: Vec<&Arrangement> = controls.iter().chain(remedies.iter().copied()).collect();
             order.shuffle(&mut Pcg64Mcg::seed_from_u64(self.run.header.seed ^ (u64::from(block) << 32)));
             let done = |a: &Arrangement| {
-                self.evidence.windows.iter().any(|(w, _)| w.plan.purpose == purpose && w.plan.arrangement == *a)
+                self.evidence
+                    .windows
+                    .iter()
+                    .any(|(w, _)| w.plan.purpose == purpose && w.plan.arrangement == *a)
             };
             if let Some(next) = order.into_iter().find(|a| !done(a) && !self.failed(a)) {
                 let plan = self.open_window(purpose, next.clone(), load);
@@ -248,7 +300,12 @@ impl<'r> Desk<'r> {
                     CONTROL => "a second copy of the whole: what differs by chance",
                     name => name,
                 };
-                let why = format!("rehearse at {}, round {} of {}: {why}", self.spoken(load), block + 1, self.pace.blocks);
+                let why = format!(
+                    "rehearse at {}, round {} of {}: {why}",
+                    self.spoken(load),
+                    block + 1,
+                    self.pace.blocks
+                );
                 return Some((Step::Hold(plan), why));
             }
         }
@@ -258,7 +315,8 @@ impl<'r> Desk<'r> {
     /// The goal's load, if any arrangement could stand it; else what the whole just stands.
     fn rehearsal_load(&self) -> Option<f64> {
         // The load of the blocks that were begun already must not change with later windows.
-        let begun = self.evidence.windows.iter().find(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
+        let begun =
+            self.evidence.windows.iter().find(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
         if let Some(load) = begun.and_then(|(w, _)| open_load(w)) {
             return Some(load);
         }
@@ -277,7 +335,8 @@ impl<'r> Desk<'r> {
         let mut turns: Vec<((bool, u32), &Candidate)> = worth(candidates)
             .filter(|c| !self.failed(&c.arrangement))
             .map(|c| {
-                let done = self.count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
+                let done = self
+                    .count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
                 ((self.meets_goal(&c.arrangement).is_some(), done), c)
             })
             .collect();
@@ -286,7 +345,10 @@ impl<'r> Desk<'r> {
             let load = self.next_load_of(candidate)?;
             let arrangement = &candidate.arrangement;
             let plan = self.open_window(Purpose::Capacity, arrangement.clone(), load);
-            Some((Step::Hold(plan), format!("{}: does it meet the goal at {}?", arrangement.name, self.spoken(load))))
+            Some((
+                Step::Hold(plan),
+                format!("{}: does it meet the goal at {}?", arrangement.name, self.spoken(load)),
+            ))
         })
     }
 
@@ -321,7 +383,14 @@ impl<'r> Desk<'r> {
         self.window(purpose, arrangement, Load::Open { users_per_s }, self.warmup_s(), self.pace.window_s)
     }
 
-    fn window(&self, purpose: Purpose, arrangement: Arrangement, load: Load, warmup_s: f64, seconds: u32) -> WindowPlan {
+    fn window(
+        &self,
+        purpose: Purpose,
+        arrangement: Arrangement,
+        load: Load,
+        warmup_s: f64,
+        seconds: u32,
+    ) -> WindowPlan {
         let window = self.begun + 1;
         let seed = self.run.header.seed.wrapping_add(u64::from(window));
         WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
@@ -330,7 +399,8 @@ impl<'r> Desk<'r> {
     /// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
     /// beginning. So the warm-up is as long as the longest journey thinks, within reason.
     fn warmup_s(&self) -> f64 {
-        let longest = self.run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
+        let longest =
+            self.run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
         (longest + 0.5).clamp(1.0, 10.0)
     }
 
@@ -345,8 +415,13 @@ impl<'r> Desk<'r> {
     fn spoken(&self, users_per_s: f64) -> String {
         let goal = self.evidence.goal;
         let times = if goal.users_per_s > 0.0 { users_per_s / goal.users_per_s } else { 0.0 };
-        let load = format!("{:.0} requests/s", users_per_s * goal.requests_per_s / goal.users_per_s.max(1e-9));
-        if (times - 1.0).abs() < SAME_LOAD { format!("the goal's {load}") } else { format!("{load} ({times:.2} of the goal)") }
+        let load =
+            format!("{:.0} requests/s", users_per_s * goal.requests_per_s / goal.users_per_s.max(1e-9));
+        if (times - 1.0).abs() < SAME_LOAD {
+            format!("the goal's {load}")
+        } else {
+            format!("{load} ({times:.2} of the goal)")
+        }
     }
 
     fn remaining_s(&self, step: &Step) -> f64 {

@@ -6,10 +6,10 @@ use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
 use crate::capacity::{Bound, CapacityFit};
 use crate::demand::Demands;
-use crate::evidence::{Evidence, WHOLE, is_cpu_bound, open_load};
+use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::judgement::{
-    Capacity, Control, CurveLatency, CurvePoint, Doubt, Judgement, LatencyChange, Limit, Missing, RemedyResult, Resource,
-    RouteDemand, Verdict,
+    Capacity, Control, CurveLatency, CurvePoint, Doubt, Judgement, LatencyChange, Limit, Missing,
+    RemedyResult, Resource, RouteDemand, Verdict,
 };
 use crate::{goal, remedy, stats};
 
@@ -99,11 +99,10 @@ impl<'r> Bench<'r> {
         if let Some(verdict) = self.slow_alone() {
             return verdict;
         }
-        let lowest = remedies
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| r.meets_goal == Some(true))
-            .min_by_key(|(_, r)| (r.kind.rung(), std::cmp::Reverse(ordered(r.capacity_ratio.map_or(0.0, |c| c.mid)))));
+        let lowest =
+            remedies.iter().enumerate().filter(|(_, r)| r.meets_goal == Some(true)).min_by_key(|(_, r)| {
+                (r.kind.rung(), std::cmp::Reverse(ordered(r.capacity_ratio.map_or(0.0, |c| c.mid))))
+            });
         if let Some((index, _)) = lowest {
             return Verdict::Remedy { index };
         }
@@ -114,9 +113,14 @@ impl<'r> Bench<'r> {
             return not_enough(Missing::TooClose { capacity, goal });
         }
         let best = best_of(remedies);
-        let cpus_needed = remedy::cpus_needed(&self.demands.routes, self.demands.background_cores, self.evidence.goal);
+        let cpus_needed =
+            remedy::cpus_needed(&self.demands.routes, self.demands.background_cores, self.evidence.goal);
         if cpus_needed.mid > self.evidence.cpus() {
-            return Verdict::ScaleOut { cpus_needed, cpus_given: self.run.header.machine.app_cpus.len(), best };
+            return Verdict::ScaleOut {
+                cpus_needed,
+                cpus_given: self.run.header.machine.app_cpus.len(),
+                best,
+            };
         }
         if self.run.was_interrupted() {
             return not_enough(Missing::Interrupted);
@@ -127,7 +131,9 @@ impl<'r> Bench<'r> {
         };
         match self.evidence.saturated_cpu_share() {
             Some(_) if remedies.is_empty() || remedies.iter().any(is_open) => not_enough(Missing::OutOfTime),
-            Some(cpu_share) if cpu_share.mid < FULL => not_enough(Missing::SomethingWaits { cpu_share, best }),
+            Some(cpu_share) if cpu_share.mid < FULL => {
+                not_enough(Missing::SomethingWaits { cpu_share, best })
+            }
             Some(_) => not_enough(Missing::NothingHelps { cpus_needed, best }),
             None => not_enough(Missing::OutOfTime),
         }
@@ -189,7 +195,11 @@ impl<'r> Bench<'r> {
         let void: u32 = why.values().sum();
         let windows = self.evidence.windows.len() as u32;
         let open_void = self.evidence.open(WHOLE).next().is_none() && void > 0;
-        (open_void || f64::from(void) > VOID_MOST * f64::from(windows)).then_some(Missing::Void { void, windows, why })
+        (open_void || f64::from(void) > VOID_MOST * f64::from(windows)).then_some(Missing::Void {
+            void,
+            windows,
+            why,
+        })
     }
 
     fn void_reasons(&self) -> BTreeMap<String, u32> {
@@ -227,7 +237,8 @@ impl<'r> Bench<'r> {
 
     /// Every remedy: predicted, and measured where it was rehearsed.
     fn remedies(&self) -> Vec<RemedyResult> {
-        let worth_asking = self.evidence.windows.iter().any(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
+        let worth_asking =
+            self.evidence.windows.iter().any(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
         if !worth_asking {
             return Vec::new();
         }
@@ -256,7 +267,12 @@ impl<'r> Bench<'r> {
         results
     }
 
-    fn why_not_rehearsed(&self, arrangement: &Arrangement, why_not: Option<String>, tried: bool) -> Option<String> {
+    fn why_not_rehearsed(
+        &self,
+        arrangement: &Arrangement,
+        why_not: Option<String>,
+        tried: bool,
+    ) -> Option<String> {
         let failed = self.run.facts.iter().find_map(|s| match &s.fact {
             Fact::StageFailed { arrangement: name, failure } if *name == arrangement.name => {
                 Some(failure.sentence.clone())
@@ -304,7 +320,8 @@ impl<'r> Bench<'r> {
         changes
     }
 
-    /// (arrangement, whole) of every block in which both windows are valid.
+    /// (arrangement, whole) of every block in which both have a valid window. The control is the whole too, so where
+    /// both stand in a block their geometric mean is the better witness; the control itself is held against the whole alone.
     fn pairs(&self, arrangement: &Arrangement, read: impl Fn(&Window) -> Option<f64>) -> Vec<(f64, f64)> {
         let in_blocks = |name: &str| -> BTreeMap<u32, f64> {
             self.evidence
@@ -315,8 +332,16 @@ impl<'r> Bench<'r> {
                 })
                 .collect()
         };
-        let whole = in_blocks(WHOLE);
-        in_blocks(&arrangement.name).into_iter().filter_map(|(block, value)| Some((value, *whole.get(&block)?))).collect()
+        let mut whole = in_blocks(WHOLE);
+        if arrangement.name != CONTROL {
+            for (block, second) in in_blocks(CONTROL) {
+                whole.entry(block).and_modify(|first| *first = (*first * second).sqrt()).or_insert(second);
+            }
+        }
+        in_blocks(&arrangement.name)
+            .into_iter()
+            .filter_map(|(block, value)| Some((value, *whole.get(&block)?)))
+            .collect()
     }
 
     fn control(&self) -> Option<Control> {
@@ -329,8 +354,13 @@ impl<'r> Bench<'r> {
     /// What gives way first, as far as it can be told without a profiler.
     fn limit(&self) -> Option<Limit> {
         let cpu_share = self.evidence.saturated_cpu_share()?;
-        let probes: Vec<_> =
-            self.evidence.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
+        let probes: Vec<_> = self
+            .evidence
+            .saturated()
+            .into_iter()
+            .flat_map(|w| &w.probes)
+            .filter(|p| p.app_cpu_s > 0.0)
+            .collect();
         let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
         let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
         let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
@@ -455,7 +485,9 @@ impl<'r> Bench<'r> {
             doubts.push(Doubt::LittleHeadroom { headroom: *headroom });
         }
         // What a cheap route costs exactly changes no conclusion.
-        let matters = |route: &Route| self.demands.routes.iter().any(|d| d.route == *route && d.share >= SHARE_THAT_MATTERS);
+        let matters = |route: &Route| {
+            self.demands.routes.iter().any(|d| d.route == *route && d.share >= SHARE_THAT_MATTERS)
+        };
         for route in self.demands.vague.iter().filter(|r| matters(r)) {
             doubts.push(Doubt::VagueDemand { route: route.clone() });
         }
@@ -514,7 +546,9 @@ fn heaviest(demands: &[RouteDemand]) -> Vec<Route> {
 /// The remedy with the largest measured capacity, if it is larger than the whole's.
 fn best_of(remedies: &[RemedyResult]) -> Option<usize> {
     let ratio = |r: &RemedyResult| r.capacity_ratio.map_or(0.0, |c| c.mid);
-    (0..remedies.len()).filter(|&i| ratio(&remedies[i]) > 1.0).max_by(|&a, &b| ratio(&remedies[a]).total_cmp(&ratio(&remedies[b])))
+    (0..remedies.len())
+        .filter(|&i| ratio(&remedies[i]) > 1.0)
+        .max_by(|&a, &b| ratio(&remedies[a]).total_cmp(&ratio(&remedies[b])))
 }
 
 /// Half a log interval; an open end counts as a doubling.
