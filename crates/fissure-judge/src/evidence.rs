@@ -5,7 +5,7 @@
 use fissure_facts::arrangement::Arrangement;
 use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
 
-use crate::capacity::{self, CapacityFit, LoadPoint};
+use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
 use crate::demand::{self, Demands};
 use crate::goal;
 use crate::judgement::{GoalView, SoloMiss};
@@ -28,6 +28,11 @@ const CPU_BOUND_SHARE: f64 = 0.6;
 const ALMOST: f64 = 0.92;
 /// ... and this far above when its middle is below.
 const ALMOST_NOT: f64 = 1.08;
+
+/// A window counts as one at the goal's load from this share of it on.
+const AT_THE_GOAL: f64 = 0.98;
+/// So many windows at the goal or above, all within the SLO, show that it is met.
+const WINDOWS_THAT_SHOW: usize = 3;
 
 pub struct Evidence<'r> {
     pub run: &'r Run,
@@ -79,14 +84,18 @@ impl<'r> Evidence<'r> {
     }
 
     /// Does an arrangement with this capacity meet the goal? None: its capacity is somewhere about the goal.
-    pub fn meets_goal(&self, fit: &CapacityFit) -> Option<bool> {
+    ///
+    /// Where every load that was tried met the SLO there is no crossing to fit, and the interval holds the prior's doubt;
+    /// then several windows at the goal's load or above speak for themselves.
+    pub fn meets_goal(&self, arrangement: &str, fit: &CapacityFit) -> Option<bool> {
         let goal = self.goal.users_per_s;
         let capacity = fit.users_per_s;
         if capacity.mid < goal {
-            (capacity.high < goal * ALMOST_NOT).then_some(false)
-        } else {
-            (capacity.low >= ALMOST * goal).then_some(true)
+            return (capacity.high < goal * ALMOST_NOT).then_some(false);
         }
+        let at_goal = self.points(arrangement).iter().filter(|p| p.users_per_s >= goal * AT_THE_GOAL).count();
+        let seen_to_hold = fit.bound == Bound::AtLeast && at_goal >= WINDOWS_THAT_SHOW;
+        (seen_to_hold || capacity.low >= ALMOST * goal).then_some(true)
     }
 
     /// Windows of an arrangement on which a claim may rest.

@@ -121,7 +121,7 @@ impl Pace {
                 window_s: 3,
                 demand_s: 1,
                 demand_rounds: 1,
-                demand_routes: 5,
+                demand_routes: 10,
                 capacity_until: 0.38,
                 blocks: 3,
                 is_race: true,
@@ -365,7 +365,7 @@ impl<'r> Desk<'r> {
 
     fn meets_goal(&self, arrangement: &Arrangement) -> Option<bool> {
         let fit = self.evidence.fit(&arrangement.name)?;
-        self.evidence.meets_goal(&fit)
+        self.evidence.meets_goal(&arrangement.name, &fit)
     }
 
     /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time.

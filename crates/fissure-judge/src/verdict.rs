@@ -27,6 +27,8 @@ const COMFORTABLE_HEADROOM: f64 = 1.3;
 const ERRORS_AT_REST: f64 = 0.05;
 /// A prediction this far from the measurement deserves a doubt.
 const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
+/// Two pairs give an interval from nothing to everything (Student's t with one degree of freedom: 12.7 standard errors).
+const FEWEST_PAIRS: usize = 3;
 /// Why a remedy that was worth it was not rehearsed.
 const TIME_WAS_UP: &str = "the time was up before it was its turn";
 /// A route's share of the CPU from which on its exact cost matters.
@@ -257,7 +259,9 @@ impl<'r> Bench<'r> {
                     capacity_ratio: fit.as_ref().and_then(|fit| self.capacity_ratio(fit)),
                     capacity: fit.as_ref().map(|fit| self.in_every_unit(fit)),
                     latency_ratio: self.latency_changes(&candidate.arrangement),
-                    meets_goal: fit.as_ref().and_then(|fit| self.evidence.meets_goal(fit)),
+                    meets_goal: fit
+                        .as_ref()
+                        .and_then(|fit| self.evidence.meets_goal(&candidate.arrangement.name, fit)),
                     not_rehearsed: self.why_not_rehearsed(&candidate.arrangement, candidate.why_not, tried),
                     arrangement: candidate.arrangement,
                 }
@@ -307,6 +311,9 @@ impl<'r> Bench<'r> {
                 (latency.count() >= 5).then(|| latency.quantile_us(quantile) as f64 / 1e3)
             };
             let pairs = self.pairs(arrangement, read);
+            if pairs.len() < FEWEST_PAIRS {
+                continue;
+            }
             let whole: Vec<f64> = pairs.iter().map(|(_, whole)| *whole).collect();
             let remedy: Vec<f64> = pairs.iter().map(|(remedy, _)| *remedy).collect();
             if let (Some(ratio), Some(whole_ms), Some(remedy_ms)) = (
