@@ -354,7 +354,11 @@ impl<'r> Bench<'r> {
     fn control(&self) -> Option<Control> {
         let control = Arrangement::control();
         let per_request = |w: &Window| (w.ended() > 0).then(|| w.app_cpu_s() / w.ended() as f64);
-        let cpu_ratio = stats::paired_log_ratio(&self.pairs(&control, per_request), self.run.header.seed)?;
+        let pairs = self.pairs(&control, per_request);
+        if pairs.len() < FEWEST_PAIRS {
+            return None;
+        }
+        let cpu_ratio = stats::paired_log_ratio(&pairs, self.run.header.seed)?;
         Some(Control { cpu_ratio, latency_ratio: self.latency_changes(&control) })
     }
 

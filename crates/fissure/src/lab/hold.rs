@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use fissure_facts::fact::WindowEnd;
 use fissure_facts::{Arrangement, Fact, WindowPlan};
-use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode};
+use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, monotonic_ns};
 use fissure_rig::lens::{Meter, Watched};
 use tokio::time::Instant;
 
@@ -89,7 +90,12 @@ impl Lab<'_> {
                     Some(Ok(CrowdEvent::Ended(end))) => self.record(Fact::WindowEnded(end))?,
                     Some(Ok(CrowdEvent::Problem(problem))) => self.progress.problem(&problem.to_string()),
                     Some(Ok(_)) => {}
-                    Some(Err(e)) => return Err(Failure::new(Exit::Bug, e)),
+                    // A window without its crowd is void, no more: the machine may have been too busy to start it in time.
+                    Some(Err(e)) => {
+                        let (window, cut_short) = (plan.window, Some(e.to_string()));
+                        self.record(Fact::WindowEnded(WindowEnd { window, planned: 0, unanswered: BTreeMap::new(), cut_short }))?;
+                        break;
+                    }
                     None => break,
                 },
                 () = tokio::time::sleep_until(next), if watching => {
@@ -201,10 +207,4 @@ impl Lab<'_> {
             start_at_ns,
         }
     }
-}
-
-/// The clock that fissure and the crowd share.
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
