@@ -30,7 +30,9 @@ pub enum Verb {
     #[command(after_help = "Example: fissure check --budget 5m")]
     Check(CheckArgs),
     /// Show a run again, or compare two
-    #[command(after_help = "Examples: fissure report            the last run\n          fissure report RUN1 RUN2  what changed")]
+    #[command(
+        after_help = "Examples: fissure report            the last run\n          fissure report RUN1 RUN2  what changed"
+    )]
     Report(ReportArgs),
     /// Keeps the processes of one role (started by fissure itself)
     #[command(name = "__guard", hide = true)]

@@ -27,5 +27,5 @@ fn main() -> ExitCode {
         Verb::Crowd => return ExitCode::from(fissure_rig::crowd::child() as u8),
         Verb::PhotoShop => commands::demo::photo_shop(),
     };
-    outcome.unwrap_or_else(|failure| failure.tell()).into()
+    outcome.unwrap_or_else(exit::Failure::tell).into()
 }

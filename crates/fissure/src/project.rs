@@ -49,7 +49,9 @@ impl Project {
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new("."))
             .canonicalize()
-            .map_err(|e| Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", file.display())))?;
+            .map_err(|e| {
+                Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", file.display()))
+            })?;
         let data = match &config.users.data {
             Some(name) => read_data(&folder.join(name))?,
             None => Vec::new(),
@@ -94,7 +96,8 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
         let name = name_of(path);
         let text = std::fs::read_to_string(path).map_err(|e| bad(format!("{name} cannot be read: {e}.")))?;
         let beside = path.parent().unwrap_or(folder).to_path_buf();
-        let journey = journey::parse(&name, &text, &|file| std::fs::read(beside.join(file))).map_err(|e| bad(e.to_string()))?;
+        let journey = journey::parse(&name, &text, &|file| std::fs::read(beside.join(file)))
+            .map_err(|e| bad(e.to_string()))?;
         if let Some((line, variable)) = journey::unbound_variables(&journey, columns).into_iter().next() {
             return Err(bad(format!(
                 "{name}:{line}: the variable `{{{{{variable}}}}}` has no value: capture it from an earlier answer, or make it \
@@ -115,10 +118,13 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
     for (loaded, journey) in loaded.iter_mut().zip(journeys) {
         loaded.journey = journey;
     }
-    let known = |route: &fissure_facts::Route| loaded.iter().flat_map(|l| &l.journey.steps).any(|s| s.route.matches(route));
+    let known = |route: &fissure_facts::Route| {
+        loaded.iter().flat_map(|l| &l.journey.steps).any(|s| s.route.matches(route))
+    };
     let named = config.goal.routes.keys().chain(config.areas.values().flatten());
     if let Some(stranger) = named.into_iter().find(|r| !known(r)) {
-        let mut all: Vec<String> = loaded.iter().flat_map(|l| &l.journey.steps).map(|s| s.route.to_string()).collect();
+        let mut all: Vec<String> =
+            loaded.iter().flat_map(|l| &l.journey.steps).map(|s| s.route.to_string()).collect();
         all.sort();
         all.dedup();
         return Err(bad(format!(
@@ -130,12 +136,17 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
 }
 
 fn read_data(path: &Path) -> Result<Vec<BTreeMap<String, String>>, Failure> {
-    let bad = |e: csv::Error| Failure::new(Exit::BadInput, format!("{} cannot be read as CSV: {e}.", path.display()));
+    let bad = |e: csv::Error| {
+        Failure::new(Exit::BadInput, format!("{} cannot be read as CSV: {e}.", path.display()))
+    };
     let mut reader = csv::Reader::from_path(path).map_err(bad)?;
     let rows: Result<Vec<BTreeMap<String, String>>, csv::Error> = reader.deserialize().collect();
     let rows = rows.map_err(bad)?;
     if rows.is_empty() {
-        return Err(Failure::new(Exit::BadInput, format!("{} has no rows below its header.", path.display())));
+        return Err(Failure::new(
+            Exit::BadInput,
+            format!("{} has no rows below its header.", path.display()),
+        ));
     }
     Ok(rows)
 }

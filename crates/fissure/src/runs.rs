@@ -43,12 +43,18 @@ pub fn find(project: &Path, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
             .unwrap_or_default();
         names.sort();
         return names.pop().ok_or_else(|| {
-            Failure::new(Exit::BadInput, format!("there is no run in {}: `fissure check` makes one.", runs.display()))
+            Failure::new(
+                Exit::BadInput,
+                format!("there is no run in {}: `fissure check` makes one.", runs.display()),
+            )
         });
     };
     let candidates = [wanted.to_path_buf(), runs.join(wanted)];
     candidates.into_iter().find(|c| c.exists()).ok_or_else(|| {
-        Failure::new(Exit::BadInput, format!("there is no run {} (looked here and in {}).", wanted.display(), runs.display()))
+        Failure::new(
+            Exit::BadInput,
+            format!("there is no run {} (looked here and in {}).", wanted.display(), runs.display()),
+        )
     })
 }
 
@@ -64,7 +70,10 @@ pub fn write_reports(folder: &Path, run: &Run, judgement: &Judgement) -> Result<
     std::fs::write(folder.join("report.json"), json + "\n")
         .and_then(|()| std::fs::write(&html, fissure_show::html::report(run, judgement)))
         .map_err(|e| {
-            Failure::new(Exit::CouldNotTell, format!("the report cannot be written to {}: {e}.", folder.display()))
+            Failure::new(
+                Exit::CouldNotTell,
+                format!("the report cannot be written to {}: {e}.", folder.display()),
+            )
         })?;
     Ok(html)
 }

@@ -1,6 +1,8 @@
 //! Whatever is wrong with the app, the journeys, the configuration or the machine: a clear sentence that says whose fault
 //! it is, the published exit status, and nothing left behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 mod support;
 
 use support::{Folder, processes_of};
@@ -25,7 +27,12 @@ fn an_app_that_starts_late_is_waited_for() {
 
 #[test]
 fn an_app_on_another_port_is_told_which_port_was_expected() {
-    hostile("other_port").configured("start_within = \"3s\"").check().exits(69).says("$PORT").leaves_nothing();
+    hostile("other_port")
+        .configured("start_within = \"3s\"")
+        .check()
+        .exits(69)
+        .says("$PORT")
+        .leaves_nothing();
 }
 
 #[test]
@@ -35,7 +42,13 @@ fn an_app_that_dies_under_load_is_named_with_its_last_lines() {
 
 #[test]
 fn an_app_that_answers_500_fails_its_journey_by_line() {
-    hostile("answers_500").check().exits(2).says("500").says("journeys/home.hurl").says("line 1").leaves_nothing();
+    hostile("answers_500")
+        .check()
+        .exits(2)
+        .says("500")
+        .says("journeys/home.hurl")
+        .says("line 1")
+        .leaves_nothing();
 }
 
 #[test]
@@ -77,7 +90,11 @@ fn an_expected_redirect_is_followed() {
 #[test]
 fn compressed_answers_are_read() {
     let journey = "GET {{base}}/\nHTTP 200\n[Asserts]\njsonpath \"$.id\" == 7\n";
-    Folder::with_hostile_app("gzip", journey).check().exits_one_of(&[0, 2]).does_not_say("home.hurl:").leaves_nothing();
+    Folder::with_hostile_app("gzip", journey)
+        .check()
+        .exits_one_of(&[0, 2])
+        .does_not_say("home.hurl:")
+        .leaves_nothing();
 }
 
 #[test]
@@ -102,7 +119,12 @@ fn a_port_that_is_taken_is_named() {
 #[test]
 fn an_absurd_goal_is_refused_before_anything_starts() {
     hostile("none").goal("users = 10\np95 = \"1us\"").check().exits(65).says("100us").leaves_nothing();
-    hostile("none").goal("users = -3\np95 = \"1s\"").check().exits(65).says("more than zero").leaves_nothing();
+    hostile("none")
+        .goal("users = -3\np95 = \"1s\"")
+        .check()
+        .exits(65)
+        .says("more than zero")
+        .leaves_nothing();
 }
 
 #[test]
@@ -114,13 +136,23 @@ fn a_goal_that_no_machine_can_meet_is_not_met_but_answered() {
 #[test]
 fn a_journey_with_a_mistake_is_shown_by_line_and_column() {
     let journey = "GET {{base}}/\nHTTP 200\n[Asserts]\nxpath \"//a\" exists\n";
-    Folder::with_hostile_app("none", journey).check().exits(65).says("home.hurl:4:1").says("xpath").leaves_nothing();
+    Folder::with_hostile_app("none", journey)
+        .check()
+        .exits(65)
+        .says("home.hurl:4:1")
+        .says("xpath")
+        .leaves_nothing();
 }
 
 #[test]
 fn a_variable_without_a_value_is_found_before_the_app_starts() {
     let journey = "GET {{base}}/{{id}}\nHTTP 200\n";
-    Folder::with_hostile_app("none", journey).check().exits(65).says("id").says("home.hurl:1").leaves_nothing();
+    Folder::with_hostile_app("none", journey)
+        .check()
+        .exits(65)
+        .says("id")
+        .says("home.hurl:1")
+        .leaves_nothing();
 }
 
 #[test]

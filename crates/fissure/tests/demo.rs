@@ -1,5 +1,7 @@
 //! The whole story, end to end, on the embedded photo shop, held against the lesson's `truth.toml`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 mod support;
 
 use support::Folder;

@@ -18,7 +18,12 @@ pub fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 /// Conducts the run, judges it, writes the reports, shows the answer.
-pub fn measure(project: &mut Project, verb: &'static str, in_place: bool, args: &MeasureArgs) -> Result<Exit, Failure> {
+pub fn measure(
+    project: &mut Project,
+    verb: &'static str,
+    in_place: bool,
+    args: &MeasureArgs,
+) -> Result<Exit, Failure> {
     project.config.limits.budget = args.budget.or(project.config.limits.budget);
     let order = Order { verb, seed: args.seed.unwrap_or_else(rand::random), in_place };
     let (run, folder) = lab::conduct(project, &order, &mut Progress::new())?;

@@ -12,10 +12,14 @@ use crate::runs;
 
 pub fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     let folder = args.folder.clone().unwrap_or_else(fresh_folder);
-    unpack(&folder)
-        .map_err(|e| Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", folder.display())))?;
+    unpack(&folder).map_err(|e| {
+        Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", folder.display()))
+    })?;
     if !args.measure.json {
-        anstream::eprintln!("A small photo shop is unpacked in {} and checked like any app.\n", folder.display());
+        anstream::eprintln!(
+            "A small photo shop is unpacked in {} and checked like any app.\n",
+            folder.display()
+        );
     }
     let mut project = Project::load(&folder)?;
     check::measure(&mut project, "demo", false, &args.measure)

@@ -1,5 +1,7 @@
 //! `fissure report`: show a run again, or compare two. Every number is judged anew from the facts.
 
+use std::path::PathBuf;
+
 use fissure_judge::judge;
 use fissure_show::{compare, html, json, terminal};
 
@@ -9,8 +11,8 @@ use crate::exit::{Exit, Failure};
 use crate::runs;
 
 pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
-    let read = |wanted: Option<&std::path::PathBuf>| {
-        runs::find(&args.project, wanted.map(|p| p.as_path())).and_then(|path| runs::read(&path))
+    let read = |wanted: Option<&PathBuf>| {
+        runs::find(&args.project, wanted.map(PathBuf::as_path)).and_then(|path| runs::read(&path))
     };
     let run = read(args.runs.first())?;
     let judgement = judge(&run);

@@ -20,7 +20,11 @@ const REST_AT_MOST: Duration = Duration::from_secs(4);
 
 impl Lab<'_> {
     /// Starts the arrangement and plays each journey once, alone.
-    pub(super) async fn play(&mut self, arrangement: &Arrangement, interrupt: &mut Interrupt) -> Result<(), Failure> {
+    pub(super) async fn play(
+        &mut self,
+        arrangement: &Arrangement,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
         if !self.ensure(arrangement, interrupt).await? {
             return Ok(());
         }
@@ -43,7 +47,8 @@ impl Lab<'_> {
             }
         }
         self.bury(arrangement)?;
-        let strays = self.stage.of(arrangement).map(|s| s.stray_writes(&self.project.folder)).unwrap_or_default();
+        let strays =
+            self.stage.of(arrangement).map(|s| s.stray_writes(&self.project.folder)).unwrap_or_default();
         if let Some(path) = strays.first() {
             return Err(Failure::new(
                 Exit::BadInput,
@@ -123,7 +128,11 @@ impl Lab<'_> {
     }
 
     /// Makes the arrangement stand; false when it could not be started (which is then a fact) or the user interrupted.
-    async fn ensure(&mut self, arrangement: &Arrangement, interrupt: &mut Interrupt) -> Result<bool, Failure> {
+    async fn ensure(
+        &mut self,
+        arrangement: &Arrangement,
+        interrupt: &mut Interrupt,
+    ) -> Result<bool, Failure> {
         let outcome = tokio::select! {
             outcome = self.stage.ensure(arrangement) => Some(outcome),
             () = interrupt.came() => None,

@@ -16,7 +16,8 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
         let line = text.lines().find(|l| l.starts_with(name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
-    let memory_kb = after(&read("/proc/meminfo"), "MemTotal").and_then(|v| v.split(' ').next()?.parse::<u64>().ok());
+    let memory_kb =
+        after(&read("/proc/meminfo"), "MemTotal").and_then(|v| v.split(' ').next()?.parse::<u64>().ok());
     Machine {
         cpu_model: after(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
@@ -27,7 +28,8 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
 }
 
 /// Schemes of addresses behind which data lies that a copy of the folder does not copy.
-const DATA_SCHEMES: &[&str] = &["postgres://", "postgresql://", "mysql://", "mariadb://", "mongodb://", "redis://", "amqp://"];
+const DATA_SCHEMES: &[&str] =
+    &["postgres://", "postgresql://", "mysql://", "mariadb://", "mongodb://", "redis://", "amqp://"];
 
 /// The app's own data is sacred. A folder can be copied, a database server's data cannot yet, so a check that would
 /// write to one is refused until the user has said that this data is there to be written.

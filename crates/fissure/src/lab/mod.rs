@@ -33,10 +33,9 @@ pub struct Order {
 
 /// Conducts a whole run and gives it back with its folder. What went wrong on the way is in its facts.
 pub fn conduct(project: &Project, order: &Order, progress: &mut Progress) -> Result<(Run, PathBuf), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}.")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
+        Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}."))
+    })?;
     runtime.block_on(Lab::open(project, order, progress)?.conduct())
 }
 
@@ -77,7 +76,17 @@ impl<'p> Lab<'p> {
         let folder = home.join("runs").join(&header.run);
         let journal = Journal::create(&folder, &header).map_err(broken_journal)?;
         let stage = Stage::new(project, order.in_place, &program, &folder, &cpus);
-        Ok(Self { project, run: Run::new(header), journal, folder, began: Instant::now(), stage, progress, cpus, program })
+        Ok(Self {
+            project,
+            run: Run::new(header),
+            journal,
+            folder,
+            began: Instant::now(),
+            stage,
+            progress,
+            cpus,
+            program,
+        })
     }
 
     /// The loop of the design: plan, perform, record, until there is nothing more worth measuring.

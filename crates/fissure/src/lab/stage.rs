@@ -44,7 +44,13 @@ pub struct Process {
 }
 
 impl<'p> Stage<'p> {
-    pub fn new(project: &'p Project, in_place: bool, program: &Path, run_folder: &Path, cpus: &CpuSplit) -> Self {
+    pub fn new(
+        project: &'p Project,
+        in_place: bool,
+        program: &Path,
+        run_folder: &Path,
+        cpus: &CpuSplit,
+    ) -> Self {
         Self {
             project,
             in_place,
@@ -78,7 +84,12 @@ impl<'p> Stage<'p> {
         let processes = standing
             .processes
             .iter()
-            .map(|p| StagedProcess { role: p.role.clone(), replica: p.replica, pid: p.kept.pid(), port: p.port })
+            .map(|p| StagedProcess {
+                role: p.role.clone(),
+                replica: p.replica,
+                pid: p.kept.pid(),
+                port: p.port,
+            })
             .collect();
         self.standing.push(standing);
         let ready_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -108,7 +119,13 @@ impl<'p> Stage<'p> {
         }
         let app = &self.project.config.app;
         if let Some(command) = &app.setup {
-            let launch = self.launch("setup", command, &arrangement.name, &folder, self.environment(&folder, WEB, 0, &[]));
+            let launch = self.launch(
+                "setup",
+                command,
+                &arrangement.name,
+                &folder,
+                self.environment(&folder, WEB, 0, &[]),
+            );
             keeper::setup(&self.program, &launch, app.start_within.0).await.map_err(|e| StageFailure {
                 sentence: format!("[app] setup: {e}"),
                 last_lines: e.last_lines().to_vec(),
@@ -116,7 +133,8 @@ impl<'p> Stage<'p> {
         }
         for (role, replica, port) in &places {
             let env = self.environment(&folder, role, *port, &places);
-            let launch = self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
+            let launch =
+                self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
             let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
             let mut kept =
                 Kept::start(&self.program, &launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
@@ -127,13 +145,26 @@ impl<'p> Stage<'p> {
                 standing.strike().await;
                 return Err(failed(e.to_string(), last_lines));
             }
-            standing.processes.push(Process { role: role.clone(), replica: *replica, port: *port, kept, buried: false });
+            standing.processes.push(Process {
+                role: role.clone(),
+                replica: *replica,
+                port: *port,
+                kept,
+                buried: false,
+            });
         }
         Ok(standing)
     }
 
     /// How one process is started; `what` names its log.
-    fn launch(&self, what: &str, command: &str, arrangement: &str, folder: &Path, env: Vec<(String, String)>) -> Launch {
+    fn launch(
+        &self,
+        what: &str,
+        command: &str,
+        arrangement: &str,
+        folder: &Path,
+        env: Vec<(String, String)>,
+    ) -> Launch {
         Launch {
             label: format!("{arrangement} {what}"),
             command: command.to_owned(),
@@ -173,7 +204,13 @@ impl<'p> Stage<'p> {
 
     /// What the app finds in its environment besides fissure's own: the configuration's variables (with the app's
     /// folder replaced by the copy's), its port, its role and the address of every other role.
-    fn environment(&self, folder: &Path, role: &str, port: u16, places: &[(String, u32, u16)]) -> Vec<(String, String)> {
+    fn environment(
+        &self,
+        folder: &Path,
+        role: &str,
+        port: u16,
+        places: &[(String, u32, u16)],
+    ) -> Vec<(String, String)> {
         let mut env: Vec<(String, String)> = std::env::vars()
             .filter(|(_, value)| value.contains(&*self.project.folder.to_string_lossy()))
             .filter(|(name, _)| name != "PATH" && name != "PWD" && name != "OLDPWD")
@@ -227,7 +264,8 @@ impl Standing {
 
 /// A name as part of a file name.
 fn file_word(name: &str) -> String {
-    let mut word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let mut word: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     word.truncate(60);
     word
 }

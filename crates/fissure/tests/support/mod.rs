@@ -11,7 +11,8 @@ const HOSTILE: &str = include_str!("../apps/hostile.py");
 
 /// The command under test: the release build when the test runner made one, else this profile's.
 pub fn program() -> PathBuf {
-    std::env::var_os("FISSURE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_fissure")), PathBuf::from)
+    std::env::var_os("FISSURE_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_fissure")), PathBuf::from)
 }
 
 /// An app's folder that goes away with the test.
@@ -33,7 +34,9 @@ impl Folder {
     pub fn with_hostile_app(habit: &str, journey: &str) -> Self {
         let mut folder = Self::empty();
         folder.configured = true;
-        folder.app = format!("command = \"exec python3 hostile.py\"\nhealth = \"/health\"\nenv = {{ HABIT = \"{habit}\" }}\n");
+        folder.app = format!(
+            "command = \"exec python3 hostile.py\"\nhealth = \"/health\"\nenv = {{ HABIT = \"{habit}\" }}\n"
+        );
         folder.goal = "users = 2\np95 = \"500ms\"".to_owned();
         folder.file("hostile.py", HOSTILE).file("journeys/home.hurl", journey)
     }
@@ -155,7 +158,12 @@ impl Seen {
 
     #[track_caller]
     pub fn exits_one_of(&self, statuses: &[i32]) -> &Self {
-        assert!(self.status.is_some_and(|s| statuses.contains(&s)), "status {:?}:\n{}", self.status, self.said);
+        assert!(
+            self.status.is_some_and(|s| statuses.contains(&s)),
+            "status {:?}:\n{}",
+            self.status,
+            self.said
+        );
         self
     }
 
@@ -178,7 +186,12 @@ impl Seen {
     pub fn leaves_nothing(&self) -> &Self {
         self.leaves_no_process();
         let scratch = self.folder.join(".fissure/scratch");
-        let left: Vec<_> = std::fs::read_dir(scratch).into_iter().flatten().filter_map(Result::ok).map(|e| e.path()).collect();
+        let left: Vec<_> = std::fs::read_dir(scratch)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .map(|e| e.path())
+            .collect();
         assert!(left.is_empty(), "left behind: {left:?}");
         self
     }
