@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "journal.jsonl";
 pub enum JournalError {
     #[error("the journal {path} cannot be opened: {source}")]
     Open { path: PathBuf, source: io::Error },
-    #[error("the journal {path} cannot be written: {source}; is the disk full?")]
+    #[error("the journal {path} cannot be written: {source} (is the disk full?)")]
     Write { path: PathBuf, source: io::Error },
     #[error("{path} is not a journal of fissure: its first line is not a header ({reason})")]
     NotAJournal { path: PathBuf, reason: String },
