@@ -210,9 +210,6 @@ impl<'r> Desk<'r> {
             return None;
         }
         let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
-        if done >= self.pace.demand_routes.saturating_mul(self.pace.demand_rounds) {
-            return None;
-        }
         // Which routes, by what was known before the first of these windows; how often, by all that is known now.
         let known = |w: &&Window| w.plan.purpose == Purpose::Saturate;
         let before: Vec<Window> =
@@ -220,6 +217,9 @@ impl<'r> Desk<'r> {
         let now: Vec<Window> = self.evidence.windows.iter().map(|(w, _)| w.clone()).collect();
         let mix = demand::mix(self.run);
         let worth = self.routes_by_guess(&demand::first_guess_ms(self.run, &before), &mix);
+        if done >= worth.len() * self.pace.demand_rounds {
+            return None;
+        }
         let emphases = demand::emphases(&demand::first_guess_ms(self.run, &now), &mix);
         let emphasis: Emphasis = emphases.into_iter().filter(|e| worth.contains(&e.route)).nth(done)?;
         let why =

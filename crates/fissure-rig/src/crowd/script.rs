@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use super::connection::Failure;
 use super::dispatch::Role;
 use super::jar::Jar;
-use crate::journey::{MissingVariable, body_bytes, needs_body, render, target};
+use crate::journey::{MissingVariable, body_bytes, needs_body, render, set_variables, target};
 
 /// A journey ready to be played.
 pub(super) struct Script {
@@ -212,10 +212,8 @@ impl ScriptStep {
 
     /// The request of this step for one user.
     pub(super) fn draft<'a>(&'a self, user: &mut Personal<'_>) -> Result<Draft<'a>, Failure> {
-        for (name, template) in &self.step.variables {
-            let value = user.text(template)?;
-            user.variables.insert(name.clone(), value.into());
-        }
+        let mut random = || user.random.random();
+        set_variables(&self.step, user.variables, &mut random, &date_now)?;
         let uri = match &self.uri {
             Some(uri) => uri.clone(),
             None => {
