@@ -112,7 +112,13 @@ impl<'r> Bench<'r> {
             && fit.users_per_s.contains(goal)
         {
             let capacity = fit.users_per_s;
-            return not_enough(Missing::TooClose { capacity, goal });
+            // With more windows the interval might have told.
+            let is_cut_off = self.run.was_interrupted();
+            return not_enough(if is_cut_off {
+                Missing::Interrupted
+            } else {
+                Missing::TooClose { capacity, goal }
+            });
         }
         let best = best_of(remedies);
         let cpus_needed =

@@ -134,6 +134,8 @@ impl Model {
 /// Performs steps on a model.
 pub struct FakeRig {
     pub model: Model,
+    /// CPUs that a neighbour takes from the app in every second.
+    pub neighbour_cores: f64,
     random: Pcg64,
     /// Seconds since the run began.
     now_s: f64,
@@ -141,7 +143,7 @@ pub struct FakeRig {
 
 impl FakeRig {
     pub fn new(model: Model, seed: u64) -> Self {
-        Self { model, random: seeded(seed), now_s: 0.0 }
+        Self { model, neighbour_cores: 0.0, random: seeded(seed), now_s: 0.0 }
     }
 
     /// Performs a step and adds its facts to the run, as the lab does.
@@ -154,7 +156,7 @@ impl FakeRig {
         };
         run.facts.push(Stamped { at_s: self.now_s, fact: began });
         self.now_s += match step {
-            Step::Hold(plan) => plan.warmup_s + f64::from(plan.seconds) + 0.2,
+            Step::Hold(plan) => plan.warmup_s + f64::from(plan.seconds) + 0.5,
             _ => 0.5,
         };
         run.facts.extend(facts.into_iter().map(|fact| Stamped { at_s: self.now_s, fact }));
@@ -493,10 +495,10 @@ impl<'r> Hold<'r> {
         processes[request.process].queue.push_back(number);
     }
 
-    /// Requests that run at this moment share the CPUs that the background leaves, none more than one CPU.
+    /// Requests that run at this moment share the CPUs that background and neighbour leave, none more than one CPU.
     fn rate(&self) -> f64 {
         let running: usize = self.processes.iter().map(|p| p.queue.len().min(self.rig.model.threads)).sum();
-        let free = self.rig.model.cpus as f64 - self.rig.model.background_cores;
+        let free = self.rig.model.cpus as f64 - self.rig.model.background_cores - self.rig.neighbour_cores;
         (free / running as f64).min(1.0)
     }
 
@@ -599,6 +601,8 @@ impl<'r> Hold<'r> {
             fds: 20,
             threads: (self.processes.len() * self.rig.model.threads) as u64,
             processes: self.processes.len() as u64,
+            app_run_delay_s: self.rig.neighbour_cores,
+            other_cpu_s: self.rig.neighbour_cores,
             crowd_cpu_s: planned as f64 * 30e-6,
             memory_available_bytes: 4 << 30,
             ..ProbeSecond::default()
