@@ -265,8 +265,8 @@ fn a_goal_below_the_capacity_holds_up_and_intervals_hold_the_capacity() {
 fn the_lowest_rung_that_meets_the_goal_is_found() {
     for (times, lowest) in [(2.0, RemedyKind::AddReplicas), (4.0, RemedyKind::SplitThisArea)] {
         let plant = photo_shop().at(*CAPACITY * times);
-        // One run at full length, the others in a hurry.
-        let seeds = [(0, None), (1, Some(170)), (2, Some(170)), (3, Some(170))];
+        // One check at full length, the others in a hurry.
+        let seeds = [(0, (times == 2.0).then_some(170)), (1, Some(170)), (2, Some(170)), (3, Some(170))];
         let mut found = 0;
         for (seed, budget_s) in seeds {
             let plant = Plant { budget_s, ..plant.clone() };
@@ -279,7 +279,7 @@ fn the_lowest_rung_that_meets_the_goal_is_found() {
                     judgement.control.is_some()
                         && judgement.remedies.iter().filter(|r| r.capacity.is_some()).count() >= 2
                 );
-                assert_pure(&run, 13);
+                assert_pure(&run, 25);
             }
         }
         assert!(
@@ -497,7 +497,7 @@ fn a_run_that_was_cut_off_anywhere_can_be_judged_and_planned_on() {
     });
     // From the first rehearsal on every judgement simulates all remedies: some cuts must do.
     let rehearsed = rehearsed.unwrap() + 2;
-    for cut in (0..rehearsed).chain((rehearsed..=run.facts.len()).step_by(17)) {
+    for cut in (0..rehearsed).chain((rehearsed..=run.facts.len()).step_by(41)) {
         let prefix = Run { header: run.header.clone(), facts: run.facts[..cut].to_vec() };
         let judgement = judge(&prefix);
         assert!(judgement.windows as usize <= prefix.windows().len());
