@@ -117,6 +117,27 @@ fn is_growing(window: &Window) -> bool {
         && (seconds.len() < 3 || late_growth > growth / 3.0)
 }
 
+/// Do these windows together keep the goal, route by route? Routes met too rarely to tell are left out.
+pub fn hold(points: &[LoadPoint], goal: &Goal) -> bool {
+    let mut routes: BTreeMap<&Route, (u64, u64)> = BTreeMap::new();
+    let mut errors = (0, 0);
+    for point in points {
+        errors = (errors.0 + point.errors.0, errors.1 + point.errors.1);
+        for (route, (over, n)) in &point.routes {
+            let sum = routes.entry(route).or_default();
+            *sum = (sum.0 + over, sum.1 + n);
+        }
+    }
+    let within = |over: u64, n: u64, target: f64| over as f64 <= target * n as f64;
+    within(errors.0, errors.1, goal.errors.0.max(LEAST_ERROR_SHARE))
+        && !points.iter().any(|p| p.growing)
+        && routes.iter().all(|(route, &(over, n))| {
+            let target = 1.0 - goal.slo_of(route).quantile();
+            (n as f64 * target < FEWEST_EXPECTED_OVER && over as f64 <= FEWEST_EXPECTED_OVER)
+                || within(over, n, target)
+        })
+}
+
 /// How far outside the loads that were tried a crossing may be claimed.
 const EDGE: f64 = 1.03;
 

@@ -29,9 +29,11 @@ const ALMOST: f64 = 0.92;
 /// ... and this far above when its middle is below.
 const ALMOST_NOT: f64 = 1.08;
 
-/// A window counts as one at the goal's load from this share of it on.
+/// A window counts as one at the goal's load from this share of it on ...
 const AT_THE_GOAL: f64 = 0.98;
-/// So many windows at the goal or above, all within the SLO, show that it is met.
+/// ... up to this.
+const ABOVE_THE_GOAL: f64 = 1.1;
+/// So many windows at the goal, together within the SLO, show that it is met.
 const WINDOWS_THAT_SHOW: usize = 3;
 
 pub struct Evidence<'r> {
@@ -85,17 +87,27 @@ impl<'r> Evidence<'r> {
 
     /// Does an arrangement with this capacity meet the goal? None: its capacity is somewhere about the goal.
     ///
-    /// Where every load that was tried met the SLO there is no crossing to fit, and the interval holds the prior's doubt;
-    /// then several windows at the goal's load or above speak for themselves.
+    /// Where latency hardly rises with load, the load at which it crosses the limit is vague although the goal's own load
+    /// is clear; so several windows at the goal speak for themselves.
     pub fn meets_goal(&self, arrangement: &str, fit: &CapacityFit) -> Option<bool> {
         let goal = self.goal.users_per_s;
         let capacity = fit.users_per_s;
         if capacity.mid < goal {
             return (capacity.high < goal * ALMOST_NOT).then_some(false);
         }
-        let at_goal = self.points(arrangement).iter().filter(|p| p.users_per_s >= goal * AT_THE_GOAL).count();
-        let seen_to_hold = fit.bound == Bound::AtLeast && at_goal >= WINDOWS_THAT_SHOW;
-        (seen_to_hold || capacity.low >= ALMOST * goal).then_some(true)
+        (capacity.low >= ALMOST * goal || self.holds_at_goal(arrangement, fit)).then_some(true)
+    }
+
+    fn holds_at_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
+        let goal = self.goal.users_per_s;
+        // When every load that was tried held, the higher ones are witnesses too.
+        let most = if fit.bound == Bound::AtLeast { f64::INFINITY } else { goal * ABOVE_THE_GOAL };
+        let near: Vec<LoadPoint> = self
+            .points(arrangement)
+            .into_iter()
+            .filter(|p| p.users_per_s >= goal * AT_THE_GOAL && p.users_per_s <= most)
+            .collect();
+        near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
     }
 
     /// Windows of an arrangement on which a claim may rest.

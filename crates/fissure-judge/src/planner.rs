@@ -28,6 +28,8 @@ const SATURATE_WINDOWS: u32 = 2;
 const DEMAND_USERS_PER_CPU: u32 = 2;
 /// Share of the budget after which demands must be known, so that rehearsals always get their time.
 const DEMAND_UNTIL: f64 = 0.22;
+/// Share of the budget after which it must be known whether the whole meets the goal.
+const DECIDE_UNTIL: f64 = 0.9;
 /// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
 const BLOCKS_UNTIL: f64 = 0.85;
 /// A goal this many times above saturation is not worth a window of its own: the whole cannot stand it.
@@ -76,6 +78,7 @@ impl Planner {
                 let predict = || desk.evidence.before_capacity().predicted_users_per_s();
                 desk.capacity(&mut || *self.predicted.get_or_insert_with(predict))
             })
+            .or_else(|| desk.decide())
             .or_else(|| desk.need_no_remedy())
             .or_else(|| {
                 let candidates =
@@ -265,11 +268,27 @@ impl<'r> Desk<'r> {
         Some((Step::Hold(plan), format!("does the whole meet the goal at {}?", self.spoken(load))))
     }
 
-    /// Holding up, or slow even alone: no arrangement is worth rehearsing.
+    /// The capacity seems to be above the goal, but not for sure: look at the goal itself until it is clear.
+    fn decide(&self) -> Option<Next> {
+        let fit = self.evidence.fit(WHOLE)?;
+        let goal = self.evidence.goal.users_per_s;
+        let is_open = fit.users_per_s.mid >= goal && self.evidence.meets_goal(WHOLE, &fit).is_none();
+        if !is_open || self.has_rehearsed() || self.elapsed_share() >= DECIDE_UNTIL {
+            return None;
+        }
+        let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), goal);
+        Some((Step::Hold(plan), format!("it may hold: once more at {}", self.spoken(goal))))
+    }
+
+    /// Holding up as far as can be told, or slow even alone: no arrangement is worth rehearsing.
     fn need_no_remedy(&self) -> Option<Next> {
-        let holds =
-            self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.low >= self.evidence.goal.users_per_s);
-        (holds || !self.evidence.solo_misses().is_empty()).then(finish)
+        let goal = self.evidence.goal.users_per_s;
+        let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.mid >= goal);
+        ((holds && !self.has_rehearsed()) || !self.evidence.solo_misses().is_empty()).then(finish)
+    }
+
+    fn has_rehearsed(&self) -> bool {
+        self.count(|w| matches!(w.plan.purpose, Purpose::Rehearse { .. })) > 0
     }
 
     /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.

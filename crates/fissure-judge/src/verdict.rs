@@ -91,7 +91,7 @@ impl<'r> Bench<'r> {
         }
         let goal = self.evidence.goal.users_per_s;
         if let Some(fit) = &self.fit
-            && fit.users_per_s.low >= goal
+            && self.evidence.meets_goal(WHOLE, fit) == Some(true)
         {
             return Verdict::HoldingUp { headroom: fit.users_per_s.scaled(1.0 / goal) };
         }
@@ -101,6 +101,10 @@ impl<'r> Bench<'r> {
         if let Some(verdict) = self.slow_alone() {
             return verdict;
         }
+        // Nobody needs a remedy for what may well hold already.
+        if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.mid >= goal) {
+            return self.too_close(fit);
+        }
         let lowest =
             remedies.iter().enumerate().filter(|(_, r)| r.meets_goal == Some(true)).min_by_key(|(_, r)| {
                 (r.kind.rung(), std::cmp::Reverse(ordered(r.capacity_ratio.map_or(0.0, |c| c.mid))))
@@ -108,17 +112,8 @@ impl<'r> Bench<'r> {
         if let Some((index, _)) = lowest {
             return Verdict::Remedy { index };
         }
-        if let Some(fit) = &self.fit
-            && fit.users_per_s.contains(goal)
-        {
-            let capacity = fit.users_per_s;
-            // With more windows the interval might have told.
-            let is_cut_off = self.run.was_interrupted();
-            return not_enough(if is_cut_off {
-                Missing::Interrupted
-            } else {
-                Missing::TooClose { capacity, goal }
-            });
+        if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {
+            return self.too_close(fit);
         }
         let best = best_of(remedies);
         let cpus_needed =
@@ -145,6 +140,13 @@ impl<'r> Bench<'r> {
             Some(_) => not_enough(Missing::NothingHelps { cpus_needed, best }),
             None => not_enough(Missing::OutOfTime),
         }
+    }
+
+    /// The goal lies inside the interval; with more windows the interval might have told.
+    fn too_close(&self, fit: &CapacityFit) -> Verdict {
+        let (capacity, goal) = (fit.users_per_s, self.evidence.goal.users_per_s);
+        let is_cut_off = self.run.was_interrupted();
+        not_enough(if is_cut_off { Missing::Interrupted } else { Missing::TooClose { capacity, goal } })
     }
 
     /// The app did not start, does not answer as expected, or died.
