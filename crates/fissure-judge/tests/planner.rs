@@ -182,7 +182,7 @@ fn assert_not_wrong(plant: &Plant, judgement: &Judgement, seed: u64) {
     let goal = plant.goal.journeys_per_s.unwrap();
     match &judgement.verdict {
         Verdict::HoldingUp { .. } => {
-            assert!(*CAPACITY >= NEAR * goal, "seed {seed}: {:?}", judgement.verdict)
+            assert!(*CAPACITY >= NEAR * goal, "seed {seed}: {:?}", judgement.verdict);
         }
         Verdict::Remedy { index } => {
             let remedy = &judgement.remedies[*index];
