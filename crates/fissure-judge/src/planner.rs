@@ -40,8 +40,6 @@ const NEARLY_SATURATED: f64 = 0.95;
 const HARDLY: f64 = 0.05;
 /// Two loads closer than this share count as the same.
 const SAME_LOAD: f64 = 0.02;
-/// Deaths of the app after which nothing more is tried.
-const DEATHS_MOST: usize = 3;
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +173,6 @@ impl<'r> Desk<'r> {
 
     /// Nothing more can be learned: it would not start, does not answer as expected, keeps dying, or the time is up.
     fn is_over(&self) -> bool {
-        let mut deaths = 0;
         let mut played = 0;
         for stamped in &self.run.facts {
             match &stamped.fact {
@@ -187,13 +184,14 @@ impl<'r> Desk<'r> {
                         return true;
                     }
                 }
-                Fact::ChildDied { .. } => deaths += 1,
+                // An app that dies is the answer. A remedy that dies is only no remedy.
+                Fact::ChildDied { arrangement, .. } if arrangement == WHOLE => return true,
                 _ => {}
             }
         }
         let window_s = f64::from(self.pace.window_s) + self.warmup_s();
         let time_is_up = self.run.elapsed_s() + window_s > self.pace.budget_s;
-        played < self.run.header.journeys.len() || deaths >= DEATHS_MOST || time_is_up
+        played < self.run.header.journeys.len() || time_is_up
     }
 
     fn saturate(&self) -> Option<Next> {
@@ -392,10 +390,14 @@ impl<'r> Desk<'r> {
         self.pace.is_race && self.meets_goal(arrangement) == Some(false)
     }
 
+    /// It did not start, or it died under load.
     fn failed(&self, arrangement: &Arrangement) -> bool {
-        self.run.facts.iter().any(
-            |s| matches!(&s.fact, Fact::StageFailed { arrangement: name, .. } if *name == arrangement.name),
-        )
+        self.run.facts.iter().any(|s| match &s.fact {
+            Fact::StageFailed { arrangement: name, .. } | Fact::ChildDied { arrangement: name, .. } => {
+                *name == arrangement.name
+            }
+            _ => false,
+        })
     }
 
     fn open_window(&self, purpose: Purpose, arrangement: Arrangement, users_per_s: f64) -> WindowPlan {

@@ -289,6 +289,9 @@ impl<'r> Bench<'r> {
             Fact::StageFailed { arrangement: name, failure } if *name == arrangement.name => {
                 Some(failure.sentence.clone())
             }
+            Fact::ChildDied { arrangement: name, role, how, .. } if *name == arrangement.name => {
+                Some(format!("it died under load ({role}: {how})"))
+            }
             _ => None,
         });
         failed.or(why_not).or_else(|| (!tried).then(|| TIME_WAS_UP.to_owned()))
