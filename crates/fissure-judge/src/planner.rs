@@ -27,7 +27,7 @@ const SATURATE_WINDOWS: u32 = 2;
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
 /// Share of the budget after which demands must be known, so that rehearsals always get their time.
-const DEMAND_UNTIL: f64 = 0.22;
+const DEMAND_UNTIL: f64 = 0.25;
 /// Share of the budget after which it must be known whether the whole meets the goal.
 const DECIDE_UNTIL: f64 = 0.9;
 /// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
@@ -221,8 +221,12 @@ impl<'r> Desk<'r> {
         if done >= worth.len() * self.pace.demand_rounds {
             return None;
         }
+        // What costs most comes first, should the time be up; the second round runs the other way, against drift.
+        let route = worth.iter().chain(worth.iter().rev()).nth(done)?;
         let emphases = demand::emphases(&demand::first_guess_ms(self.run, &now), &mix);
-        let emphasis: Emphasis = emphases.into_iter().filter(|e| worth.contains(&e.route)).nth(done)?;
+        let mut emphasis: Emphasis = emphases.into_iter().find(|e| e.route == *route)?;
+        // A route that is not repeated at all cannot be told from its neighbours in the journey.
+        emphasis.times = emphasis.times.max(2);
         let why =
             format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
         let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;
