@@ -204,15 +204,27 @@ impl<'r> Evidence<'r> {
             most: REMEDIES_MOST,
             goal_users_per_s: self.goal.users_per_s,
         };
-        let model = self.model(&demands);
-        remedy::shortlist(
-            &model,
-            &demands.routes,
-            &config.goal,
-            &config.areas,
-            &options,
-            self.run.header.seed,
-        )
+        let shortlist = |model: &Model| {
+            remedy::shortlist(
+                model,
+                &demands.routes,
+                &config.goal,
+                &config.areas,
+                &options,
+                self.run.header.seed,
+            )
+        };
+        let mut model = self.model(&demands);
+        let candidates = shortlist(&model);
+        if !candidates.is_empty() {
+            return candidates;
+        }
+        // By the model the whole holds nothing at all, which was not seen: waits and scatter are overrated (they are read
+        // off latencies), so predict without them rather than try nothing.
+        for route in &mut model.routes {
+            (route.wait_ms, route.cv) = (0.0, route.cv.min(model::USUAL_CV));
+        }
+        shortlist(&model)
     }
 
     /// Routes that miss their goal even alone, when nobody else is there.

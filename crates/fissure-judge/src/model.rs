@@ -20,7 +20,7 @@ const ONE_CARRIES: f64 = 0.6;
 const MOST_WORKERS: u32 = 64;
 /// Coefficient of variation of a route's CPU time when nobody measured it: handlers of one route differ by their data,
 /// but less than exponentially.
-const USUAL_CV: f64 = 0.5;
+pub const USUAL_CV: f64 = 0.5;
 /// A larger one, seen in a short window, is one straggler and not the route's nature.
 const LARGEST_CV: f64 = 2.0;
 
