@@ -271,7 +271,15 @@ fn an_app_that_writes_to_its_original_folder_is_seen() {
         o = app.folder.display(),
         c = scratch.path().display()
     );
-    let mut child = Command::new("/bin/sh").arg("-c").arg(script).stdout(Stdio::piped()).spawn().unwrap();
+    // Nothing inherited: where the tests themselves print into a file, that file would be found too.
+    let mut child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(script)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 1]).unwrap();
     let allowed = [scratch.path().to_owned()];
     // The shell may hold doubles of its descriptors until it has become `sleep`.
