@@ -31,6 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use files::FILES;
 use shop::Shop;
+pub use thumbnail::shrink;
 
 /// The largest photo that may be uploaded.
 const UPLOAD_BYTES_MAX: usize = 10 << 20;
