@@ -59,9 +59,13 @@ pub enum Load {
     Closed { users: u32 },
 }
 
-/// Requests of `route` are repeated `times` in a row wherever a journey has them, so that its cost stands out.
+/// Makes the cost of `route` stand out: its requests are repeated `times` in a row wherever a journey has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emphasis {
     pub route: Route,
     pub times: u32,
+    /// Journeys end behind the route, and those without it are not played: for requests that only work once, such as a
+    /// form with a token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends: bool,
 }

@@ -51,12 +51,22 @@ pub struct Demands {
     pub vague: Vec<Route>,
 }
 
+impl Demands {
+    /// CPU seconds that a window's requests should have cost.
+    pub fn cpu_s(&self, window: &Window) -> f64 {
+        let ended = ended(window);
+        let of = |d: &RouteDemand| ended.get(&d.route).map_or(0.0, |&n| n as f64 * d.cpu_ms.mid / 1e3);
+        let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+        self.routes.iter().map(of).sum::<f64>() + self.background_cores.map_or(0.0, |b| b.mid) * elapsed_s
+    }
+}
+
 /// The demands of every route that the windows of the whole show. Empty while there are fewer windows than unknowns.
 ///
 /// Give it windows for which [`crate::validity::void_for_cpu`] finds nothing.
 pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     let mix = mix(run);
-    let windows: Vec<&Window> = windows.iter().filter(|w| is_evidence(w)).collect();
+    let windows = evidence(windows);
     let seen: BTreeSet<&Route> = windows.iter().flat_map(|w| ended(w).into_keys()).collect();
     let columns: Vec<&Route> = seen.into_iter().collect();
     let solo_ms = solo_ms(run, &windows);
@@ -83,7 +93,8 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
         if let Some(solo_ms) = solo_ms {
             found.wait_ms.insert(route.clone(), (solo_ms - cpu_ms.mid).max(0.0));
         }
-        if cpu_ms.half_width_share() > VAGUE || fails_when_hot(&windows, route) {
+        let fails = windows.iter().any(|w| is_emphasised(w, route) && fails_when_hot(w));
+        if cpu_ms.half_width_share() > VAGUE || fails {
             found.vague.push(route.clone());
         }
         found.routes.push(RouteDemand { route: route.clone(), cpu_ms, share, solo_ms, mix });
@@ -105,10 +116,21 @@ pub fn mix(run: &Run) -> BTreeMap<Route, f64> {
     counts.into_iter().filter(|_| total > 0.0).map(|(route, n)| (route, n / total)).collect()
 }
 
-fn is_evidence(window: &Window) -> bool {
-    window.plan.arrangement.name == Arrangement::whole().name
-        && window.ended() > 0
-        && window.app_cpu_s() > 0.0
+/// Windows that tell what an answer costs. One in which the emphasised request was refused because it was sent twice is left out: there is
+/// another, in which it is the last of its journey.
+fn evidence(windows: &[Window]) -> Vec<&Window> {
+    let is_evidence = |w: &&Window| {
+        w.plan.arrangement.name == Arrangement::whole().name
+            && w.ended() > 0
+            && w.app_cpu_s() > 0.0
+            && !refuses_repetition(w)
+    };
+    windows.iter().filter(is_evidence).collect()
+}
+
+/// Does the app refuse the emphasised request when it is repeated, as it does a form whose token is used up?
+pub fn refuses_repetition(window: &Window) -> bool {
+    window.plan.emphasis.as_ref().is_some_and(|e| e.times > 1) && fails_when_hot(window)
 }
 
 /// One row per window, one column per route and one for the background, against CPU seconds; all weighted.
@@ -151,14 +173,14 @@ fn ended(window: &Window) -> BTreeMap<&Route, u64> {
     ended
 }
 
-fn fails_when_hot(windows: &[&Window], route: &Route) -> bool {
-    let (mut errors, mut ended) = (0, 0);
-    for window in windows.iter().filter(|w| w.plan.emphasis.as_ref().is_some_and(|e| e.route == *route)) {
-        let seen = window.route(route);
-        errors += seen.error_count();
-        ended += seen.ended();
-    }
-    errors as f64 > MOST_ERRORS * ended as f64
+fn is_emphasised(window: &Window, route: &Route) -> bool {
+    window.plan.emphasis.as_ref().is_some_and(|e| e.route == *route)
+}
+
+fn fails_when_hot(window: &Window) -> bool {
+    let Some(emphasis) = &window.plan.emphasis else { return false };
+    let seen = window.route(&emphasis.route);
+    seen.error_count() as f64 > MOST_ERRORS * seen.ended() as f64
 }
 
 /// Latency of a request that is alone: from the journeys that were played alone, or from light windows if those were faster (the first
@@ -221,7 +243,7 @@ fn service_cv(windows: &[&Window]) -> BTreeMap<Route, f64> {
 pub fn first_guess_ms(run: &Run, windows: &[Window]) -> BTreeMap<Route, f64> {
     let mut guess = played_ms(run);
     let mix = mix(run);
-    let windows: Vec<&Window> = windows.iter().filter(|w| is_evidence(w)).collect();
+    let windows = evidence(windows);
     let by_latency_ms: f64 =
         guess.iter().map(|(route, ms)| ms * mix.get(route).copied().unwrap_or(0.0)).sum();
     let natural = windows.iter().filter(|w| w.plan.emphasis.is_none());
@@ -266,7 +288,7 @@ pub fn emphases(cpu_ms: &BTreeMap<Route, f64>, mix: &BTreeMap<Route, f64>) -> Ve
         } else {
             times.ceil().clamp(1.0, f64::from(MOST_TIMES))
         };
-        Emphasis { route: route.clone(), times: times as u32 }
+        Emphasis { route: route.clone(), times: times as u32, ends: false }
     });
     let there: Vec<Emphasis> = once.collect();
     there.iter().rev().cloned().collect::<Vec<_>>().into_iter().fold(there.clone(), |mut all, e| {

@@ -221,7 +221,7 @@ pub struct LatencyChange {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Control {
-    /// CPU per request, control over whole.
+    /// CPU for the same work, control over whole.
     pub cpu_ratio: Estimate,
     pub latency_ratio: BTreeMap<Route, LatencyChange>,
 }

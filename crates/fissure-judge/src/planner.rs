@@ -210,7 +210,9 @@ impl<'r> Desk<'r> {
         if self.elapsed_share() >= DEMAND_UNTIL {
             return None;
         }
-        let done = self.count(|w| w.plan.purpose == Purpose::Demand) as usize;
+        // A window in which the app refused the repeated request taught nothing: its route has its turn again.
+        let is_lost = |w: &Window| w.plan.purpose == Purpose::Demand && demand::refuses_repetition(w);
+        let done = self.count(|w| w.plan.purpose == Purpose::Demand && !is_lost(w)) as usize;
         // Which routes, by what was known before the first of these windows; how often, by all that is known now.
         let known = |w: &&Window| w.plan.purpose == Purpose::Saturate;
         let before: Vec<Window> =
@@ -225,10 +227,16 @@ impl<'r> Desk<'r> {
         let route = worth.iter().chain(worth.iter().rev()).nth(done)?;
         let emphases = demand::emphases(&demand::first_guess_ms(self.run, &now), &mix);
         let mut emphasis: Emphasis = emphases.into_iter().find(|e| e.route == *route)?;
-        // A route that is not repeated at all cannot be told from its neighbours in the journey.
-        emphasis.times = emphasis.times.max(2);
-        let why =
-            format!("what {} costs: {} of them in a row in each journey", emphasis.route, emphasis.times);
+        let is_refused =
+            |w: &Window| is_lost(w) && w.plan.emphasis.as_ref().is_some_and(|e| e.route == *route);
+        let why = if self.count(is_refused) > 0 {
+            emphasis = Emphasis { route: route.clone(), times: 1, ends: true };
+            format!("what {route} costs: it is refused a second time, so journeys end behind it")
+        } else {
+            // A route that is not repeated at all cannot be told from its neighbours in the journey.
+            emphasis.times = emphasis.times.max(2);
+            format!("what {route} costs: {} of them in a row in each journey", emphasis.times)
+        };
         let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;
         let mut plan = self.window(
             Purpose::Demand,

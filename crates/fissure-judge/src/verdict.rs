@@ -364,8 +364,12 @@ impl<'r> Bench<'r> {
 
     fn control(&self) -> Option<Control> {
         let control = Arrangement::control();
-        let per_request = |w: &Window| (w.ended() > 0).then(|| w.app_cpu_s() / w.ended() as f64);
-        let pairs = self.pairs(&control, per_request);
+        // Against the CPU that its requests should have cost: by chance one window has more of the dear ones than another.
+        let per_work = |w: &Window| {
+            let expected_s = self.demands.cpu_s(w);
+            (expected_s > 0.0).then(|| w.app_cpu_s() / expected_s)
+        };
+        let pairs = self.pairs(&control, per_work);
         if pairs.len() < FEWEST_PAIRS {
             return None;
         }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use fake_rig::{Cost, FakeRig, Model, plan};
 use fissure_facts::config::{Goal, Percent, Slo, Span};
 use fissure_facts::fact::StageFailure;
-use fissure_facts::{Arrangement, Fact, Load, Purpose, Route, Run, Stamped, Step};
+use fissure_facts::{
+    Arrangement, Fact, JourneyOutline, Load, OutlineStep, Purpose, Route, Run, Stamped, Step,
+};
 use fissure_judge::judgement::{Missing, RemedyKind, Verdict};
 use fissure_judge::stats::seeded;
 use fissure_judge::{Judgement, Planner, judge, model, sim};
@@ -509,4 +511,28 @@ fn a_run_that_was_cut_off_anywhere_can_be_judged_and_planned_on() {
             assert!(plan.window as usize == prefix.windows().len() + 1, "windows count up, at {cut}");
         }
     }
+}
+
+/// A login form whose token is used up by the first use: sent twice in a row it is refused, at hardly any cost.
+#[test]
+fn a_request_that_is_refused_when_repeated_still_gets_its_true_cost() {
+    let (form, login, page) = (route("GET /login"), route("POST /login"), route("GET /"));
+    let cost = |route: &Route, cpu_ms| Cost { route: route.clone(), cpu_ms, cv: 0.3, wait_ms: 0.0 };
+    let journey = |weight, routes: &[&Route]| JourneyOutline {
+        name: format!("journeys/{}.hurl", routes.len()),
+        weight,
+        steps: routes.iter().map(|r| OutlineStep { route: (*r).clone(), think_s: 0.1 }).collect(),
+    };
+    let model = Model {
+        costs: vec![cost(&form, 2.0), cost(&login, 20.0), cost(&page, 3.0)],
+        journeys: vec![journey(1.0, &[&form, &login, &page]), journey(4.0, &[&page, &page])],
+        ..Model::event_loop(&[])
+    };
+    let plant = Plant::new(model, 200).at(20.0).within(110);
+    let run = plant.check_with(3, |rig, _| rig.once = Some(login.clone()), |_, _| {});
+    let ends =
+        |w: &fissure_facts::Window| w.plan.emphasis.as_ref().is_some_and(|e| e.ends && e.route == login);
+    assert!(run.windows().iter().any(ends), "nobody looked at it apart");
+    let found = judge(&run).demands.into_iter().find(|d| d.route == login).unwrap().cpu_ms;
+    assert!((found.mid / 20.0 - 1.0).abs() < 0.08 && found.contains(20.0), "{found:?}");
 }

@@ -18,7 +18,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use fissure_facts::config::{Config, Goal};
-use fissure_facts::fact::{CrowdSecond, PlayedStep, ProbeSecond, RouteSecond, StagedProcess, WindowEnd};
+use fissure_facts::fact::{
+    CrowdSecond, ErrorClass, PlayedStep, ProbeSecond, RouteSecond, StagedProcess, WindowEnd,
+};
 use fissure_facts::{
     Arrangement, Fact, Header, JourneyOutline, Load, Machine, OutlineStep, Purpose, Route, Run, Stamped,
     Step, WindowPlan,
@@ -30,6 +32,8 @@ use rand_pcg::Pcg64;
 
 /// How long answers are awaited after the last measured second.
 const GRACE_S: f64 = 2.0;
+/// CPU of a refusal.
+const REFUSAL_S: f64 = 0.0002;
 
 /// What one route costs.
 #[derive(Debug, Clone)]
@@ -136,6 +140,8 @@ pub struct FakeRig {
     pub model: Model,
     /// CPUs that a neighbour takes from the app in every second.
     pub neighbour_cores: f64,
+    /// A route that answers only once in a row, as a form with a token does; it refuses at hardly any cost.
+    pub once: Option<Route>,
     random: Pcg64,
     /// Seconds since the run began.
     now_s: f64,
@@ -143,7 +149,7 @@ pub struct FakeRig {
 
 impl FakeRig {
     pub fn new(model: Model, seed: u64) -> Self {
-        Self { model, neighbour_cores: 0.0, random: seeded(seed), now_s: 0.0 }
+        Self { model, neighbour_cores: 0.0, once: None, random: seeded(seed), now_s: 0.0 }
     }
 
     /// Performs a step and adds its facts to the run, as the lab does.
@@ -255,6 +261,7 @@ struct Request {
     planned_s: f64,
     process: usize,
     left_s: f64,
+    refused: bool,
     answered: bool,
 }
 
@@ -308,6 +315,8 @@ struct Hold<'r> {
     /// Requests of a limited route inside the app, and those that wait in front.
     inside: Vec<u32>,
     in_front: Vec<VecDeque<usize>>,
+    /// What users do in this window.
+    journeys: Vec<JourneyOutline>,
     /// Routes of each journey's steps.
     steps: Vec<Vec<usize>>,
     /// Of each route: its cost in CPU seconds, the most requests inside at once, how often it is repeated, the processes that serve it.
@@ -337,6 +346,14 @@ impl<'r> Hold<'r> {
         let of_role =
             |role: &str| (0..processes.len()).filter(|&p| processes[p].role == role).collect::<Vec<_>>();
         let emphasis = |route: &Route| plan.emphasis.as_ref().filter(|e| e.route == *route);
+        let mut journeys = model.journeys.clone();
+        if let Some(last) = plan.emphasis.as_ref().filter(|e| e.ends) {
+            for journey in &mut journeys {
+                let end = journey.steps.iter().rposition(|s| s.route == last.route).map_or(0, |i| i + 1);
+                journey.steps.truncate(end);
+            }
+            journeys.retain(|j| !j.steps.is_empty());
+        }
         Self {
             now_s: 0.0,
             end_s: plan.warmup_s + f64::from(plan.seconds),
@@ -346,7 +363,7 @@ impl<'r> Hold<'r> {
             requests: Vec::new(),
             inside: vec![0; routes.len()],
             in_front: vec![VecDeque::new(); routes.len()],
-            steps: model.journeys.iter().map(|j| j.steps.iter().map(|s| index(&s.route)).collect()).collect(),
+            steps: journeys.iter().map(|j| j.steps.iter().map(|s| index(&s.route)).collect()).collect(),
             cpu_s: model.costs.iter().map(Cost::cpu_s).collect(),
             most_inside: routes
                 .iter()
@@ -355,6 +372,7 @@ impl<'r> Hold<'r> {
             times: routes.iter().map(|r| emphasis(r).map_or(1, |e| e.times)).collect(),
             served_by: routes.iter().map(|r| of_role(arrangement.role_of(r))).collect(),
             seen: vec![RouteSecond::default(); routes.len()],
+            journeys,
             second: empty_second(plan.window, 0),
             users_inside: 0,
             in_flight: 0,
@@ -435,7 +453,7 @@ impl<'r> Hold<'r> {
     }
 
     fn begin_user(&mut self, at: f64) {
-        let journeys = &self.rig.model.journeys;
+        let journeys = &self.journeys;
         let mut pick = self.rig.random.random::<f64>() * journeys.iter().map(|j| j.weight).sum::<f64>();
         let journey = journeys.iter().position(|j| {
             pick -= j.weight;
@@ -449,7 +467,7 @@ impl<'r> Hold<'r> {
     /// The user's next request, or the end of the journey.
     fn plan_request(&mut self, user: usize, at: f64) {
         let place = &self.users[user];
-        let Some(step) = self.rig.model.journeys[place.journey].steps.get(place.step) else {
+        let Some(step) = self.journeys[place.journey].steps.get(place.step) else {
             self.users_inside -= 1;
             if matches!(self.plan.load, Load::Closed { .. }) && at < self.end_s {
                 self.begin_user(at);
@@ -466,7 +484,8 @@ impl<'r> Hold<'r> {
     fn send(&mut self, user: usize) {
         let place = &self.users[user];
         let route = self.steps[place.journey][place.step];
-        let left_s = self.cpu_s[route].sample(&mut self.rig.random);
+        let refused = place.sent > 0 && self.rig.once.as_ref() == Some(&self.rig.model.costs[route].route);
+        let left_s = if refused { REFUSAL_S } else { self.cpu_s[route].sample(&mut self.rig.random) };
         self.second.planned += 1;
         self.in_flight += 1;
         let request = self.requests.len();
@@ -476,6 +495,7 @@ impl<'r> Hold<'r> {
             planned_s: self.now_s,
             process: 0,
             left_s,
+            refused,
             answered: false,
         });
         if self.inside[route] < self.most_inside[route] {
@@ -536,11 +556,15 @@ impl<'r> Hold<'r> {
     fn answer(&mut self, number: usize) {
         let request = &mut self.requests[number];
         request.answered = true;
-        let (user, route) = (request.user, request.route);
+        let (user, route, refused) = (request.user, request.route, request.refused);
         let latency_us = ((self.now_s - request.planned_s) * 1e6) as u64;
         self.processes[request.process].outstanding -= 1;
         self.in_flight -= 1;
-        self.seen[route].latency.record_us(latency_us);
+        if refused {
+            *self.seen[route].errors.entry(ErrorClass::Status).or_default() += 1;
+        } else {
+            self.seen[route].latency.record_us(latency_us);
+        }
         self.seen[route].bytes += 100;
 
         self.inside[route] -= 1;
@@ -550,7 +574,9 @@ impl<'r> Hold<'r> {
 
         let place = &mut self.users[user];
         place.sent += 1;
-        if place.sent >= self.times[route] {
+        if refused {
+            place.step = usize::MAX; // a wrong answer ends the journey
+        } else if place.sent >= self.times[route] {
             (place.step, place.sent) = (place.step + 1, 0);
         }
         self.plan_request(user, self.now_s);

@@ -85,8 +85,9 @@ impl Engine {
         journey::unify_routes(&mut journeys);
         let mut scripts = Vec::new();
         let mut weight = 0.0;
-        for (journey, source) in journeys.into_iter().zip(&plan.journeys) {
-            weight += source.weight.max(0.0);
+        for (mut journey, source) in journeys.into_iter().zip(&plan.journeys) {
+            let is_played = emphasis.as_ref().is_none_or(|e| !e.ends || end_behind(&mut journey, &e.route));
+            weight += if is_played { source.weight.max(0.0) } else { 0.0 };
             scripts.push((weight, Rc::new(Script::prepare(journey, &mut setting)?)));
         }
         if scripts.is_empty() || (weight <= 0.0 && plan.mode != Mode::Play) {
@@ -237,6 +238,13 @@ impl Engine {
 fn parse(source: &JourneySource) -> Result<Journey, String> {
     let files = |path: &str| std::fs::read(source.folder.join(path));
     journey::parse(&source.name, &source.text, &files).map_err(|e| e.to_string())
+}
+
+/// Cuts the journey off behind the last request of the route. False: it has none.
+fn end_behind(journey: &mut Journey, route: &Route) -> bool {
+    let last = journey.steps.iter().rposition(|s| s.route.matches(route));
+    journey.steps.truncate(last.map_or(0, |i| i + 1));
+    last.is_some()
 }
 
 /// The variables that a user starts with, one set for each row of the users' data.

@@ -99,7 +99,7 @@ fn an_emphasised_route_is_repeated_and_every_repetition_is_counted() {
     plan.mode = Mode::Hold {
         window: 1,
         load: Load::Open { users_per_s: 60.0 },
-        emphasis: Some(Emphasis { route: "GET /b/{number}".parse().unwrap(), times: 5 }),
+        emphasis: Some(Emphasis { route: "GET /b/{number}".parse().unwrap(), times: 5, ends: false }),
         warmup_s: 0.0,
         seconds: 2,
     };
@@ -115,6 +115,19 @@ fn an_emphasised_route_is_repeated_and_every_repetition_is_counted() {
         "{:?}",
         heard.seconds
     );
+}
+
+#[test]
+fn journeys_end_behind_an_emphasised_route_that_works_only_once() {
+    let (web, seen) = serve(|_| ok("x"));
+    let journeys = ["GET {{base}}/a\nGET {{base}}/b\nGET {{base}}/c\n", "GET {{base}}/other\n"];
+    let mut plan = plan(web, closed(1, 1), &journeys);
+    let Mode::Hold { emphasis, .. } = &mut plan.mode else { unreachable!() };
+    *emphasis = Some(Emphasis { route: "GET /b".parse().unwrap(), times: 1, ends: true });
+    run(&plan).assert_clean();
+    let count = |target: &str| seen.targets().iter().filter(|t| *t == target).count();
+    assert!(count("/b") > 0 && count("/a") - count("/b") <= 1, "{} {}", count("/a"), count("/b"));
+    assert_eq!((count("/c"), count("/other")), (0, 0));
 }
 
 #[test]

@@ -190,7 +190,7 @@ pub fn not_rehearsed(remedies: &[RemedyResult]) -> Vec<String> {
 /// What the A/A control says.
 pub fn control(ratio: Estimate) -> String {
     format!(
-        "Two identical copies of the whole, measured like a remedy, differed in CPU per request by a ratio of {}; smaller differences than that mean nothing.",
+        "Two identical copies of the whole, measured like a remedy, differed in CPU for the same work by a ratio of {}; smaller differences than that mean nothing.",
         brief(ratio, "")
     )
 }
