@@ -81,12 +81,16 @@ pub struct PlayedStep {
 pub enum ErrorClass {
     /// Nobody listened.
     Refused,
-    /// The connection was closed or reset before the answer was whole.
+    /// The connection was closed or reset before anything of the answer came.
     Reset,
+    /// The connection was closed or reset in the middle of the answer.
+    CutShort,
     /// No whole answer within the time limit.
     Timeout,
-    /// The answer was not HTTP, or its framing was broken, or it was larger than the crowd reads.
+    /// The answer was not HTTP, or its framing was broken.
     Malformed,
+    /// The answer was larger than the crowd reads: its head, or a body that somebody looks at, as sent or unpacked.
+    TooLarge,
     /// Another status than the journey expects.
     Status,
     /// An assert of the journey failed, or a capture found nothing.

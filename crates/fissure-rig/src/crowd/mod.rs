@@ -9,6 +9,7 @@
 mod child;
 mod connection;
 mod dispatch;
+mod draft;
 mod engine;
 mod event;
 mod jar;

@@ -10,18 +10,18 @@ use bytes::Bytes;
 use fissure_facts::Route;
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::journey::{Body, Journey, JourneyStep, Piece, Query, Template, Variables};
-use http_body_util::Full;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
     TRANSFER_ENCODING, USER_AGENT,
 };
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::{HeaderMap, Method};
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 use tokio::sync::Semaphore;
 
-use super::connection::Failure;
+use super::connection::{Failure, Keep};
 use super::dispatch::Role;
+use super::draft::{CommonHeaders, Draft, uri};
 use super::jar::Jar;
 use crate::journey::{MissingVariable, body_bytes, needs_body, render, set_variables, target};
 
@@ -41,16 +41,16 @@ pub(super) struct ScriptStep {
     /// How often it is repeated in a row.
     pub(super) times: u32,
     pub(super) think_ns: u64,
-    pub(super) keeps_body: bool,
+    pub(super) keep: Keep,
     pub(super) reads_url: bool,
     method: Method,
     /// Headers that are the same for every user, and those that are not.
-    headers: HeaderMap,
+    common: CommonHeaders,
     own_headers: Vec<(HeaderName, Template)>,
     /// What the journey says about cookies, besides the jar.
     cookies: Vec<(Option<String>, Template)>,
     /// Target and body, if no variable is in them.
-    uri: Option<Uri>,
+    target: Option<String>,
     body: Option<Bytes>,
 }
 
@@ -59,60 +59,6 @@ pub(super) struct Personal<'a> {
     pub(super) variables: &'a mut Variables,
     pub(super) jar: &'a Jar,
     pub(super) random: &'a mut Pcg64Mcg,
-}
-
-/// A request before it goes onto a connection; it can be sent again.
-#[derive(Debug)]
-pub(super) struct Draft<'a> {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: Cow<'a, HeaderMap>,
-    pub(super) body: Bytes,
-}
-
-impl Draft<'_> {
-    pub(super) fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = HeaderMap::clone(&self.headers);
-        request
-    }
-
-    /// May it be sent twice without doing its work twice (RFC 9110, section 9.2.2)?
-    pub(super) fn is_idempotent(&self) -> bool {
-        self.method.is_idempotent()
-    }
-
-    pub(super) fn path(&self) -> &str {
-        self.uri.path()
-    }
-
-    /// What a redirect makes of it.
-    pub(super) fn redirected(&mut self, method: Method, target: &str) -> Result<(), Failure> {
-        self.uri = uri(target)?;
-        if method != self.method {
-            self.method = method;
-            self.body = Bytes::new();
-            let headers = self.headers.to_mut();
-            headers.remove(CONTENT_TYPE);
-            headers.remove(CONTENT_LENGTH);
-        }
-        Ok(())
-    }
-
-    /// Replaces the cookies: the jar may have changed since.
-    pub(super) fn set_cookies(&mut self, cookies: String) -> Result<(), Failure> {
-        if cookies.is_empty() {
-            if self.headers.contains_key(COOKIE) {
-                self.headers.to_mut().remove(COOKIE);
-            }
-        } else {
-            let value = header_value("Cookie", cookies)?;
-            self.headers.to_mut().insert(COOKIE, value);
-        }
-        Ok(())
-    }
 }
 
 /// How a journey is to be played in this window.
@@ -169,25 +115,32 @@ impl ScriptStep {
         }
         cookies.extend(step.cookies.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
 
+        let is_multipart = matches!(step.body, Body::Multipart(_));
+        if step.basic_auth.is_some() {
+            headers.remove(AUTHORIZATION);
+            own_headers.retain(|(name, _)| name != AUTHORIZATION);
+        }
+        if is_multipart {
+            // Only its implied type knows its boundary.
+            headers.remove(CONTENT_TYPE);
+            own_headers.retain(|(name, _)| name != CONTENT_TYPE);
+        }
+        if let Some(implied) = implied_content_type(&step.body).filter(|_| !named.contains(&CONTENT_TYPE)) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(implied));
+        }
+
         let nothing = Variables::new();
         let (mut no_random, no_date) = (|| 0, String::new);
-        let mut uri_of_all = None;
+        let mut target_of_all = None;
         if constant(&step.target).is_some() && step.query.iter().all(|(_, t)| constant(t).is_some()) {
             let text = target(&step, &nothing, &mut no_random, &no_date).map_err(|e| e.to_string())?;
-            uri_of_all = Some(uri(&text).map_err(|f| f.sentence)?);
+            uri(&text).map_err(|f| f.sentence)?;
+            target_of_all = Some(text);
         }
         let mut body_of_all = None;
         if is_constant(&step.body) {
-            let (content_type, body) =
+            let (_, body) =
                 body_bytes(&step.body, &nothing, &mut no_random, &no_date).map_err(|e| e.to_string())?;
-            if let Some(implied) = content_type
-                && !named.contains(&CONTENT_TYPE)
-            {
-                headers.insert(CONTENT_TYPE, value_of(&implied)?);
-            }
-            if body.is_empty() && has_body_by_nature(&method) {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            }
             body_of_all = Some(body);
         }
         let reads_url = step.captures.iter().map(|c| &c.query).chain(step.asserts.iter().map(|a| &a.query));
@@ -198,13 +151,19 @@ impl ScriptStep {
             limit: (setting.limit_of)(&step.route),
             times: (setting.times)(&step.route),
             think_ns: step.think.min(setting.think_max).as_nanos() as u64,
-            keeps_body: needs_body(&step),
+            keep: Keep {
+                headers: step.follow_redirects
+                    || !(step.captures.is_empty()
+                        && step.asserts.is_empty()
+                        && step.expected_headers.is_empty()),
+                body: needs_body(&step),
+            },
             reads_url,
             method,
-            headers,
+            common: CommonHeaders::new(headers),
             own_headers,
             cookies,
-            uri: uri_of_all,
+            target: target_of_all,
             body: body_of_all,
             step,
         })
@@ -214,22 +173,25 @@ impl ScriptStep {
     pub(super) fn draft<'a>(&'a self, user: &mut Personal<'_>) -> Result<Draft<'a>, Failure> {
         let mut random = || user.random.random();
         set_variables(&self.step, user.variables, &mut random, &date_now)?;
-        let uri = match &self.uri {
-            Some(uri) => uri.clone(),
+        let target = match &self.target {
+            Some(target) => Cow::Borrowed(target.as_str()),
             None => {
                 let mut random = || user.random.random();
-                uri(&target(&self.step, user.variables, &mut random, &date_now)?)?
+                let target = target(&self.step, user.variables, &mut random, &date_now)?;
+                uri(&target)?;
+                Cow::Owned(target)
             }
         };
-        let mut headers = Cow::Borrowed(&self.headers);
+        let mut own = Vec::new();
         for (name, template) in &self.own_headers {
-            let value = header_value(name.as_str(), user.text(template)?)?;
-            headers.to_mut().append(name.clone(), value);
+            own.push((name.clone(), header_value(name.as_str(), user.text(template)?)?));
         }
         if let Some((name, password)) = &self.step.basic_auth {
             let pair = format!("{}:{}", user.text(name)?, user.text(password)?);
-            let value = header_value("Authorization", format!("Basic {}", BASE64.encode(pair)))?;
-            headers.to_mut().insert(AUTHORIZATION, value);
+            own.push((
+                AUTHORIZATION,
+                header_value("Authorization", format!("Basic {}", BASE64.encode(pair)))?,
+            ));
         }
         let body = match &self.body {
             Some(body) => body.clone(),
@@ -237,27 +199,25 @@ impl ScriptStep {
                 let mut random = || user.random.random();
                 let (content_type, body) =
                     body_bytes(&self.step.body, user.variables, &mut random, &date_now)?;
-                // Only the implied type of a multipart body knows its boundary.
-                let is_multipart = matches!(self.step.body, Body::Multipart(_));
-                if let Some(implied) = content_type
-                    && (is_multipart || !headers.contains_key(CONTENT_TYPE))
-                {
-                    headers.to_mut().insert(CONTENT_TYPE, header_value("Content-Type", implied)?);
-                }
-                if body.is_empty() && has_body_by_nature(&self.method) {
-                    headers.to_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+                if let Some(implied) = content_type.filter(|_| matches!(self.step.body, Body::Multipart(_))) {
+                    own.push((CONTENT_TYPE, header_value("Content-Type", implied)?));
                 }
                 body
             }
         };
-        let mut draft = Draft { method: self.method.clone(), uri, headers, body };
-        let cookies = self.cookies_for(draft.path(), user)?;
-        draft.set_cookies(cookies)?;
+        let method = self.method.clone();
+        let mut draft =
+            Draft { method, target, common: Cow::Borrowed(&self.common), own, cookies: None, body };
+        draft.cookies = self.cookies_for(draft.path(), user)?;
         Ok(draft)
     }
 
     /// The Cookie header for a request for `path`: the jar, then what the journey adds.
-    pub(super) fn cookies_for(&self, path: &str, user: &mut Personal<'_>) -> Result<String, Failure> {
+    pub(super) fn cookies_for(
+        &self,
+        path: &str,
+        user: &mut Personal<'_>,
+    ) -> Result<Option<HeaderValue>, Failure> {
         let mut out = String::new();
         user.jar.write(path, &mut out);
         for (name, template) in &self.cookies {
@@ -270,7 +230,7 @@ impl ScriptStep {
             }
             out.push_str(&user.text(template)?);
         }
-        Ok(out)
+        if out.is_empty() { Ok(None) } else { header_value("Cookie", out).map(Some) }
     }
 }
 
@@ -309,9 +269,13 @@ fn is_constant(body: &Body) -> bool {
     }
 }
 
-/// Methods for which a server may insist on a length even when there is nothing (RFC 9110, section 8.6).
-fn has_body_by_nature(method: &Method) -> bool {
-    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+/// What a body says about itself before it is written.
+fn implied_content_type(body: &Body) -> Option<&'static str> {
+    match body {
+        Body::Text { content_type, .. } => *content_type,
+        Body::Form(_) => Some("application/x-www-form-urlencoded"),
+        Body::None | Body::Bytes(_) | Body::Multipart(_) => None,
+    }
 }
 
 fn value_of(text: &str) -> Result<HeaderValue, String> {
@@ -325,12 +289,5 @@ fn header_value(name: &str, text: String) -> Result<HeaderValue, Failure> {
         sentence: format!(
             "the value of the header {name} has a character that no header may have, such as a line end"
         ),
-    })
-}
-
-fn uri(target: &str) -> Result<Uri, Failure> {
-    Uri::try_from(target).map_err(|e| Failure {
-        class: ErrorClass::Crowd,
-        sentence: format!("`{target}` cannot be asked for ({e})"),
     })
 }

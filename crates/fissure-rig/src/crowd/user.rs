@@ -9,13 +9,14 @@ use hyper::header::LOCATION;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::connection::{Broken, Connection, Failure, Reply};
+use super::connection::{Broken, Connection, Failure, Keep, Reply};
 use super::dispatch::{Replica, Role};
+use super::draft::Draft;
 use super::engine::Engine;
 use super::jar::Jar;
 use super::recorder::Outcome;
 use super::redirect;
-use super::script::{Draft, Personal, Script, ScriptStep};
+use super::script::{Personal, Script, ScriptStep};
 use super::timer::{Alarm, monotonic_ns};
 use crate::journey::{Answer, judge};
 
@@ -121,7 +122,7 @@ impl User {
         };
         let mut draft = step.draft(&mut self.personal())?;
         outcome.sent_ns = Some(monotonic_ns());
-        let mut reply = self.exchange(&step.role, &draft, step.keeps_body).await?;
+        let mut reply = self.exchange(&step.role, &draft, step.keep).await?;
         outcome.took_in(&reply);
         self.jar.store(&reply.headers, draft.path());
 
@@ -135,10 +136,9 @@ impl User {
             let Some(location) = reply.headers.get(LOCATION) else { break };
             let location = String::from_utf8_lossy(location.as_bytes());
             self.turn(&mut draft, reply.status, &location)?;
-            let cookies = step.cookies_for(draft.path(), &mut self.personal())?;
-            draft.set_cookies(cookies)?;
+            draft.cookies = step.cookies_for(draft.path(), &mut self.personal())?;
             let role = self.engine.dispatch.role_of_path(draft.method.as_str(), draft.path());
-            reply = self.exchange(&role, &draft, step.keeps_body).await?;
+            reply = self.exchange(&role, &draft, step.keep).await?;
             outcome.took_in(&reply);
             self.jar.store(&reply.headers, draft.path());
         }
@@ -146,7 +146,7 @@ impl User {
         // The last byte is here; judging is the crowd's time, not the app's.
         outcome.ended_ns = monotonic_ns();
         let url = if step.reads_url {
-            format!("http://{}{}", self.engine.dispatch.host, draft.uri)
+            format!("http://{}{}", self.engine.dispatch.host, draft.target)
         } else {
             String::new()
         };
@@ -159,28 +159,27 @@ impl User {
     /// Points the draft to where a redirect leads, if that is the app.
     fn turn(&self, draft: &mut Draft<'_>, status: u16, location: &str) -> Result<(), Failure> {
         let refuse = |sentence: String| Failure { class: ErrorClass::Assert, sentence };
-        let current = draft.uri.to_string();
-        let (authority, target) = redirect::resolve(&current, location).map_err(refuse)?;
+        let (authority, target) = redirect::resolve(&draft.target, location).map_err(refuse)?;
         if let Some(foreign) = authority.filter(|a| !self.engine.dispatch.is_own(a)) {
             return Err(refuse(format!(
                 "the redirect to `{foreign}` leaves the app, so it was not followed"
             )));
         }
-        draft.redirected(redirect::next_method(status, &draft.method), &target)
+        draft.redirected(redirect::next_method(status, &draft.method), target)
     }
 
     /// Sends a request to a replica of `role`, over the connection that the user has to it or over a new one.
-    async fn exchange(&mut self, role: &Role, draft: &Draft<'_>, keep_body: bool) -> Result<Reply, Failure> {
+    async fn exchange(&mut self, role: &Role, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Failure> {
         let outstanding = role.choose();
         let replica = &outstanding.0;
         let mut connection = None;
         if let Some(index) = self.connections.iter().position(|(r, _)| Rc::ptr_eq(r, replica)) {
             // Taken out while in use: what is interrupted in the middle of an answer must not be used again.
             let (_, mut known) = self.connections.swap_remove(index);
-            connection = known.is_ready().await.then_some(known);
+            connection = known.is_ready().then_some(known);
         }
         if let Some(mut reused) = connection {
-            match reused.exchange(draft.request(), keep_body).await {
+            match reused.exchange(draft, keep).await {
                 Ok(reply) => {
                     self.connections.push((Rc::clone(replica), reused));
                     return Ok(reply);
@@ -192,7 +191,7 @@ impl User {
         }
         let mut fresh = Connection::open(replica.address, self.number).await?;
         self.engine.recorder.connected(monotonic_ns());
-        let reply = fresh.exchange(draft.request(), keep_body).await.map_err(|broken| broken.failure)?;
+        let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
         self.connections.push((Rc::clone(replica), fresh));
         Ok(reply)
     }

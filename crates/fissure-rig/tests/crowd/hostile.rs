@@ -62,12 +62,12 @@ fn the_connection_is_closed_after_the_request() {
 
 #[test]
 fn the_connection_is_closed_inside_the_head() {
-    assert_only(says(b"HTTP/1.1 200 OK\r\ncontent-le", hang_up), ErrorClass::Reset);
+    assert_only(says(b"HTTP/1.1 200 OK\r\ncontent-le", hang_up), ErrorClass::CutShort);
 }
 
 #[test]
 fn the_answer_is_shorter_than_it_says() {
-    assert_only(says(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", hang_up), ErrorClass::Reset);
+    assert_only(says(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", hang_up), ErrorClass::CutShort);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_answer_is_longer_than_it_says() {
 fn a_chunked_answer_is_cut_off() {
     assert_only(
         says(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc", hang_up),
-        ErrorClass::Reset,
+        ErrorClass::CutShort,
     );
 }
 
@@ -121,13 +121,13 @@ fn headers_do_not_end() {
     let web = says(b"HTTP/1.1 200 OK\r\n", |stream| {
         while stream.write_all(b"x-again: and again and again and again and again and again\r\n").is_ok() {}
     });
-    assert_only(web, ErrorClass::Malformed);
+    assert_only(web, ErrorClass::TooLarge);
 }
 
 #[test]
 fn one_header_does_not_end() {
     let web = says(b"HTTP/1.1 200 OK\r\nx: ", |stream| while stream.write_all(&[b'x'; 4096]).is_ok() {});
-    assert_only(web, ErrorClass::Malformed);
+    assert_only(web, ErrorClass::TooLarge);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_body_that_is_looked_at_is_kept_only_up_to_a_limit() {
     let mut plan = plan(web, closed(1, 1), &["GET {{base}}/\nHTTP 200\n[Asserts]\nbody contains \"y\"\n"]);
     plan.timeout_s = 30.0;
     let heard = run(&plan);
-    assert_eq!(heard.errors().keys().copied().collect::<Vec<_>>(), [ErrorClass::Malformed]);
+    assert_eq!(heard.errors().keys().copied().collect::<Vec<_>>(), [ErrorClass::TooLarge]);
     assert!(heard.problems[0].sentence.contains("64 MB"), "{:?}", heard.problems);
 }
 

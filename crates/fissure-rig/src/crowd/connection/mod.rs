@@ -6,13 +6,12 @@ mod stream;
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use fissure_facts::fact::ErrorClass;
-use http_body_util::Full;
-use hyper::{HeaderMap, Request};
+use hyper::HeaderMap;
 
-use http1::Http1;
-use stream::{Stream, Traffic};
+use self::http1::Http1;
+use self::stream::{Stream, Traffic};
+use super::draft::Draft;
 
 /// Bodies that somebody looks at are kept up to this size.
 const KEPT_BODY_BYTES_MAX: u64 = 64 << 20;
@@ -22,8 +21,15 @@ pub(super) struct Connection {
     traffic: Traffic,
 }
 
+/// What of an answer is looked at; the rest is read and thrown away. Cookies and the status are always kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keep {
+    pub(super) headers: bool,
+    pub(super) body: bool,
+}
+
 /// A whole answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
@@ -52,26 +58,40 @@ impl Connection {
     pub(super) async fn open(address: SocketAddr, user: u64) -> Result<Self, Failure> {
         let stream = Stream::connect(address, user).await.map_err(|e| Failure::of_connecting(address, &e))?;
         let traffic = stream.traffic();
-        Ok(Self { protocol: Http1::over(stream).await?, traffic })
+        Ok(Self { protocol: Http1::over(stream), traffic })
     }
 
     /// Has the app kept it open, with nothing left over from the answer before?
-    pub(super) async fn is_ready(&mut self) -> bool {
-        self.protocol.is_ready().await
+    pub(super) fn is_ready(&mut self) -> bool {
+        self.protocol.is_ready()
     }
 
-    /// Sends a request and reads its answer to the last byte; the body is thrown away unless it is to be kept.
-    pub(super) async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-        keep_body: bool,
-    ) -> Result<Reply, Broken> {
+    /// Sends a request and reads its answer to the last byte.
+    pub(super) async fn exchange(&mut self, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Broken> {
         let (read, written) = (self.traffic.read(), self.traffic.written());
-        self.protocol.exchange(request, keep_body).await.map_err(|failure| Broken {
+        self.protocol.exchange(draft, keep).await.map_err(|failure| Broken {
             failure,
             nothing_read: self.traffic.read() == read,
             nothing_written: self.traffic.written() == written,
         })
+    }
+}
+
+impl Reply {
+    fn take_body(&mut self, bytes: &[u8], keep: Keep) -> Result<(), Failure> {
+        self.body_bytes += bytes.len() as u64;
+        if !keep.body {
+            return Ok(());
+        }
+        if self.body_bytes > KEPT_BODY_BYTES_MAX {
+            let sentence = format!(
+                "the body is larger than {} MB, too large for a capture or an assert",
+                KEPT_BODY_BYTES_MAX >> 20
+            );
+            return Err(Failure { class: ErrorClass::TooLarge, sentence });
+        }
+        self.body.extend_from_slice(bytes);
+        Ok(())
     }
 }
 
