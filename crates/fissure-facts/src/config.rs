@@ -23,6 +23,8 @@ pub struct Config {
     pub areas: BTreeMap<String, Vec<Route>>,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default, skip_serializing_if = "LoadSettings::is_empty")]
+    pub load: LoadSettings,
 }
 
 /// How the app is started.
@@ -177,6 +179,36 @@ pub enum LinkKind {
     Http,
     Tcp,
     Sqlite,
+}
+
+/// `[load]`: what `fissure load` may do and must see.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadSettings {
+    /// Hosts beyond this machine that are the user's own, so that load may go there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_hosts: Vec<String>,
+    /// Thresholds, like `p95<300ms`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<String>,
+}
+
+impl LoadSettings {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The `[load]` of a `fissure.toml` that may hold nothing else, because a host needs neither an app nor a goal.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        #[derive(Deserialize)]
+        struct Only {
+            #[serde(default)]
+            load: LoadSettings,
+        }
+        toml::from_str::<Only>(text)
+            .map(|only| only.load)
+            .map_err(|e| ConfigError(e.to_string().trim_end().to_owned()))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -36,6 +36,8 @@ pub enum Fact {
     Sampled(ProbeSecond),
     /// A window was over.
     WindowEnded(WindowEnd),
+    /// The first example of what went wrong for a user on a route.
+    ProblemSeen { window: u32, route: Route, class: ErrorClass, sentence: String },
     /// A process of the app ended although nobody asked it to.
     ChildDied { arrangement: String, role: String, replica: u32, how: String, last_lines: Vec<String> },
     /// Something was left out or fell away, in a sentence for the report (no port free for a second copy, ...).
@@ -199,6 +201,9 @@ pub struct WindowEnd {
     /// as errors of class timeout for the judge.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unanswered: BTreeMap<Route, u64>,
+    /// Users whose arrival was planned in the measured seconds, when the load is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users_planned: Option<u64>,
     /// Why the window ended early (the app died, the crowd ran out of ports, ...), if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<String>,

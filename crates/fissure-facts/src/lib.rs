@@ -6,6 +6,7 @@
 //! **Invariant:** nothing here concludes. A fact is something seen, in the past tense, with a time.
 
 pub mod arrangement;
+pub mod arrivals;
 pub mod config;
 pub mod estimate;
 pub mod fact;
@@ -18,6 +19,7 @@ pub mod step;
 pub mod window;
 
 pub use arrangement::{Arrangement, Role};
+pub use arrivals::{Arrivals, Spacing, Stretch};
 pub use config::Config;
 pub use estimate::Estimate;
 pub use fact::{Fact, Stamped};

@@ -35,6 +35,12 @@ pub struct Machine {
     pub app_cpus: Vec<usize>,
     /// CPUs left to fissure and its crowd. May overlap with the app's on a machine with one CPU.
     pub crowd_cpus: Vec<usize>,
+    /// Files that a process may have open at once, when it raises its own limit as far as it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_max: Option<u64>,
+    /// Ports for connections to one address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u64>,
 }
 
 /// What the judge needs to know of a journey: its weight and its steps' routes and think times.

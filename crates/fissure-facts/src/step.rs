@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arrangement, Route};
+use crate::{Arrangement, Arrivals, Route, Spacing};
 
 /// What the lab does next. A planner answers with one of these; the rig performs it and adds facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,13 +50,31 @@ pub enum Purpose {
 }
 
 /// How users arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Load {
     /// Users arrive by a Poisson process and do not wait for answers to arrive; each plays one journey and leaves.
     Open { users_per_s: f64 },
     /// So many users, each starting a new journey as soon as the last one ended, without think times.
     Closed { users: u32 },
+    /// The same as open, with an intensity that changes or arrivals like a clock's.
+    Arriving(Arrivals),
+}
+
+impl Load {
+    /// The arrivals of an open load; None for a closed one, in which nobody arrives.
+    pub fn arrivals(&self) -> Option<Arrivals> {
+        match self {
+            Self::Open { users_per_s } => Some(Arrivals::steady(Spacing::Poisson, *users_per_s)),
+            Self::Arriving(arrivals) => Some(arrivals.clone()),
+            Self::Closed { .. } => None,
+        }
+    }
+
+    /// Users come whether or not those before them have been answered.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Closed { .. })
+    }
 }
 
 /// Makes the cost of `route` stand out: its requests are repeated `times` in a row wherever a journey has them.

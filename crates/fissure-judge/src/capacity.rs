@@ -91,7 +91,7 @@ pub fn load_point(window: &Window, goal: &Goal) -> LoadPoint {
     LoadPoint {
         users_per_s: match window.plan.load {
             Load::Open { users_per_s } => users_per_s,
-            Load::Closed { .. } => {
+            Load::Closed { .. } | Load::Arriving(_) => {
                 window.crowd.iter().map(|s| s.users_arrived).sum::<u64>() as f64 / window.seconds().max(1.0)
             }
         },

@@ -276,7 +276,7 @@ pub fn is_cpu_bound(miss: &SoloMiss) -> bool {
 pub fn open_load(window: &Window) -> Option<f64> {
     match window.plan.load {
         Load::Open { users_per_s } => Some(users_per_s),
-        Load::Closed { .. } => None,
+        Load::Closed { .. } | Load::Arriving(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use fissure_facts::config::Goal;
 use fissure_facts::fact::{CrowdSecond, ErrorClass, ProbeSecond, RouteSecond};
-use fissure_facts::{Header, Latencies, Load, Window};
+use fissure_facts::{Header, Latencies, Window};
 
 use crate::stats;
 
@@ -140,7 +140,7 @@ fn broken(window: &Window) -> Option<Void> {
 
 /// Only where arrivals do not wait for answers: in a closed loop there is no planned instant to be late for.
 fn crowd_late(window: &Window, goal: &Goal) -> Option<Void> {
-    if matches!(window.plan.load, Load::Closed { .. }) {
+    if !window.plan.load.is_open() {
         return None;
     }
     let mut lateness = Latencies::new();
@@ -169,7 +169,7 @@ fn crowd_under_sent(window: &Window) -> Option<Void> {
         .sum();
     let planned: u64 = rest.iter().map(|s| s.planned).sum();
     let mut unsent = could_not as f64;
-    if let (Load::Open { .. }, Some(last)) = (window.plan.load, rest.last()) {
+    if let Some(last) = rest.last().filter(|_| window.plan.load.is_open()) {
         let ended: u64 = rest.iter().map(ended).sum();
         unsent += (first.in_flight + planned) as f64 - (ended + last.in_flight) as f64;
     }

@@ -69,8 +69,8 @@ fn a_closed_loop_keeps_the_cpus_full_and_counts_every_request() {
 #[test]
 fn arrangements_change_what_they_should() {
     let model = photo_shop();
-    let load = Load::Open { users_per_s: 110.0 };
-    let p95 = |arrangement| p95_ms(&hold(&model, arrangement, load, 60, 1), "GET /");
+    const LOAD: Load = Load::Open { users_per_s: 110.0 };
+    let p95 = |arrangement| p95_ms(&hold(&model, arrangement, LOAD, 60, 1), "GET /");
     let whole = p95(Arrangement::whole());
     let split = p95(Arrangement::split("photos", &[route("POST /photos")]));
     let replicas = p95(Arrangement::replicas(2));
@@ -79,15 +79,15 @@ fn arrangements_change_what_they_should() {
         "on its own process the light route no longer waits: {split} against {whole}"
     );
     assert!(replicas < whole, "least outstanding sends around the heavy request: {replicas} against {whole}");
-    let same = hold(&model, Arrangement::whole(), load, 5, 9);
-    assert_eq!(same, hold(&model, Arrangement::whole(), load, 5, 9), "a seed repeats");
+    let same = hold(&model, Arrangement::whole(), LOAD, 5, 9);
+    assert_eq!(same, hold(&model, Arrangement::whole(), LOAD, 5, 9), "a seed repeats");
 
     // Two heavy requests at once leave a light one a third of the CPU; limited to one, a half.
     let threads = Model { threads: 8, ..photo_shop() };
-    let load = Load::Open { users_per_s: 180.0 };
-    let free = p95_ms(&hold(&threads, Arrangement::whole(), load, 60, 1), "GET /");
+    const BUSY: Load = Load::Open { users_per_s: 180.0 };
+    let free = p95_ms(&hold(&threads, Arrangement::whole(), BUSY, 60, 1), "GET /");
     let limited = Arrangement::limited(&route("POST /photos"), 1);
-    let limited = p95_ms(&hold(&threads, limited, load, 60, 1), "GET /");
+    let limited = p95_ms(&hold(&threads, limited, BUSY, 60, 1), "GET /");
     assert!(limited < free * 0.8, "{limited} against {free}");
 }
 

@@ -301,7 +301,7 @@ fn reading(run: &Run, route: &Route, point: &CurvePoint, latency: &CurveLatency)
         let plan = &window.plan;
         let same = match plan.load {
             Load::Open { users_per_s } => (users_per_s / point.users_per_s - 1.0).abs() < 0.005,
-            Load::Closed { .. } => false,
+            Load::Closed { .. } | Load::Arriving(_) => false,
         };
         if same && plan.arrangement.name == "whole" && plan.emphasis.is_none() {
             seen.add(&window.route(route).latency);

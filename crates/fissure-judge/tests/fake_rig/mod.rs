@@ -388,7 +388,7 @@ impl<'r> Hold<'r> {
             self.push(self.plan.warmup_s + f64::from(second), Event::SecondOver);
         }
         match self.plan.load {
-            Load::Open { .. } => self.next_arrival(),
+            Load::Open { .. } | Load::Arriving(_) => self.next_arrival(),
             Load::Closed { users } => (0..users).for_each(|_| self.begin_user(0.0)),
         }
         let give_up_s = self.end_s + GRACE_S;
@@ -420,6 +420,7 @@ impl<'r> Hold<'r> {
             window: self.plan.window,
             planned,
             unanswered,
+            users_planned: None,
             cut_short: None,
         }));
         self.facts

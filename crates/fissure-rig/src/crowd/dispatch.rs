@@ -8,6 +8,9 @@ use std::rc::Rc;
 use fissure_facts::Route;
 use fissure_facts::arrangement::WEB;
 
+use super::own_host;
+use super::plan::CrowdPlan;
+
 /// Every role with its replicas.
 #[derive(Debug)]
 pub(super) struct Dispatch {
@@ -59,16 +62,15 @@ impl Role {
 }
 
 impl Dispatch {
-    /// Refuses what is not on this machine, with a sentence.
-    pub(super) fn new(
-        targets: &BTreeMap<String, Vec<SocketAddr>>,
-        table: &BTreeMap<Route, String>,
-    ) -> Result<Self, String> {
+    /// Refuses what is neither on this machine nor on one of the user's own hosts, with a sentence.
+    pub(super) fn new(plan: &CrowdPlan) -> Result<Self, String> {
+        let CrowdPlan { targets, table, own_hosts, .. } = plan;
         let mut named: BTreeMap<&str, Rc<Role>> = BTreeMap::new();
         for (name, addresses) in targets {
-            if let Some(foreign) = addresses.iter().find(|a| !a.ip().is_loopback()) {
+            if let Some(foreign) = addresses.iter().find(|a| !own_host::may_be_loaded(a.ip(), own_hosts)) {
                 return Err(format!(
-                    "the address {foreign} of the role `{name}` is not on this machine: fissure sends load only to loopback"
+                    "the address {foreign} of the role `{name}` is not on this machine: fissure sends load only to loopback and \
+                     to hosts that `[load] own_hosts` names"
                 ));
             }
             if addresses.is_empty() {
@@ -86,7 +88,7 @@ impl Dispatch {
             None => Err(format!("the table sends {route} to the role `{role}`, which has no address")),
         });
         let table = table.collect::<Result<_, _>>()?;
-        let host = web.replicas[0].address.to_string();
+        let host = plan.host.clone().unwrap_or_else(|| web.replicas[0].address.to_string());
         Ok(Self { roles: named.into_values().collect(), table, web, host })
     }
 
@@ -108,11 +110,12 @@ impl Dispatch {
         let port_of_own_name =
             |name: &str| authority.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
         let replicas = || self.roles.iter().flat_map(|r| &r.replicas).map(|r| r.address);
-        replicas().any(|a| {
-            a.to_string() == authority
-                || port_of_own_name("localhost").is_some_and(|port| port == a.port().to_string())
-                || port_of_own_name("127.0.0.1").is_some_and(|port| port == a.port().to_string())
-        })
+        authority == self.host
+            || replicas().any(|a| {
+                a.to_string() == authority
+                    || port_of_own_name("localhost").is_some_and(|port| port == a.port().to_string())
+                    || port_of_own_name("127.0.0.1").is_some_and(|port| port == a.port().to_string())
+            })
     }
 }
 
@@ -132,13 +135,14 @@ fn template_matches(template: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn targets(ports: &[u16]) -> BTreeMap<String, Vec<SocketAddr>> {
-        [(WEB.to_owned(), ports.iter().map(|p| ([127, 0, 0, 1], *p).into()).collect())].into()
+    fn plan(ports: &[u16]) -> CrowdPlan {
+        let addresses = ports.iter().map(|p| ([127, 0, 0, 1], *p).into()).collect();
+        CrowdPlan { targets: [(WEB.to_owned(), addresses)].into(), ..CrowdPlan::default() }
     }
 
     #[test]
     fn the_least_busy_replica_is_chosen_and_ties_go_round() {
-        let dispatch = Dispatch::new(&targets(&[1, 2, 3]), &BTreeMap::new()).unwrap();
+        let dispatch = Dispatch::new(&plan(&[1, 2, 3])).unwrap();
         let web = dispatch.role_of(&"GET /".parse().unwrap());
         let port = |o: &Outstanding| o.0.address.port();
         let (a, b, c) = (web.choose(), web.choose(), web.choose());
@@ -152,16 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn load_goes_to_loopback_only() {
-        let foreign = [(WEB.to_owned(), vec![([192, 0, 2, 1], 80).into()])].into();
-        let error = Dispatch::new(&foreign, &BTreeMap::new()).unwrap_err();
+    fn load_goes_to_loopback_and_own_hosts_only() {
+        let mut plan = plan(&[]);
+        plan.targets.insert(WEB.to_owned(), vec![([192, 0, 2, 1], 80).into()]);
+        let error = Dispatch::new(&plan).unwrap_err();
         assert!(error.contains("192.0.2.1:80") && error.contains("loopback"), "{error}");
+        plan.own_hosts.insert("staging.test".to_owned(), vec![[192, 0, 2, 1].into()]);
+        Dispatch::new(&plan).unwrap();
     }
 
     #[test]
     fn a_table_with_an_unknown_role_is_refused() {
-        let table = [("GET /a".parse().unwrap(), "thumbs".to_owned())].into();
-        assert!(Dispatch::new(&targets(&[1]), &table).unwrap_err().contains("thumbs"));
+        let mut plan = plan(&[1]);
+        plan.table.insert("GET /a".parse().unwrap(), "thumbs".to_owned());
+        assert!(Dispatch::new(&plan).unwrap_err().contains("thumbs"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Arrivals: who comes when, in each of the crowd's modes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use fissure_facts::fact::PlayedStep;
 use fissure_facts::journey::{Journey, Variables};
-use fissure_facts::{Load, Route, journey};
-use rand::{RngExt, SeedableRng};
-use rand_distr::Exp;
-use rand_pcg::Pcg64Mcg;
+use fissure_facts::{Arrivals, Load, Route, journey};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_local;
 
+use super::arrivals;
 use super::dispatch::Dispatch;
 use super::event::CrowdEvent;
 use super::plan::{CrowdPlan, JourneySource, Mode};
 use super::recorder::Recorder;
 use super::script::{Script, Setting};
 use super::timer::{Timers, monotonic_ns};
-use super::user::User;
+use super::user::{Connections, User};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longest think time when a journey is played alone: enough to keep its order, short enough not to bore.
@@ -31,6 +29,10 @@ const GRACE_MAX_NS: u64 = 2 * SECOND_NS;
 /// A closed user whose journey failed rests for so long. Otherwise an app that refuses connections would be hammered by
 /// a loop that is only as fast as the crowd's CPU, and nothing but that CPU would be measured.
 const REST_NS: u64 = 10_000_000;
+
+/// More users than this wait for nothing that could still be learnt, and each takes memory.
+const USERS_MAX: u64 = 100_000;
+const ARRIVALS_PER_TURN: u64 = 64;
 
 /// What all users share.
 pub(super) struct Engine {
@@ -42,6 +44,9 @@ pub(super) struct Engine {
     rows: Vec<Variables>,
     seed: u64,
     start_ns: u64,
+    warmup_s: f64,
+    /// The connections of all users, when the plan says that they hand them on.
+    pub(super) handed_on: Option<RefCell<Connections>>,
     /// The last second is over; no new journey begins.
     is_over: Cell<bool>,
 }
@@ -50,19 +55,16 @@ impl Engine {
     /// Prepares everything, inside the runtime. What is wrong with the plan is said in a sentence.
     pub(super) fn new(plan: CrowdPlan, events: mpsc::Sender<CrowdEvent>) -> Result<Rc<Self>, String> {
         let timers = Timers::new().map_err(|e| format!("the crowd could not make its timer: {e}"))?;
-        let dispatch = Dispatch::new(&plan.targets, &plan.table)?;
+        let dispatch = Dispatch::new(&plan)?;
         let (think_max, emphasis) = match &plan.mode {
             Mode::Play => (PLAY_THINK_MAX.min(seconds(plan.think_max_s)), None),
             Mode::Hold { load: Load::Closed { .. }, emphasis, .. } => (Duration::ZERO, emphasis.clone()),
-            Mode::Hold { load: Load::Open { .. }, emphasis, .. } => {
-                (seconds(plan.think_max_s), emphasis.clone())
-            }
+            Mode::Hold { emphasis, .. } => (seconds(plan.think_max_s), emphasis.clone()),
         };
-        let limits: Vec<(Route, Rc<Semaphore>)> = plan
-            .concurrency
-            .iter()
-            .map(|(route, at_once)| (route.clone(), Rc::new(Semaphore::new((*at_once).max(1) as usize))))
-            .collect();
+        let limit = |at_once: u32| Rc::new(Semaphore::new(at_once.max(1) as usize));
+        let limits: Vec<(Route, Rc<Semaphore>)> =
+            plan.concurrency.iter().map(|(route, at_once)| (route.clone(), limit(*at_once))).collect();
+        let of_all = plan.at_once.map(limit);
         let mut routes: Vec<Route> = Vec::new();
         let mut setting = Setting {
             host: &dispatch.host,
@@ -78,7 +80,8 @@ impl Engine {
             },
             role_of: &|route| dispatch.role_of(route),
             limit_of: &|route| {
-                limits.iter().find(|(r, _)| r.matches(route)).map(|(_, limit)| Rc::clone(limit))
+                let own = limits.iter().find(|(r, _)| r.matches(route)).map(|(_, limit)| limit);
+                own.or(of_all.as_ref()).map(Rc::clone)
             },
         };
         let mut journeys = plan.journeys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -96,10 +99,10 @@ impl Engine {
 
         let now_ns = monotonic_ns();
         let start_ns = plan.start_at_ns.unwrap_or(now_ns);
-        let (window, from_ns, count) = match plan.mode {
-            Mode::Play => (0, u64::MAX, 0),
+        let (window, warmup_s, from_ns, count) = match plan.mode {
+            Mode::Play => (0, 0.0, u64::MAX, 0),
             Mode::Hold { window, warmup_s, seconds: count, .. } => {
-                (window, start_ns + seconds(warmup_s).as_nanos() as u64, count)
+                (window, warmup_s, start_ns + seconds(warmup_s).as_nanos() as u64, count)
             }
         };
         if now_ns > from_ns {
@@ -117,6 +120,8 @@ impl Engine {
             dispatch,
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
+            warmup_s,
+            handed_on: plan.hand_on.then(RefCell::default),
             is_over: Cell::new(false),
         }))
     }
@@ -159,16 +164,25 @@ impl Engine {
 
     /// A window of load, told second by second, to its end or until `stop` says why it is to end early.
     pub(super) async fn hold(self: &Rc<Self>, load: Load, mut stop: watch::Receiver<Option<String>>) {
-        match load {
-            Load::Open { users_per_s } => drop(spawn_local(Rc::clone(self).open(users_per_s))),
-            Load::Closed { users } => {
-                for first in 0..users {
-                    spawn_local(Rc::clone(self).closed(first, users));
-                }
+        if let Load::Closed { users } = load {
+            for first in 0..users {
+                spawn_local(Rc::clone(self).closed(first, users));
             }
         }
+        // A task of its own, so that arrivals do not wait for the seconds.
+        let arriving = load.arrivals().map(|arrivals| spawn_local(Rc::clone(self).open(arrivals)));
+        let arrived = async {
+            match arriving {
+                Some(task) => task.await.unwrap_or(Ok(())),
+                None => Ok(()),
+            }
+        };
+        let told = async {
+            self.tell_seconds().await;
+            Ok(())
+        };
         let cut_short = tokio::select! {
-            () = self.tell_seconds() => None,
+            ended = async { tokio::try_join!(told, arrived) } => ended.err(),
             // An error means that nobody can ask any more, and then this process is about to end.
             reason = stop.wait_for(Option::is_some) => reason.ok().and_then(|r| r.clone()),
         };
@@ -194,21 +208,30 @@ impl Engine {
         }
     }
 
-    /// Users arrive by a Poisson process, whatever becomes of those before them.
-    async fn open(self: Rc<Self>, users_per_s: f64) {
-        let Ok(gap_s) = Exp::new(users_per_s) else { return };
-        let mut random = Pcg64Mcg::seed_from_u64(self.seed);
+    /// Users arrive, whatever becomes of those before them. An error says why the window must end.
+    async fn open(self: Rc<Self>, arrivals: Arrivals) -> Result<(), String> {
         let clock = self.timers.alarm();
-        let mut at_ns = self.start_ns as f64;
-        for number in 0.. {
-            at_ns += random.sample(gap_s) * 1e9;
-            let arrived_ns = at_ns as u64;
-            if arrived_ns >= self.recorder.measured_until_ns() {
-                return;
+        let instants = arrivals::instants(arrivals.after_warmup(self.warmup_s), self.seed)
+            .map(|ns| self.start_ns + ns)
+            .take_while(|ns| *ns < self.recorder.measured_until_ns());
+        for (number, arrived_ns) in (0..).zip(instants) {
+            self.recorder.user_planned(arrived_ns);
+            if self.is_over.get() {
+                continue; // too late to come, but planned
             }
             clock.until(arrived_ns).await;
+            if self.recorder.users_inside() >= USERS_MAX {
+                return Err(format!(
+                    "{USERS_MAX} users were inside at once: this load is far above what app and crowd can do"
+                ));
+            }
             spawn_local(Rc::clone(&self).visit(number, arrived_ns));
+            // When so many are due that the clock never waits, the others must have their turn all the same.
+            if number % ARRIVALS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
+        Ok(())
     }
 
     /// Journey after journey, each by a new user, as fast as the answers come.

@@ -6,6 +6,7 @@
 //! **Invariant:** latency counts from the planned instant of a request. Nothing that happens to one user (a slow answer,
 //! a connection that is made, a limit that is full) delays the arrival of another.
 
+mod arrivals;
 mod child;
 mod connection;
 mod dispatch;
@@ -13,6 +14,7 @@ mod draft;
 mod engine;
 mod event;
 mod jar;
+mod own_host;
 mod parent;
 mod plan;
 mod recorder;
@@ -23,6 +25,7 @@ mod user;
 
 pub use child::child;
 pub use event::{CrowdEvent, ProblemSeen};
+pub use own_host::{Destination, resolve};
 pub use parent::{CROWD, Crowd, CrowdError};
 pub use plan::{CrowdPlan, JourneySource, Mode};
 pub use timer::monotonic_ns;

@@ -1,14 +1,14 @@
 //! What a crowd is told to do.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use fissure_facts::{Emphasis, Load, Route};
 use serde::{Deserialize, Serialize};
 
 /// Everything a crowd needs to know; it reads nothing else.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CrowdPlan {
     pub mode: Mode,
     pub journeys: Vec<JourneySource>,
@@ -16,12 +16,25 @@ pub struct CrowdPlan {
     pub data: Vec<BTreeMap<String, String>>,
     /// Variables that every user has.
     pub variables: BTreeMap<String, String>,
-    /// The replicas of each role. Loopback addresses only.
+    /// The replicas of each role. On this machine, or on one of the user's own hosts.
     pub targets: BTreeMap<String, Vec<SocketAddr>>,
+    /// Hosts beyond this machine that the user's configuration names as their own, with what their names stood for at the
+    /// beginning: nowhere else may load go.
+    #[serde(default)]
+    pub own_hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// What `Host` says and `{{base}}` begins with; the first address of `web` when absent.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Routes that another role than `web` serves.
     pub table: BTreeMap<Route, String>,
     /// At most so many requests of a route inside the app at once; the others wait in front.
     pub concurrency: BTreeMap<Route, u32>,
+    /// Users hand open connections on to each other, as the clients of a load generator do. A browser's users do not.
+    #[serde(default)]
+    pub hand_on: bool,
+    /// At most so many requests on their way at once, all routes together; the others wait in front.
+    #[serde(default)]
+    pub at_once: Option<u32>,
     /// Think times are cut to this.
     pub think_max_s: f64,
     /// A request without a whole answer after so long is an error.
@@ -34,10 +47,11 @@ pub struct CrowdPlan {
     pub start_at_ns: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum Mode {
     /// Each journey once, alone, in order, one user each, with short think times.
+    #[default]
     Play,
     /// A window of load.
     Hold { window: u32, load: Load, emphasis: Option<Emphasis>, warmup_s: f64, seconds: u32 },

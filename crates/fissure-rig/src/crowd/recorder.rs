@@ -16,6 +16,8 @@ const PROBLEMS_MAX: usize = 20;
 
 pub(super) struct Recorder {
     window: u32,
+    /// Of an open load, in the measured seconds.
+    users_planned: Cell<Option<u64>>,
     /// Index = number of a route in the scripts.
     routes: Vec<Route>,
     from_ns: u64,
@@ -73,6 +75,7 @@ impl Recorder {
         let open = || OpenSecond { routes: vec![RouteSecond::default(); count], ..OpenSecond::default() };
         Self {
             window,
+            users_planned: Cell::new(None),
             routes,
             from_ns,
             until_ns: from_ns + u64::from(seconds) * SECOND_NS,
@@ -111,6 +114,16 @@ impl Recorder {
                 update(second);
             }
         }
+    }
+
+    /// A user is due at `at_ns`, in an open load.
+    pub(super) fn user_planned(&self, at_ns: u64) {
+        let before = self.users_planned.get().unwrap_or(0);
+        self.users_planned.set(Some(before + u64::from(self.is_measured(at_ns))));
+    }
+
+    pub(super) fn users_inside(&self) -> u64 {
+        self.users_inside.get()
     }
 
     pub(super) fn user_arrived(&self, at_ns: u64) {
@@ -221,6 +234,7 @@ impl Recorder {
             window: self.window,
             planned: inner.totals.iter().map(planned).sum(),
             unanswered: unanswered.filter(|(_, count)| *count > 0).collect(),
+            users_planned: self.users_planned.get(),
             cut_short,
         }));
     }

@@ -23,13 +23,16 @@ use crate::journey::{Answer, judge};
 /// Browsers give up after about twenty; a journey that needs more than ten goes in circles.
 const REDIRECTS_MAX: u32 = 10;
 
+/// Open connections to replicas, at rest.
+pub(super) type Connections = Vec<(Rc<Replica>, Connection)>;
+
 pub(super) struct User {
     engine: Rc<Engine>,
     number: u64,
     variables: Variables,
     jar: Jar,
     /// One for each replica it has spoken to.
-    connections: Vec<(Rc<Replica>, Connection)>,
+    connections: Connections,
     random: Pcg64Mcg,
 }
 
@@ -173,15 +176,13 @@ impl User {
         let outstanding = role.choose();
         let replica = &outstanding.0;
         let mut connection = None;
-        if let Some(index) = self.connections.iter().position(|(r, _)| Rc::ptr_eq(r, replica)) {
-            // Taken out while in use: what is interrupted in the middle of an answer must not be used again.
-            let (_, mut known) = self.connections.swap_remove(index);
+        if let Some(mut known) = self.take(replica) {
             connection = known.is_ready().then_some(known);
         }
         if let Some(mut reused) = connection {
             match reused.exchange(draft, keep).await {
                 Ok(reply) => {
-                    self.connections.push((Rc::clone(replica), reused));
+                    self.keep(replica, reused);
                     return Ok(reply);
                 }
                 // The app closed it in the moment in which it was used. Browsers and proxies try once more.
@@ -192,8 +193,28 @@ impl User {
         let mut fresh = Connection::open(replica.address, self.number).await?;
         self.engine.recorder.connected(monotonic_ns());
         let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
-        self.connections.push((Rc::clone(replica), fresh));
+        self.keep(replica, fresh);
         Ok(reply)
+    }
+
+    /// A connection at rest, taken out while in use: what is interrupted in the middle of an answer must not be used again.
+    fn take(&mut self, replica: &Rc<Replica>) -> Option<Connection> {
+        let take = |at_rest: &mut Connections| {
+            let index = at_rest.iter().rposition(|(r, _)| Rc::ptr_eq(r, replica))?;
+            Some(at_rest.swap_remove(index).1)
+        };
+        match &self.engine.handed_on {
+            Some(of_all) => take(&mut of_all.borrow_mut()),
+            None => take(&mut self.connections),
+        }
+    }
+
+    fn keep(&mut self, replica: &Rc<Replica>, connection: Connection) {
+        let at_rest = (Rc::clone(replica), connection);
+        match &self.engine.handed_on {
+            Some(of_all) => of_all.borrow_mut().push(at_rest),
+            None => self.connections.push(at_rest),
+        }
     }
 
     fn personal(&mut self) -> Personal<'_> {

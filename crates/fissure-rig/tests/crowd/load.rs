@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread::sleep;
 use std::time::Duration;
 
-use fissure_facts::{Emphasis, Load};
-use fissure_rig::crowd::Mode;
+use fissure_facts::{Arrivals, Emphasis, Load, Spacing, Stretch};
+use fissure_rig::crowd::{Mode, monotonic_ns};
 
 use crate::server::{ok, serve};
 use crate::{closed, open, plan, run};
@@ -153,4 +153,51 @@ fn a_closed_loop_against_nobody_does_not_spin() {
     let heard = run(&plan(web, closed(4, 1), &["GET {{base}}/\n"]));
     let refused = heard.errors()[&fissure_facts::fact::ErrorClass::Refused];
     assert!((10..=4 * 101).contains(&refused), "{refused}");
+}
+
+#[test]
+fn connections_are_handed_on_and_never_more_than_allowed() {
+    let (web, seen) = serve(|_| {
+        sleep(Duration::from_millis(5));
+        ok("x")
+    });
+    let mut plan = plan(web, open(200.0, 2), &["GET {{base}}/a\n", "GET {{base}}/b\n"]);
+    plan.hand_on = true;
+    plan.at_once = Some(3);
+    run(&plan).assert_clean();
+    assert!(seen.count() > 200, "{}", seen.count());
+    assert!(seen.most_in_flight.load(SeqCst) <= 3);
+    assert!(seen.connections.load(SeqCst) <= 3, "{}", seen.connections.load(SeqCst));
+}
+
+#[test]
+fn an_even_ramp_sends_exactly_what_it_plans() {
+    let (web, seen) = serve(|_| ok("x"));
+    let ramp = Stretch { seconds: 2.0, from_per_s: 50.0, to_per_s: 150.0 };
+    let load = Load::Arriving(Arrivals { spacing: Spacing::Even, stretches: vec![ramp] });
+    let mode = Mode::Hold { window: 1, load, emphasis: None, warmup_s: 0.0, seconds: 2 };
+    let mut plan = plan(web, mode, &["GET {{base}}/\n"]);
+    plan.start_at_ns = Some(monotonic_ns() + 300_000_000);
+    let heard = run(&plan);
+    heard.assert_clean();
+    assert_eq!(heard.end.unwrap().users_planned, Some(200));
+    assert_eq!(seen.count(), 200);
+    let arrived: Vec<u64> = heard.seconds.iter().map(|s| s.users_arrived).collect();
+    assert_eq!(arrived, [75, 125]);
+}
+
+#[test]
+fn a_rate_that_nobody_can_send_ends_and_says_how_much_was_planned() {
+    let (web, _) = serve(|_| ok("x"));
+    let mut plan = plan(web, open(300_000.0, 1), &["GET {{base}}/\n"]);
+    plan.hand_on = true;
+    plan.at_once = Some(8);
+    let heard = run(&plan);
+    let end = heard.end.unwrap();
+    let arrived: u64 = heard.seconds.iter().map(|s| s.users_arrived).sum();
+    // Either everyone was counted, or it ended early because too many were inside.
+    assert!(
+        end.cut_short.is_some() || end.users_planned.unwrap() > 2 * arrived,
+        "{end:?}, {arrived} arrived"
+    );
 }

@@ -73,16 +73,11 @@ pub fn plan(web: SocketAddr, mode: Mode, journeys: &[&str]) -> CrowdPlan {
     CrowdPlan {
         mode,
         journeys: journeys.iter().enumerate().map(source).collect(),
-        data: Vec::new(),
-        variables: BTreeMap::new(),
         targets: [("web".to_owned(), vec![web])].into(),
-        table: BTreeMap::new(),
-        concurrency: BTreeMap::new(),
         think_max_s: 1.0,
         timeout_s: 5.0,
         seed: 7,
-        cpus: Vec::new(),
-        start_at_ns: None,
+        ..CrowdPlan::default()
     }
 }
 

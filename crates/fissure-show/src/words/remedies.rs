@@ -104,11 +104,11 @@ pub(super) fn ratio_claim(ratio: Estimate) -> String {
 pub(super) fn rehearsal_load(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> String {
     let goal = judgement.goal.users_per_s;
     let windows = run.windows();
-    let loads = windows.iter().filter_map(|w| match (&w.plan.purpose, w.plan.load) {
+    let loads = windows.iter().filter_map(|w| match (&w.plan.purpose, &w.plan.load) {
         (Purpose::Rehearse { .. }, Load::Open { users_per_s })
             if w.plan.arrangement.name == remedy.arrangement.name =>
         {
-            Some(users_per_s)
+            Some(*users_per_s)
         }
         _ => None,
     });

@@ -69,6 +69,7 @@ pub fn run() -> Run {
             memory_bytes: 8 << 30,
             app_cpus: vec![0],
             crowd_cpus: vec![1],
+            ..Machine::default()
         },
         config: Config::parse(CONFIG).unwrap(),
         journeys: vec![

@@ -71,7 +71,7 @@ impl Lab<'_> {
 
         let mode = Mode::Hold {
             window: plan.window,
-            load: plan.load,
+            load: plan.load.clone(),
             emphasis: plan.emphasis.clone(),
             warmup_s: plan.warmup_s,
             seconds: plan.seconds,
@@ -98,7 +98,7 @@ impl Lab<'_> {
                     // A window without its crowd is void, no more: the machine may have been too busy to start it in time.
                     Some(Err(e)) => {
                         let (window, cut_short) = (plan.window, Some(e.to_string()));
-                        self.record(Fact::WindowEnded(WindowEnd { window, planned: 0, unanswered: BTreeMap::new(), cut_short }))?;
+                        self.record(Fact::WindowEnded(WindowEnd { window, planned: 0, unanswered: BTreeMap::new(), users_planned: None, cut_short }))?;
                         break;
                     }
                     None => break,
@@ -208,7 +208,11 @@ impl Lab<'_> {
             variables: BTreeMap::new(),
             targets,
             table: arrangement.table.clone(),
+            own_hosts: BTreeMap::new(),
+            host: None,
             concurrency: arrangement.concurrency.clone(),
+            hand_on: false,
+            at_once: None,
             think_max_s: self.project.config.users.think_max.0.as_secs_f64(),
             timeout_s: self.project.config.users.timeout.0.as_secs_f64(),
             seed: self.run.header.seed,

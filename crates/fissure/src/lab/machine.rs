@@ -24,6 +24,8 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
         memory_bytes: memory_kb.unwrap_or(0) * 1024,
         app_cpus: cpus.app.clone(),
         crowd_cpus: cpus.crowd.clone(),
+        files_max: None,
+        ports: None,
     }
 }
 
