@@ -2,6 +2,7 @@
 # Makes the folder of a small wiki from Debian's dokuwiki package: setup.sh FOLDER
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+[ -d /usr/share/dokuwiki ] || { echo "first: apt-get install --no-install-recommends php-cli php-xml dokuwiki" >&2; exit 1; }
 mkdir -p "$1" && cd "$1"
 
 rm -rf www conf data sessions
