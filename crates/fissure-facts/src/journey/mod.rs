@@ -7,6 +7,7 @@
 mod body;
 mod cursor;
 mod error;
+mod json_path;
 mod model;
 mod query;
 mod request;
@@ -19,6 +20,7 @@ mod variables;
 mod tests;
 
 pub use error::JourneyError;
+pub use json_path::JsonPath;
 pub use model::*;
 pub use routes::unify_routes;
 pub use variables::unbound_variables;

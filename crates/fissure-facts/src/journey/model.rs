@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use regex::Regex;
-use serde_json_path::JsonPath;
 
+use super::json_path::JsonPath;
 use crate::run::OutlineStep;
 use crate::{JourneyOutline, Route};
 

@@ -1,13 +1,12 @@
 //! What is looked at in an answer: queries and the filters behind them.
 
 use regex::Regex;
-use serde_json_path::JsonPath;
 
 use super::cursor::Cursor;
 use super::error::Parsed;
 use super::response::settled;
 use super::text;
-use super::{Charset, Filter, Query};
+use super::{Charset, Filter, JsonPath, Query};
 
 pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
     let start = *cursor;

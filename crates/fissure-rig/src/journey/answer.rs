@@ -1,9 +1,10 @@
 //! What the app answered, decoded only as far as somebody looks.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io::Read;
 use std::time::Duration;
 
+use fissure_facts::journey::JsonPath;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -25,6 +26,8 @@ pub struct Answer<'a> {
     decoded: OnceCell<Result<Vec<u8>, String>>,
     text: OnceCell<Result<String, String>>,
     json: OnceCell<Result<Value, String>>,
+    /// A path was looked for in the text.
+    was_followed: Cell<bool>,
 }
 
 impl<'a> Answer<'a> {
@@ -36,7 +39,7 @@ impl<'a> Answer<'a> {
         duration: Duration,
     ) -> Self {
         let (decoded, text, json) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { status, headers, body, url, duration, decoded, text, json }
+        Self { status, headers, body, url, duration, decoded, text, json, was_followed: Cell::new(false) }
     }
 
     /// The body without its content encoding.
@@ -54,14 +57,24 @@ impl<'a> Answer<'a> {
         text.as_deref().map_err(String::as_str)
     }
 
-    /// The body as JSON.
-    pub(super) fn json(&self) -> Result<&Value, &str> {
-        let json = self.json.get_or_init(|| {
-            let bytes = self.bytes()?;
-            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            serde_json::from_slice(bytes).map_err(|e| format!("the body is not JSON ({e})"))
-        });
-        json.as_ref().map_err(String::as_str)
+    /// What a path finds in the body. The first one is followed through the text, which costs a fraction of building the
+    /// whole value; when there are several, the others look into the value.
+    pub(super) fn json_at(&self, path: &JsonPath) -> Result<Option<Value>, String> {
+        let not_json = |e: serde_json::Error| format!("the body is not JSON ({e})");
+        if !self.was_followed.replace(true)
+            && let Some(found) = path.look_in_text(self.json_text()?)
+        {
+            return found.map_err(not_json);
+        }
+        let json = self.json.get_or_init(|| serde_json::from_str(self.json_text()?).map_err(not_json));
+        json.as_ref().map(|json| path.look(json)).map_err(String::clone)
+    }
+
+    /// JSON is UTF-8, whatever the content type says (RFC 8259, section 8.1).
+    fn json_text(&self) -> Result<&str, String> {
+        let bytes = self.bytes()?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        std::str::from_utf8(bytes).map_err(|e| format!("the body is not JSON ({e})"))
     }
 }
 

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use fissure_facts::journey::{Charset, Filter};
 use serde_json::Value;
-use serde_json_path::JsonPath;
 
 use super::html;
 use super::request::percent_encoded_but;
@@ -164,7 +163,7 @@ pub(super) fn apply(
             Some(text) => {
                 let json = serde_json::from_str(text)
                     .map_err(|e| format!("`jsonpath` found text that is not JSON ({e})"))?;
-                at_path(path, &json)
+                path.look(&json).map(Seen::Json)
             }
             None => return wrong("jsonpath", "text"),
         },
@@ -174,35 +173,6 @@ pub(super) fn apply(
 /// The first group of the first match.
 pub(super) fn first_group(regex: &regex::Regex, text: &str) -> Option<Seen> {
     regex.captures(text)?.get(1).map(|group| Seen::text(group.as_str()))
-}
-
-/// A path that can only meet one node gives its value or nothing; any other path gives a list.
-pub(super) fn at_path(path: &JsonPath, json: &Value) -> Option<Seen> {
-    let nodes = path.query(json).all();
-    if nodes.len() <= 1 && is_singular(&path.to_string()) {
-        return nodes.first().map(|value| Seen::Json((*value).clone()));
-    }
-    Some(Seen::Json(nodes.into_iter().cloned().collect()))
-}
-
-/// RFC 9535, section 2.3.5.1: only names and indices, no wildcard, slice, filter, list or descendants.
-fn is_singular(path: &str) -> bool {
-    let mut quote = None;
-    let mut chars = path.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(_), '\\') => {
-                chars.next();
-            }
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '*' | '?' | ':' | ',') => return false,
-            (None, '.') if chars.peek() == Some(&'.') => return false,
-            (None, _) => {}
-        }
-    }
-    true
 }
 
 fn percent_decoded(text: &str) -> Result<String, String> {
@@ -222,7 +192,7 @@ fn percent_decoded(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use fissure_facts::journey::Template;
+    use fissure_facts::journey::{JsonPath, Template};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -286,20 +256,6 @@ mod tests {
         assert!(run(&Filter::ToInt, json!("12x")).is_err());
         assert!(run(&Filter::ToFloat, json!("inf")).is_err());
         assert!(run(&Filter::Base64Decode, json!("***")).is_err());
-    }
-
-    #[test]
-    fn a_path_that_may_meet_many_nodes_gives_a_list_even_when_it_meets_one() {
-        let json = json!({"a": [{"b": 1}], "x,y": 2, "it's": 3});
-        let at = |path: &str| at_path(&JsonPath::parse(path).unwrap(), &json);
-        assert_eq!(at("$.a[0].b"), Some(Seen::Json(json!(1))));
-        assert_eq!(at("$['x,y']"), Some(Seen::Json(json!(2))));
-        assert_eq!(at("$[\"it's\"]"), Some(Seen::Json(json!(3))));
-        assert_eq!(at("$.none"), None);
-        for path in ["$.a[*].b", "$..b", "$.a[?@.b == 1].b", "$.a[0:1].b", "$.a[0,1].b"] {
-            assert_eq!(at(path), Some(Seen::Json(json!([1]))), "{path}");
-        }
-        assert_eq!(at("$.a[?@.b == 2]"), Some(Seen::Json(json!([]))));
     }
 
     proptest! {

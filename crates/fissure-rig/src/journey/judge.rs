@@ -7,7 +7,7 @@ use fissure_facts::journey::{ExpectedStatus, Filter, JourneyStep, Query, Templat
 use hyper::header::LOCATION;
 use serde_json::Value;
 
-use super::filter::{self, Seen, apply, first_group};
+use super::filter::{Seen, apply, first_group};
 use super::predicate::holds;
 use super::secret::{excerpt, is_secret, without_query};
 use super::{Answer, cookie, render};
@@ -144,7 +144,7 @@ fn look(query: &Query, answer: &Answer<'_>, vars: &Variables) -> Result<Option<S
             several => Some(Seen::Json(several.iter().cloned().collect())),
         },
         Query::Cookie { name, attribute } => cookie::find(answer.headers, name, attribute.as_deref()),
-        Query::JsonPath(path) => filter::at_path(path, answer.json()?),
+        Query::JsonPath(path) => answer.json_at(path)?.map(Seen::Json),
         Query::Regex(regex) => first_group(regex, answer.text()?),
         Query::Variable(name) => vars.get(name).cloned().map(Seen::Json),
         Query::Duration => Some(Seen::Json((answer.duration.as_millis() as u64).into())),
