@@ -1,6 +1,8 @@
 //! Service demands: CPU seconds per request of each route, from windows in which one route after another is made hot.
 //!
-//! The utilization law (Denning & Buzen, ACM Computing Surveys 10, 1978): CPU used = background x time + sum over routes of requests x demand.
+//! The utilization law (Denning & Buzen, ACM Computing Surveys 10, 1978): CPU used = background x time + connections x cost of one + sum over
+//! routes of requests x demand. Connections have a cost of their own because each user brings one, and nobody repeats it: without it the
+//! first request of every journey would seem dear.
 //! One row per window; weighted non-negative least squares. Rows are windows and not seconds, because a request counts in the second in
 //! which it ended while its CPU may have been used in the second before: over a window only its two edges suffer.
 //!
@@ -12,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::{Arrangement, Emphasis, Estimate, Fact, Load, Route, Run, Window};
 
-use crate::judgement::RouteDemand;
+use crate::judgement::{ConnectionDemand, RouteDemand};
 use crate::{nnls, stats};
 
 /// Share of the app's CPU that an emphasised route should get.
-const HOT_SHARE: f64 = 0.70;
+const HOT_SHARE: f64 = 0.80;
 /// A request is repeated at most so often, so that a journey stays a journey.
 const MOST_TIMES: u32 = 50;
 /// A route with more errors than this in its own window tells what an error costs, not what an answer costs.
@@ -34,7 +36,11 @@ const QUIET_CORES: f64 = 0.05;
 /// Weight of a guess: a window's residual of 3 % weighs as much as a guess that is wrong by its whole self.
 const GUESS_WEIGHT: f64 = 0.03;
 /// CPU that an app may burn without requests, as a guess.
-const GUESSED_BACKGROUND_CORES: f64 = 0.1;
+const GUESSED_BACKGROUND_CORES: f64 = 0.03;
+/// CPU that a new connection may cost, as a guess: an event loop that makes a dozen objects for it takes 0.5 ms, a process that forks a few.
+const GUESSED_CONNECTION_S: f64 = 0.000_5;
+/// With more connections per request than this the app (or its protocol) keeps none: then a connection is a part of every request.
+const KEPT_NONE: f64 = 0.5;
 
 /// What each route costs.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,6 +49,8 @@ pub struct Demands {
     pub routes: Vec<RouteDemand>,
     /// CPU that the app burns without requests.
     pub background_cores: Option<Estimate>,
+    /// What a new connection costs, where the app keeps connections.
+    pub connection: Option<ConnectionDemand>,
     /// Solo latency less CPU: what a request of the route waits for (disk, database, timers).
     pub wait_ms: BTreeMap<Route, f64>,
     /// Standard deviation of the service time over its mean, where light windows show it.
@@ -52,12 +60,18 @@ pub struct Demands {
 }
 
 impl Demands {
+    /// CPU milliseconds of an average request that go to its part of a connection.
+    pub fn connection_ms_per_request(&self) -> f64 {
+        self.connection.map_or(0.0, |c| c.cpu_ms.mid * c.per_request)
+    }
+
     /// CPU seconds that a window's requests should have cost.
     pub fn cpu_s(&self, window: &Window) -> f64 {
         let ended = ended(window);
         let of = |d: &RouteDemand| ended.get(&d.route).map_or(0.0, |&n| n as f64 * d.cpu_ms.mid / 1e3);
-        let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
-        self.routes.iter().map(of).sum::<f64>() + self.background_cores.map_or(0.0, |b| b.mid) * elapsed_s
+        let connections_s = self.connection.map_or(0.0, |c| c.cpu_ms.mid / 1e3) * connects(window);
+        let background_s = self.background_cores.map_or(0.0, |b| b.mid) * elapsed_s(window);
+        self.routes.iter().map(of).sum::<f64>() + connections_s + background_s
     }
 }
 
@@ -72,8 +86,8 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     let solo_ms = solo_ms(run, &windows);
     let mut found = Demands { service_cv: service_cv(&windows), ..Demands::default() };
 
-    let (mut rows, mut cpu) = design(&windows, &columns);
-    expect_little_background(&mut rows, &mut cpu, columns.len());
+    let keeps = keeps_connections(&windows);
+    let (rows, cpu) = design(&windows, &columns, keeps);
     let Some(solution) = nnls::solve(&rows, &cpu) else { return found };
     let half = stats::t_975(solution.degrees);
     let estimate = |i: usize, unit: f64| {
@@ -85,6 +99,11 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
         .enumerate()
         .map(|(i, route)| mix.get(*route).copied().unwrap_or(0.0) * solution.coefficients[i])
         .sum();
+    if keeps {
+        let cpu_ms = estimate(columns.len() + CONNECTION, 1e3);
+        found.connection = Some(ConnectionDemand { cpu_ms, per_request: connections_per_request(&windows) });
+    }
+    let total = total + found.connection_ms_per_request() / 1e3;
     for (i, &route) in columns.iter().enumerate() {
         let cpu_ms = estimate(i, 1e3);
         let mix = mix.get(route).copied().unwrap_or(0.0);
@@ -99,7 +118,7 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
         }
         found.routes.push(RouteDemand { route: route.clone(), cpu_ms, share, solo_ms, mix });
     }
-    found.background_cores = Some(estimate(columns.len(), 1.0));
+    found.background_cores = Some(estimate(columns.len() + BACKGROUND, 1.0));
     found.routes.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.route.cmp(&b.route)));
     found
 }
@@ -133,34 +152,65 @@ pub fn refuses_repetition(window: &Window) -> bool {
     window.plan.emphasis.as_ref().is_some_and(|e| e.times > 1) && fails_when_hot(window)
 }
 
-/// One row per window, one column per route and one for the background, against CPU seconds; all weighted.
-fn design(windows: &[&Window], routes: &[&Route]) -> (Vec<Vec<f64>>, Vec<f64>) {
+/// Columns behind the routes' columns.
+const BACKGROUND: usize = 0;
+const CONNECTION: usize = 1;
+
+/// One row per window, one column per route, one for the background, and one for new connections where the app keeps them, against CPU
+/// seconds; all weighted. Two weak rows expect little of the last two.
+fn design(windows: &[&Window], routes: &[&Route], keeps_connections: bool) -> (Vec<Vec<f64>>, Vec<f64>) {
     let mut rows = Vec::with_capacity(windows.len());
     let mut cpu = Vec::with_capacity(windows.len());
     for window in windows {
         let used = window.app_cpu_s();
-        let elapsed: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+        let elapsed = elapsed_s(window);
         let weight = 1.0 / (used + QUIET_CORES * elapsed);
         let seen = ended(window);
         let mut row: Vec<f64> =
             routes.iter().map(|r| seen.get(*r).copied().unwrap_or(0) as f64 * weight).collect();
         row.push(elapsed * weight);
+        if keeps_connections {
+            row.push(connects(window) * weight);
+        }
         rows.push(row);
         cpu.push(used * weight);
+    }
+    if !rows.is_empty() {
+        // Windows in which the app is always busy cannot tell background from requests: CPU equals time in all of them, as it would for an
+        // app that burns one core whatever it is asked. Nor can windows tell a connection from the first request of a journey.
+        let width = routes.len() + 1 + usize::from(keeps_connections);
+        let guesses = [(BACKGROUND, GUESSED_BACKGROUND_CORES), (CONNECTION, GUESSED_CONNECTION_S)];
+        for (column, guess) in guesses.into_iter().filter(|(column, _)| routes.len() + column < width) {
+            let mut row = vec![0.0; width];
+            row[routes.len() + column] = GUESS_WEIGHT / guess;
+            rows.push(row);
+            cpu.push(0.0);
+        }
     }
     (rows, cpu)
 }
 
-/// A weak row that says "no background". Windows in which the app is always busy cannot tell background from requests: CPU equals time in all of
-/// them, as it would for an app that burns one core whatever it is asked.
-fn expect_little_background(rows: &mut Vec<Vec<f64>>, cpu: &mut Vec<f64>, routes: usize) {
-    if rows.is_empty() {
-        return;
-    }
-    let mut row = vec![0.0; routes + 1];
-    row[routes] = GUESS_WEIGHT / GUESSED_BACKGROUND_CORES;
-    rows.push(row);
-    cpu.push(0.0);
+fn elapsed_s(window: &Window) -> f64 {
+    window.probes.iter().map(|p| p.elapsed_s).sum()
+}
+
+/// Connections that were opened.
+fn connects(window: &Window) -> f64 {
+    window.crowd.iter().map(|second| second.connects).sum::<u64>() as f64
+}
+
+/// Does the app let users keep their connections, so that the cost of one can be told from the cost of a request?
+fn keeps_connections(windows: &[&Window]) -> bool {
+    let opened: f64 = windows.iter().map(|w| connects(w)).sum();
+    let ended: u64 = windows.iter().map(|w| w.ended()).sum();
+    opened > 0.0 && opened <= KEPT_NONE * ended as f64
+}
+
+/// In the journeys' own mix.
+fn connections_per_request(windows: &[&Window]) -> f64 {
+    let natural = windows.iter().filter(|w| w.plan.emphasis.is_none());
+    let (opened, ended) = natural.fold((0.0, 0), |(opened, n), w| (opened + connects(w), n + w.ended()));
+    opened / ended.max(1) as f64
 }
 
 /// Requests of each route that ended, right or wrong.
@@ -215,13 +265,13 @@ fn played_ms(run: &Run) -> BTreeMap<Route, f64> {
 
 /// Hardly any request meets another: one user, or one core mostly idle (which is light for one thread and for many).
 fn is_light(window: &Window) -> bool {
-    let elapsed: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+    let elapsed = elapsed_s(window);
     window.plan.load == (Load::Closed { users: 1 }) || window.app_cpu_s() < LIGHT_SHARE * elapsed
 }
 
 fn service_cv(windows: &[&Window]) -> BTreeMap<Route, f64> {
     let mut light: Vec<&&Window> = windows.iter().filter(|w| is_light(w)).collect();
-    let cores = |w: &Window| w.app_cpu_s() / w.probes.iter().map(|p| p.elapsed_s).sum::<f64>();
+    let cores = |w: &Window| w.app_cpu_s() / elapsed_s(w);
     light.sort_by(|a, b| cores(b).total_cmp(&cores(a)));
     let mut spread = BTreeMap::new();
     // The lightest window comes last and wins.
@@ -255,15 +305,15 @@ pub fn first_guess_ms(run: &Run, windows: &[Window]) -> BTreeMap<Route, f64> {
 
     let routes: Vec<Route> =
         guess.iter().filter(|(_, ms)| **ms > 0.0).map(|(route, _)| route.clone()).collect();
-    let (mut rows, mut cpu) = design(&windows, &routes.iter().collect::<Vec<_>>());
+    let keeps = keeps_connections(&windows);
+    let (mut rows, mut cpu) = design(&windows, &routes.iter().collect::<Vec<_>>(), keeps);
     // The guess joins as one weak row per unknown, so that few windows already correct it.
     for (i, route) in routes.iter().enumerate() {
-        let mut row = vec![0.0; routes.len() + 1];
+        let mut row = vec![0.0; routes.len() + 1 + usize::from(keeps)];
         row[i] = GUESS_WEIGHT * 1e3 / guess[route];
         rows.push(row);
         cpu.push(GUESS_WEIGHT);
     }
-    expect_little_background(&mut rows, &mut cpu, routes.len());
     if let Some(solution) = nnls::solve(&rows, &cpu).filter(|_| !windows.is_empty()) {
         for (route, x) in routes.into_iter().zip(solution.coefficients) {
             guess.insert(route, x * 1e3);

@@ -20,6 +20,8 @@ pub struct Judgement {
     pub demands: Vec<RouteDemand>,
     /// CPU that the app burns without requests, in cores.
     pub background_cores: Option<Estimate>,
+    /// What a new connection costs, where the app keeps connections; it is in no route's demand.
+    pub connection: Option<ConnectionDemand>,
     /// Every remedy that was rehearsed or at least predicted, by rung.
     pub remedies: Vec<RemedyResult>,
     /// The A/A control: the whole against a second copy of itself. Near 1 or nothing can be claimed.
@@ -164,6 +166,14 @@ pub struct RouteDemand {
     pub solo_ms: Option<f64>,
     /// Requests of this route per request of the mix, 0 to 1.
     pub mix: f64,
+}
+
+/// What it costs the app that a user connects.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConnectionDemand {
+    pub cpu_ms: Estimate,
+    /// New connections per request of the mix.
+    pub per_request: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

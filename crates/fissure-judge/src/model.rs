@@ -69,7 +69,8 @@ pub fn routes(demands: &Demands) -> Vec<RouteModel> {
         .map(|d| RouteModel {
             route: d.route.clone(),
             mix: if total > 0.0 { d.mix / total } else { 0.0 },
-            cpu_ms: d.cpu_ms.mid.max(0.0),
+            // Each request carries its part of its user's connection.
+            cpu_ms: (d.cpu_ms.mid + demands.connection_ms_per_request()).max(0.0),
             wait_ms: demands.wait_ms.get(&d.route).copied().unwrap_or(0.0).max(0.0),
             cv: demands.service_cv.get(&d.route).copied().unwrap_or(USUAL_CV).clamp(0.0, LARGEST_CV),
         })

@@ -234,7 +234,7 @@ impl<'r> Desk<'r> {
             format!("what {route} costs: it is refused a second time, so journeys end behind it")
         } else {
             // A route that is not repeated at all cannot be told from its neighbours in the journey.
-            emphasis.times = emphasis.times.max(2);
+            emphasis.times = emphasis.times.max(3);
             format!("what {route} costs: {} of them in a row in each journey", emphasis.times)
         };
         let users = DEMAND_USERS_PER_CPU * self.evidence.cpus() as u32;

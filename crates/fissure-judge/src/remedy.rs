@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use fissure_facts::config::Goal;
 use fissure_facts::{Arrangement, Estimate, Route};
 
+use crate::demand::Demands;
 use crate::judgement::{GoalView, RemedyKind, RouteDemand};
 use crate::model::Model;
 use area::{Area, areas, heavy};
@@ -212,17 +213,19 @@ fn why_not(rated: &[Rated], options: &Options) -> Vec<Option<String>> {
     verdicts
 }
 
-/// CPUs that the goal's load needs so that they are at most 80 % busy: the utilisation law, U = X D, over all routes, plus
-/// what the app burns without requests.
+/// CPUs that the goal's load needs so that they are at most 80 % busy: the utilisation law, U = X D, over all routes and new
+/// connections, plus what the app burns without requests.
 ///
 /// The routes' intervals are taken as independent of each other. It is a lower bound where something waits: more CPUs do
 /// not help a lock or a database.
-pub fn cpus_needed(demands: &[RouteDemand], background_cores: Option<Estimate>, goal: GoalView) -> Estimate {
+pub fn cpus_needed(demands: &Demands, goal: GoalView) -> Estimate {
     let per_cpu_ms = goal.requests_per_s / 1000.0;
     let parts: Vec<Estimate> = demands
+        .routes
         .iter()
         .map(|d| d.cpu_ms.scaled(d.mix * per_cpu_ms))
-        .chain(background_cores)
+        .chain(demands.connection.map(|c| c.cpu_ms.scaled(c.per_request * per_cpu_ms)))
+        .chain(demands.background_cores)
         .map(|cores| cores.scaled(BUSY_AT_MOST.recip()))
         .collect();
     let mid: f64 = parts.iter().map(|p| p.mid).sum();

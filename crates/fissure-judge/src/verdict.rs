@@ -76,6 +76,7 @@ impl<'r> Bench<'r> {
                 .map(|users| users.scaled(goal::requests_per_user(self.run))),
             demands: self.demands.routes.clone(),
             background_cores: self.demands.background_cores,
+            connection: self.demands.connection,
             curve: self.curve(),
             verdict,
             remedies,
@@ -116,8 +117,7 @@ impl<'r> Bench<'r> {
             return self.too_close(fit);
         }
         let best = best_of(remedies);
-        let cpus_needed =
-            remedy::cpus_needed(&self.demands.routes, self.demands.background_cores, self.evidence.goal);
+        let cpus_needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
         if cpus_needed.mid > self.evidence.cpus() {
             return Verdict::ScaleOut {
                 cpus_needed,

@@ -536,3 +536,24 @@ fn a_request_that_is_refused_when_repeated_still_gets_its_true_cost() {
     let found = judge(&run).demands.into_iter().find(|d| d.route == login).unwrap().cpu_ms;
     assert!((found.mid / 20.0 - 1.0).abs() < 0.08 && found.contains(20.0), "{found:?}");
 }
+
+/// Every user connects once, at a cost that no repetition multiplies: it must not be taken for the cost of the first page.
+#[test]
+fn the_first_request_of_a_journey_is_not_charged_for_the_connection() {
+    let (page, item) = (route("GET /"), route("GET /items/{id}"));
+    let cost = |route: &Route| Cost { route: route.clone(), cpu_ms: 0.5, cv: 0.3, wait_ms: 0.0 };
+    let steps = [&page, &item, &item].map(|r| OutlineStep { route: r.clone(), think_s: 0.1 });
+    let model = Model {
+        costs: vec![cost(&page), cost(&item)],
+        journeys: vec![JourneyOutline { name: "browse".to_owned(), weight: 1.0, steps: steps.to_vec() }],
+        ..Model::event_loop(&[])
+    };
+    let plant = Plant::new(model, 200).at(100.0).within(110);
+    let judgement = judge(&plant.check_with(3, |rig, _| rig.connection_ms = 1.0, |_, _| {}));
+    for demand in &judgement.demands {
+        assert!((demand.cpu_ms.mid / 0.5 - 1.0).abs() < 0.15, "{demand:?}");
+    }
+    let connection = judgement.connection.unwrap();
+    assert!((connection.cpu_ms.mid - 1.0).abs() < 0.2 && connection.cpu_ms.contains(1.0), "{connection:?}");
+    assert!((connection.per_request - 1.0 / 3.0).abs() < 0.05, "{connection:?}");
+}

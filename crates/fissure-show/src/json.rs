@@ -38,6 +38,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         })),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
+        "connection_cpu_ms": judgement.connection.map(|c| c.cpu_ms),
         "not_checked": judgement.not_checked.iter().map(|s| words::full_stop(s)).collect::<Vec<_>>(),
         "windows": { "measured": judgement.windows, "void": judgement.windows_void },
         "machine": header.machine,

@@ -108,6 +108,15 @@ fn demands(judgement: &Judgement, page: &mut Page) {
         let alone = d.solo_ms.map_or(words::NOTHING.to_owned(), ms);
         [d.route.to_string(), brief(d.cpu_ms, "ms"), percent(d.share), alone]
     }));
+    if let Some(connection) = judgement.connection {
+        let nothing = words::NOTHING.to_owned();
+        rows.push([
+            words::NEW_CONNECTION.to_owned(),
+            brief(connection.cpu_ms, "ms"),
+            nothing.clone(),
+            nothing,
+        ]);
+    }
     page.table(&rows);
     if let Some(more) = judgement.demands.len().checked_sub(DEMANDS_SHOWN).filter(|n| *n > 0) {
         page.item(&format!("{more} more in the page and in report.json."));

@@ -194,8 +194,10 @@ fn the_cpus_of_a_goal_are_its_work_and_a_reserve() {
         requests_per_s: 800.0,
         users_at_once: 1.0,
     };
+    let background_cores = Some(Estimate::exact(0.12));
+    let demands = Demands { routes: app.demands.clone(), background_cores, ..Demands::default() };
     // 4.1 ms x 800/s = 3.28 busy cores, and 0.12 in the background.
-    let needed = cpus_needed(&app.demands, Some(Estimate::exact(0.12)), goal);
+    let needed = cpus_needed(&demands, goal);
     assert!((needed.mid - 3.4 / 0.8).abs() < 1e-9, "{needed:?}");
     assert!(needed.low < needed.mid && needed.mid < needed.high);
     // The uploads' 10 % of 3.0 cores dominate; independent errors do not add up linearly.

@@ -142,6 +142,8 @@ pub struct FakeRig {
     pub neighbour_cores: f64,
     /// A route that answers only once in a row, as a form with a token does; it refuses at hardly any cost.
     pub once: Option<Route>,
+    /// CPU that a user's first request costs besides its own, because the user connects.
+    pub connection_ms: f64,
     random: Pcg64,
     /// Seconds since the run began.
     now_s: f64,
@@ -149,7 +151,7 @@ pub struct FakeRig {
 
 impl FakeRig {
     pub fn new(model: Model, seed: u64) -> Self {
-        Self { model, neighbour_cores: 0.0, once: None, random: seeded(seed), now_s: 0.0 }
+        Self { model, neighbour_cores: 0.0, once: None, connection_ms: 0.0, random: seeded(seed), now_s: 0.0 }
     }
 
     /// Performs a step and adds its facts to the run, as the lab does.
@@ -487,6 +489,9 @@ impl<'r> Hold<'r> {
         let route = self.steps[place.journey][place.step];
         let refused = place.sent > 0 && self.rig.once.as_ref() == Some(&self.rig.model.costs[route].route);
         let left_s = if refused { REFUSAL_S } else { self.cpu_s[route].sample(&mut self.rig.random) };
+        let connects = place.step == 0 && place.sent == 0;
+        let left_s = left_s + if connects { self.rig.connection_ms / 1e3 } else { 0.0 };
+        self.second.connects += u64::from(connects);
         self.second.planned += 1;
         self.in_flight += 1;
         let request = self.requests.len();

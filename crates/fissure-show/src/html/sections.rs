@@ -311,6 +311,9 @@ pub fn demands(judgement: &Judgement) -> Markup {
                     }
                 } }
             }))
+            @if let Some(connection) = judgement.connection {
+                p.soft { "A new connection costs another " (brief(connection.cpu_ms, "ms")) "." }
+            }
             @if let Some(background) = judgement.background_cores {
                 p.soft {
                     @if background.low > 0.0 {

@@ -20,6 +20,7 @@ pub use grammar::{code, full_stop, routes_text};
 pub use missing::missing;
 pub use names::{cpu_list, machine, minutes, resource};
 pub use remedies::{
-    NOTHING, SAME_LOAD, control, headline, measured, not_rehearsed, outcome, predicted, remedy_name, why_not,
+    NEW_CONNECTION, NOTHING, SAME_LOAD, control, headline, measured, not_rehearsed, outcome, predicted,
+    remedy_name, why_not,
 };
 pub use verdict::{exit_status, goal_met, kind, resume, rung, standing, title, verdict_sentence};

@@ -10,6 +10,8 @@ use crate::units::{brief, claim, count, ms, parts, percent};
 
 /// Where a table has nothing to say.
 pub const NOTHING: &str = "–";
+/// A row among the routes.
+pub const NEW_CONNECTION: &str = "a new connection";
 
 /// Loads nearer than this share to each other count as the same load.
 pub const SAME_LOAD: f64 = 0.05;

@@ -212,6 +212,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
             demand("GET /", 0.9, 0.03, 0.36),
         ],
         background_cores: Some(estimate(0.012, 0.010, 0.015)),
+        connection: Some(ConnectionDemand { cpu_ms: estimate(0.31, 0.22, 0.4), per_request: 0.2 }),
         remedies: vec![limit_remedy(), replicas_remedy(), split_remedy()],
         control: Some(Control {
             cpu_ratio: estimate(1.004, 0.991, 1.017),
@@ -297,6 +298,7 @@ pub fn not_enough(reasons: Vec<Missing>) -> Judgement {
     judgement.saturation_per_s = None;
     judgement.demands.clear();
     judgement.background_cores = None;
+    judgement.connection = None;
     judgement.remedies.clear();
     judgement.control = None;
     judgement.curve.clear();

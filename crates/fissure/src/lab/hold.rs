@@ -86,13 +86,21 @@ impl Lab<'_> {
         let mut meter = Meter::new();
         // None: the warm-up is still on. Some(k): second k is being watched.
         let mut second: Option<u32> = None;
+        // The crowd may end a moment before the last second is read.
+        let (mut has_ended, mut is_cut_short) = (false, false);
         loop {
             let next = measured + Duration::from_secs(second.map_or(0, |k| u64::from(k) + 1));
             let watching = second.is_none_or(|k| k < plan.seconds);
+            if has_ended && (is_cut_short || second.is_none() || !watching) {
+                break;
+            }
             tokio::select! {
-                event = crowd.next() => match event {
+                event = crowd.next(), if !has_ended => match event {
                     Some(Ok(CrowdEvent::Second(seen))) => self.record(Fact::SecondPassed(seen))?,
-                    Some(Ok(CrowdEvent::Ended(end))) => self.record(Fact::WindowEnded(end))?,
+                    Some(Ok(CrowdEvent::Ended(end))) => {
+                        is_cut_short = end.cut_short.is_some();
+                        self.record(Fact::WindowEnded(end))?;
+                    }
                     Some(Ok(CrowdEvent::Problem(problem))) => self.progress.problem(&problem.to_string()),
                     Some(Ok(_)) => {}
                     // A window without its crowd is void, no more: the machine may have been too busy to start it in time.
@@ -101,7 +109,7 @@ impl Lab<'_> {
                         self.record(Fact::WindowEnded(WindowEnd { window, planned: 0, unanswered: BTreeMap::new(), users_planned: None, cut_short }))?;
                         break;
                     }
-                    None => break,
+                    None => has_ended = true,
                 },
                 () = tokio::time::sleep_until(next), if watching => {
                     let watched = self.watched(&plan.arrangement, crowd.pid());
