@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Route;
+use crate::{HttpVersion, Protocol, Route};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -39,6 +39,13 @@ pub struct App {
     /// Path that answers below 500 when the app is ready.
     #[serde(default = "slash")]
     pub health: String,
+    /// It answers over TLS (https). Its certificate may be anything: it is on this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// `"1.1"` or `"2"`, for an app that answers in one version only. Without it TLS lets the app choose, as with browsers,
+    /// and in the clear it is HTTP/1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpVersion>,
     /// Run once in every scratch copy before the app is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<String>,
@@ -47,6 +54,12 @@ pub struct App {
     pub start_within: Span,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+}
+
+impl App {
+    pub fn protocol(&self) -> Protocol {
+        Protocol { tls: self.tls, http: self.http }
+    }
 }
 
 /// Who uses the app.
@@ -228,6 +241,8 @@ impl Default for App {
             command: String::new(),
             port: None,
             health: slash(),
+            tls: false,
+            http: None,
             setup: None,
             start_within: one_minute(),
             env: BTreeMap::new(),

@@ -89,6 +89,8 @@ pub enum ErrorClass {
     CutShort,
     /// No whole answer within the time limit.
     Timeout,
+    /// TLS could not be agreed on, or the certificate does not hold.
+    Tls,
     /// The answer was not HTTP, or its framing was broken.
     Malformed,
     /// The answer was larger than the crowd reads: its head, or a body that somebody looks at, as sent or unpacked.
@@ -145,6 +147,13 @@ pub struct CrowdSecond {
     pub lateness: Latencies,
     /// Connections opened.
     pub connects: u64,
+    /// How long each of them took until TCP stood; this is part of the latency of the request that opened it. Names are
+    /// looked up once, before the first user, so that no time of a name server is in it.
+    #[serde(default, skip_serializing_if = "Latencies::is_empty")]
+    pub connect: Latencies,
+    /// How long the handshake of TLS took after that, where there was one.
+    #[serde(default, skip_serializing_if = "Latencies::is_empty")]
+    pub handshake: Latencies,
 }
 
 /// Cumulative counters are turned into differences over the second before they become facts.

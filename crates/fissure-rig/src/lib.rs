@@ -9,4 +9,5 @@ pub mod keeper;
 pub mod lens;
 mod process;
 pub mod scratch;
+mod tls;
 mod weight;

@@ -10,11 +10,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use fissure_facts::{HttpVersion, Protocol};
 use fissure_rig::keeper::{
     Kept, Launch, NotReady, SetupError, cpu_split, free_port, port_taken, setup, sweep, wait_ready,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
+const PLAIN: Protocol = Protocol { tls: false, http: None };
 const HANDS: &str = env!("CARGO_BIN_EXE_fissure-hands");
 /// Only a hang is a failure: the machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -328,7 +330,7 @@ async fn the_last_lines_of_an_app_that_dies_at_once_are_shown() {
     let stage = Stage::new();
     let mut kept = stage.keep("echo one; echo two >&2; exit 3").await;
     let port = free_port().unwrap();
-    let not_ready = wait_ready(&mut kept, port, "/", PATIENCE).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", PATIENCE).await.unwrap_err();
     assert_eq!(
         not_ready,
         NotReady::Died {
@@ -343,7 +345,7 @@ async fn the_last_lines_of_an_app_that_dies_at_once_are_shown() {
 async fn a_command_that_does_not_exist_says_so_in_its_last_lines() {
     let stage = Stage::new();
     let mut kept = stage.keep("no-such-program-of-mine --serve").await;
-    let not_ready = wait_ready(&mut kept, 1, "/", PATIENCE).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, 1, PLAIN, "/", PATIENCE).await.unwrap_err();
     assert!(matches!(&not_ready, NotReady::Died { how, .. } if how == "exit status 127"), "{not_ready:?}");
     assert!(not_ready.last_lines()[0].contains("no-such-program-of-mine"));
     kept.stop().await;
@@ -364,7 +366,7 @@ async fn an_app_that_starts_late_is_waited_for() {
     let Some(mut kept) = keep_python(&stage, &server("127.0.0.1", OUR_PORT, 404, "1"), port).await else {
         return;
     };
-    wait_ready(&mut kept, port, "/health?x=1", PATIENCE).await.unwrap();
+    wait_ready(&mut kept, port, PLAIN, "/health?x=1", PATIENCE).await.unwrap();
     kept.stop().await;
     assert_eq!(port_taken(port), None);
 }
@@ -376,7 +378,7 @@ async fn another_port_is_named() {
     else {
         return;
     };
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(8)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(8)).await.unwrap_err();
     assert_eq!(not_ready, NotReady::OtherPort { wanted: port, listening: vec![other] });
     let sentence = not_ready.to_string();
     assert!(sentence.contains(&format!("listens on port {other}, not on $PORT={port}")), "{sentence}");
@@ -392,7 +394,7 @@ async fn an_app_that_rests_on_another_port_is_not_waited_for_to_the_end() {
     };
     let began = Instant::now();
     let within = Duration::from_secs(600);
-    wait_ready(&mut kept, port, "/", within).await.unwrap_err();
+    wait_ready(&mut kept, port, PLAIN, "/", within).await.unwrap_err();
     assert!(began.elapsed() < within / 2);
     kept.stop().await;
 }
@@ -404,7 +406,7 @@ async fn an_address_that_127_0_0_1_does_not_reach_is_named() {
         return; // a machine without IPv6
     }
     let Some(mut kept) = keep_python(&stage, &server("::1", OUR_PORT, 200, "0"), port).await else { return };
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(8)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(8)).await.unwrap_err();
     assert_eq!(not_ready, NotReady::OtherAddress { wanted: port, listening: vec!["::1".parse().unwrap()] });
     kept.stop().await;
 }
@@ -413,7 +415,7 @@ async fn an_address_that_127_0_0_1_does_not_reach_is_named() {
 async fn an_app_that_never_listens_is_told_from_one_that_never_answers() {
     let (stage, port) = (Stage::new(), free_port().unwrap());
     let mut kept = stage.keep("echo thinking; sleep 1000").await;
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(1)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(&not_ready, NotReady::NeverListened { .. }), "{not_ready:?}");
     assert_eq!(not_ready.last_lines(), ["thinking"]);
     kept.stop().await;
@@ -421,7 +423,7 @@ async fn an_app_that_never_listens_is_told_from_one_that_never_answers() {
     let silent = "import socket, os, time\ns = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\nopen('up', 'w').write('\\n')\nwhile 1: c = s.accept(); time.sleep(1000)";
     let Some(mut kept) = keep_python(&stage, silent, port).await else { return };
     stage.wait_for_file("up").await;
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(1)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(&not_ready, NotReady::NeverAnswered { .. }), "{not_ready:?}");
     kept.stop().await;
 }
@@ -432,10 +434,51 @@ async fn an_answer_that_is_not_http_is_no_answer() {
     let program = "import socket, os\ns = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\nopen('up', 'w').write('\\n')\nwhile 1:\n  c, _ = s.accept(); c.sendall(b'220 mail ready\\r\\n'); c.close()";
     let Some(mut kept) = keep_python(&stage, program, port).await else { return };
     stage.wait_for_file("up").await;
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(1)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(&not_ready, NotReady::NeverAnswered { .. }), "{not_ready:?}");
     kept.stop().await;
 }
+
+#[tokio::test]
+async fn an_app_that_speaks_tls_or_http2_only_is_recognised_and_awaited() {
+    let stage = Stage::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(stage.folder.path().join("pem"), made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+    let two = Protocol { tls: false, http: Some(HttpVersion::Two) };
+    for (program, protocol) in [(TLS_ONLY, Protocol { tls: true, http: None }), (HTTP2_ONLY, two)] {
+        let port = free_port().unwrap();
+        let Some(mut kept) = keep_python(&stage, program, port).await else { return };
+        let not_ready = wait_ready(&mut kept, port, PLAIN, "/", PATIENCE).await.unwrap_err();
+        assert_eq!(not_ready, NotReady::SpeaksOtherwise { port, speaks: protocol });
+        wait_ready(&mut kept, port, protocol, "/", PATIENCE).await.unwrap();
+        kept.stop().await;
+    }
+}
+
+const TLS_ONLY: &str = "
+import http.server, os, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('pem')
+server = http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), http.server.SimpleHTTPRequestHandler)
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()";
+
+/// Just enough of HTTP/2 for one answer on each stream.
+const HTTP2_ONLY: &str = r"
+import os, socket
+def frame(kind, flags, stream, payload=b''):
+    return len(payload).to_bytes(3, 'big') + bytes([kind, flags]) + stream + payload
+server = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))
+while 1:
+    connection, _ = server.accept()
+    with connection, connection.makefile('rb') as stream:
+        read = stream.read
+        if read(24) == b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n':
+            connection.sendall(frame(4, 0, bytes(4)) + frame(4, 1, bytes(4)))
+            while len(head := read(9)) == 9:
+                read(int.from_bytes(head[:3], 'big'))
+                if head[3] == 1:
+                    connection.sendall(frame(1, 5, head[5:], b'\x88'))";
 
 #[tokio::test]
 async fn an_app_that_is_up_but_not_well_shows_its_answer() {
@@ -443,7 +486,7 @@ async fn an_app_that_is_up_but_not_well_shows_its_answer() {
     let program = server("127.0.0.1", OUR_PORT, 503, "0").replace("S((", "open('up', 'w').write('\\n')\nS((");
     let Some(mut kept) = keep_python(&stage, &program, port).await else { return };
     stage.wait_for_file("up").await;
-    let not_ready = wait_ready(&mut kept, port, "/", Duration::from_secs(4)).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", Duration::from_secs(4)).await.unwrap_err();
     let NotReady::Answers5xx { status, body_start, .. } = not_ready else { panic!("{not_ready:?}") };
     assert_eq!((status, body_start.as_str()), (503, "the database is away"));
     kept.stop().await;
@@ -457,9 +500,9 @@ async fn somebody_elses_server_is_never_taken_for_the_app() {
         return;
     }
     let mut stranger = keep_python(&other, &server("127.0.0.1", OUR_PORT, 200, "0"), port).await.unwrap();
-    wait_ready(&mut stranger, port, "/", PATIENCE).await.unwrap();
+    wait_ready(&mut stranger, port, PLAIN, "/", PATIENCE).await.unwrap();
     let mut kept = stage.keep("sleep 1000").await;
-    let not_ready = wait_ready(&mut kept, port, "/", PATIENCE).await.unwrap_err();
+    let not_ready = wait_ready(&mut kept, port, PLAIN, "/", PATIENCE).await.unwrap_err();
     assert!(
         matches!(&not_ready, NotReady::SomebodyElse { who, .. } if who.contains("app.py")),
         "{not_ready:?}"

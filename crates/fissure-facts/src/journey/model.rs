@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::json_path::JsonPath;
 use crate::run::OutlineStep;
-use crate::{JourneyOutline, Route};
+use crate::{HttpVersion, JourneyOutline, Route};
 
 /// What one user does: requests in order.
 #[derive(Debug, Clone)]
@@ -37,10 +37,14 @@ pub struct JourneyStep {
     pub body: Body,
     /// `[Options] variable`: set before the request is made.
     pub variables: Vec<(String, Template)>,
+    /// `[Options] http2: true` or `http1.1: true`; `None` as the app is spoken to otherwise.
+    pub http: Option<HttpVersion>,
     /// `[Options] location: true`: redirects are followed inside the step, and its latency includes them.
     pub follow_redirects: bool,
     /// The status on the `HTTP` line; `None` for `HTTP *` and when there is no answer part (then below 400 is right).
     pub status: ExpectedStatus,
+    /// `HTTP/1.1` or `HTTP/2` on that line.
+    pub version: Option<HttpVersion>,
     /// Headers below the `HTTP` line: the answer must have them, with these values.
     pub expected_headers: Vec<(String, Template)>,
     pub captures: Vec<Capture>,

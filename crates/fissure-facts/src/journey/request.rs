@@ -8,6 +8,7 @@ use super::error::{Parsed, Wrong};
 use super::routes::route_of;
 use super::text::{self, Until};
 use super::{Body, ExpectedStatus, Files, JourneyStep, Part, PartContent, Piece, Template};
+use crate::HttpVersion;
 
 /// Reads a request up to its answer part or the next request.
 pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<JourneyStep> {
@@ -29,8 +30,10 @@ pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<Jour
         basic_auth: None,
         body: Body::None,
         variables: Vec::new(),
+        http: None,
         follow_redirects: false,
         status: ExpectedStatus::Unsaid,
+        version: None,
         expected_headers: Vec::new(),
         captures: Vec::new(),
         asserts: Vec::new(),
@@ -289,8 +292,12 @@ fn options(cursor: &mut Cursor<'_>, step: &mut JourneyStep) -> Parsed<()> {
                 }
             }
             // What they ask for is how the crowd works anyway, or is about printing.
-            "verbose" | "very-verbose" | "insecure" | "http1.1" | "ipv4" => {
+            "verbose" | "very-verbose" | "insecure" | "ipv4" => {
                 boolean(cursor)?;
+            }
+            "http1.1" | "http2" => {
+                let version = if name == "http2" { HttpVersion::Two } else { HttpVersion::One };
+                step.http = boolean(cursor)?.then_some(version).or(step.http);
             }
             other => return Err(start.wrong(unsupported_option(other))),
         }
@@ -306,10 +313,11 @@ fn unsupported_option(name: &str) -> String {
         "skip" => "put a `#` before the lines",
         "user" => "use a [BasicAuth] section",
         "max-time" | "connect-timeout" => "set `timeout` in [users] of fissure.toml",
+        "http1.0" | "http3" => "there are `http1.1` and `http2`",
         "max-redirs" => "`location: true` follows up to ten redirects",
         "location-trusted" => "use `location: true`; the app is the only host",
         "output" => "fissure does not write answers to files",
-        _ => "the options are delay, location, variable and compressed",
+        _ => "the options are delay, location, variable, compressed, http1.1 and http2",
     };
     format!("the option `{name}` is not supported: {instead}")
 }

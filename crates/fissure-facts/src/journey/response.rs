@@ -6,6 +6,7 @@ use super::query::{filters, gives_bytes, query};
 use super::request::{check_variable_name, next_key, pairs, section};
 use super::text::{self, Until};
 use super::{Assert, Capture, ExpectedStatus, JourneyStep, Operand, Piece, Predicate, Template};
+use crate::HttpVersion;
 
 /// Reads the answer part, if one stands here.
 pub(super) fn response(cursor: &mut Cursor<'_>, step: &mut JourneyStep) -> Parsed<()> {
@@ -15,7 +16,7 @@ pub(super) fn response(cursor: &mut Cursor<'_>, step: &mut JourneyStep) -> Parse
         return Ok(());
     }
     *cursor = ahead;
-    step.status = status_line(cursor)?;
+    (step.version, step.status) = status_line(cursor)?;
     let place = *cursor;
     step.expected_headers = pairs(cursor, "a header")?;
     for (_, value) in &step.expected_headers {
@@ -53,16 +54,20 @@ pub(super) fn response(cursor: &mut Cursor<'_>, step: &mut JourneyStep) -> Parse
     Ok(())
 }
 
-fn status_line(cursor: &mut Cursor<'_>) -> Parsed<ExpectedStatus> {
+fn status_line(cursor: &mut Cursor<'_>) -> Parsed<(Option<HttpVersion>, ExpectedStatus)> {
     let start = *cursor;
     cursor.eat("HTTP");
+    let mut version = None;
     if cursor.eat("/") {
-        let version = cursor.take_while(|c| !c.is_whitespace());
-        if version != "1.1" {
-            return Err(start.wrong(format!(
-                "`HTTP/{version}` is not supported: the crowd speaks HTTP/1.1, so write `HTTP`"
-            )));
-        }
+        version = Some(match cursor.take_while(|c| !c.is_whitespace()) {
+            "1.1" => HttpVersion::One,
+            "2" => HttpVersion::Two,
+            other => {
+                return Err(start.wrong(format!(
+                    "`HTTP/{other}` is not supported: the crowd speaks HTTP/1.1 and HTTP/2; `HTTP` takes both"
+                )));
+            }
+        });
     }
     if !cursor.spaces() {
         let found = cursor.shown();
@@ -79,7 +84,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Parsed<ExpectedStatus> {
         }
     };
     cursor.line_end()?;
-    Ok(status)
+    Ok((version, status))
 }
 
 fn captures(cursor: &mut Cursor<'_>) -> Parsed<Vec<Capture>> {

@@ -290,7 +290,7 @@ const MISTAKES: &[(&str, u32, u32, &str)] = &[
     ("POST {{base}}/\n[\"\\x\"]", 2, 3, "not an escape of JSON"),
     ("POST {{base}}/\n{\"a\": {{newUuid}}}", 2, 7, "put quotes around it"),
     ("POST {{base}}/\n{} x", 2, 4, "expected the end of the line"),
-    ("GET {{base}}/\nHTTP/2 200", 2, 1, "the crowd speaks HTTP/1.1"),
+    ("GET {{base}}/\nHTTP/3 200", 2, 1, "the crowd speaks HTTP/1.1 and HTTP/2"),
     ("GET {{base}}/\nHTTP/* 200", 2, 1, "so write `HTTP`"),
     ("GET {{base}}/\nHTTP", 2, 5, "expected a status like `HTTP 200`"),
     ("GET {{base}}/\nHTTP 20", 2, 6, "three digits"),

@@ -653,5 +653,7 @@ fn empty_second(window: u32, second: u32) -> CrowdSecond {
         in_flight: 0,
         lateness: fissure_facts::Latencies::new(),
         connects: 0,
+        connect: Default::default(),
+        handshake: Default::default(),
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use fissure_facts::Protocol;
 use fissure_facts::fact::ErrorClass;
 use http_body_util::Full;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue};
@@ -10,9 +11,11 @@ use hyper::{HeaderMap, Method, Request, Uri};
 
 use super::connection::Failure;
 
-/// Knows no protocol, and can be sent again.
+/// Says nothing that only one version of HTTP has, and can be sent again.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
+    /// How the app is to be spoken to.
+    pub(super) protocol: Protocol,
     pub(super) method: Method,
     /// Path and query.
     pub(super) target: Cow<'a, str>,
@@ -58,7 +61,6 @@ impl Draft<'_> {
     }
 
     /// The same for clients that write it themselves.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for protocols that are not written by hand"))]
     pub(super) fn request(&self) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
@@ -134,6 +136,7 @@ mod tests {
 
     fn draft(common: &CommonHeaders) -> Draft<'_> {
         Draft {
+            protocol: Protocol::default(),
             method: Method::POST,
             target: "/a?b=1".into(),
             common: Cow::Borrowed(common),

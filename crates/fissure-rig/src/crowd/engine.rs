@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_local;
 
 use super::arrivals;
+use super::connection::Opener;
 use super::dispatch::Dispatch;
 use super::event::CrowdEvent;
 use super::plan::{CrowdPlan, JourneySource, Mode};
@@ -39,6 +40,7 @@ pub(super) struct Engine {
     pub(super) timers: Rc<Timers>,
     pub(super) recorder: Recorder,
     pub(super) dispatch: Dispatch,
+    pub(super) opener: Opener,
     pub(super) timeout_ns: u64,
     scripts: Vec<(f64, Rc<Script>)>,
     rows: Vec<Variables>,
@@ -68,6 +70,7 @@ impl Engine {
         let mut routes: Vec<Route> = Vec::new();
         let mut setting = Setting {
             host: &dispatch.host,
+            protocol: plan.protocol,
             think_max,
             times: &|route| {
                 emphasis.as_ref().filter(|e| e.route.matches(route)).map_or(1, |e| e.times.max(1))
@@ -116,7 +119,12 @@ impl Engine {
             recorder: Recorder::new(window, routes, from_ns, count, events),
             timeout_ns: seconds(plan.timeout_s).as_nanos() as u64,
             scripts,
-            rows: rows(&plan.data, &plan.variables, &dispatch.host),
+            rows: rows(
+                &plan.data,
+                &plan.variables,
+                &format!("{}://{}", plan.protocol.scheme(), dispatch.host),
+            ),
+            opener: Opener::new(&dispatch.host),
             dispatch,
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
@@ -271,10 +279,10 @@ fn end_behind(journey: &mut Journey, route: &Route) -> bool {
 }
 
 /// The variables that a user starts with, one set for each row of the users' data.
-fn rows(data: &[BTreeMap<String, String>], common: &BTreeMap<String, String>, host: &str) -> Vec<Variables> {
+fn rows(data: &[BTreeMap<String, String>], common: &BTreeMap<String, String>, base: &str) -> Vec<Variables> {
     let nobody = BTreeMap::new();
     let data: Vec<_> = if data.is_empty() { vec![&nobody] } else { data.iter().collect() };
-    let base = ("base".to_owned(), serde_json::Value::from(format!("http://{host}")));
+    let base = ("base".to_owned(), serde_json::Value::from(base));
     let text = |(name, value): (&String, &String)| (name.clone(), serde_json::Value::from(value.as_str()));
     data.into_iter()
         .map(|row| {

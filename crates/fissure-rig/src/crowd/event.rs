@@ -85,6 +85,8 @@ mod plain_second {
         in_flight: u64,
         lateness: Pairs,
         connects: u64,
+        connect: Pairs,
+        handshake: Pairs,
     }
 
     pub(super) fn serialize<S: Serializer>(second: &CrowdSecond, serializer: S) -> Result<S::Ok, S::Error> {
@@ -104,6 +106,8 @@ mod plain_second {
             in_flight: second.in_flight,
             lateness: (&second.lateness).into(),
             connects: second.connects,
+            connect: (&second.connect).into(),
+            handshake: (&second.handshake).into(),
         }
         .serialize(serializer)
     }
@@ -126,6 +130,8 @@ mod plain_second {
             in_flight: plain.in_flight,
             lateness: plain.lateness.into(),
             connects: plain.connects,
+            connect: plain.connect.into(),
+            handshake: plain.handshake.into(),
         })
     }
 }
@@ -154,8 +160,10 @@ mod tests {
             users_inside: 5,
             planned: 6,
             in_flight: 7,
-            lateness: latency,
+            lateness: latency.clone(),
             connects: 8,
+            connect: latency.clone(),
+            handshake: latency,
         });
         let line = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<CrowdEvent>(&line).unwrap(), event);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use fissure_facts::{Emphasis, Load, Route};
+use fissure_facts::{Emphasis, Load, Protocol, Route};
 use serde::{Deserialize, Serialize};
 
 /// Everything a crowd needs to know; it reads nothing else.
@@ -25,6 +25,9 @@ pub struct CrowdPlan {
     /// What `Host` says and `{{base}}` begins with; the first address of `web` when absent.
     #[serde(default)]
     pub host: Option<String>,
+    /// How all of them are spoken to, unless a step of a journey says otherwise.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Routes that another role than `web` serves.
     pub table: BTreeMap<Route, String>,
     /// At most so many requests of a route inside the app at once; the others wait in front.

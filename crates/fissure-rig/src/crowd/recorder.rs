@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond, WindowEnd};
 use fissure_facts::{Latencies, Route};
 
-use super::connection::Failure;
+use super::connection::{Failure, Opening};
 use super::event::{CrowdEvent, ProblemSeen};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -43,6 +43,8 @@ struct OpenSecond {
     planned: u64,
     lateness: Latencies,
     connects: u64,
+    connect: Latencies,
+    handshake: Latencies,
 }
 
 /// Requests of one route that were planned inside the measured seconds.
@@ -135,8 +137,14 @@ impl Recorder {
         self.users_inside.set(self.users_inside.get() - 1);
     }
 
-    pub(super) fn connected(&self, at_ns: u64) {
-        self.second(at_ns, |s| s.connects += 1);
+    pub(super) fn connected(&self, at_ns: u64, took: &Opening) {
+        self.second(at_ns, |s| {
+            s.connects += 1;
+            s.connect.record_us(took.connect_ns / 1000);
+            if let Some(ns) = took.handshake_ns {
+                s.handshake.record_us(ns / 1000);
+            }
+        });
     }
 
     /// A request was given its planned instant.
@@ -222,6 +230,8 @@ impl Recorder {
             in_flight,
             lateness: seen.lateness,
             connects: seen.connects,
+            connect: seen.connect,
+            handshake: seen.handshake,
         }));
     }
 

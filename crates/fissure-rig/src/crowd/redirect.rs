@@ -2,10 +2,14 @@
 
 use hyper::Method;
 
-/// `location` seen from `current` (path and query): the authority, if it names one, and the path with its query.
-pub(super) fn resolve<'a>(current: &str, location: &'a str) -> Result<(Option<&'a str>, String), String> {
+/// `location` seen from `current` (path and query) of an app that speaks `scheme`: the authority, if it names one, and the path with its query.
+pub(super) fn resolve<'a>(
+    scheme: &str,
+    current: &str,
+    location: &'a str,
+) -> Result<(Option<&'a str>, String), String> {
     let location = location.split('#').next().unwrap_or_default().trim();
-    let (authority, rest) = if let Some(rest) = strip_scheme(location, "http://") {
+    let (authority, rest) = if let Some(rest) = strip_scheme(location, scheme) {
         split_authority(rest)
     } else if let Some(rest) = location.strip_prefix("//") {
         split_authority(rest)
@@ -14,7 +18,7 @@ pub(super) fn resolve<'a>(current: &str, location: &'a str) -> Result<(Option<&'
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     {
         return Err(format!(
-            "the redirect to `{location}` leaves the app: only http on this machine is followed"
+            "the redirect to `{location}` leaves the app: only {scheme} to the app itself is followed"
         ));
     } else {
         (None, location)
@@ -36,7 +40,7 @@ pub(super) fn resolve<'a>(current: &str, location: &'a str) -> Result<(Option<&'
 
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let start = text.get(..scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
+    start.eq_ignore_ascii_case(scheme).then(|| text[scheme.len()..].strip_prefix("://"))?
 }
 
 fn split_authority(text: &str) -> (Option<&str>, &str) {
@@ -99,11 +103,12 @@ mod tests {
             ("//h:1/x", Some("h:1"), "/x"),
             ("/a:b", None, "/a:b"),
         ] {
-            let got = resolve("/shop/item?page=1", location).unwrap();
+            let got = resolve("http", "/shop/item?page=1", location).unwrap();
             assert_eq!(got, (authority, target.to_owned()), "{location}");
         }
-        assert!(resolve("/", "https://127.0.0.1/").unwrap_err().contains("leaves the app"));
-        assert!(resolve("/", "mailto:a@b").is_err());
+        assert!(resolve("http", "/", "https://127.0.0.1/").unwrap_err().contains("leaves the app"));
+        assert_eq!(resolve("https", "/", "https://h:1/x").unwrap(), (Some("h:1"), "/x".to_owned()));
+        assert!(resolve("http", "/", "mailto:a@b").is_err());
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use fissure_facts::Route;
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::journey::{Body, Journey, JourneyStep, Piece, Query, Template, Variables};
+use fissure_facts::{Protocol, Route};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
     TRANSFER_ENCODING, USER_AGENT,
@@ -36,6 +36,7 @@ pub(super) struct ScriptStep {
     /// Number of its route in the recorder.
     pub(super) route: usize,
     pub(super) role: Rc<Role>,
+    pub(super) protocol: Protocol,
     /// First come, first served.
     pub(super) limit: Option<Rc<Semaphore>>,
     /// How often it is repeated in a row.
@@ -64,6 +65,7 @@ pub(super) struct Personal<'a> {
 /// How a journey is to be played in this window.
 pub(super) struct Setting<'a> {
     pub(super) host: &'a str,
+    pub(super) protocol: Protocol,
     pub(super) think_max: Duration,
     pub(super) times: &'a dyn Fn(&Route) -> u32,
     pub(super) route_number: &'a mut dyn FnMut(&Route) -> usize,
@@ -148,6 +150,7 @@ impl ScriptStep {
         Ok(Self {
             route: (setting.route_number)(&step.route),
             role: (setting.role_of)(&step.route),
+            protocol: Protocol { http: step.http.or(setting.protocol.http), ..setting.protocol },
             limit: (setting.limit_of)(&step.route),
             times: (setting.times)(&step.route),
             think_ns: step.think.min(setting.think_max).as_nanos() as u64,
@@ -205,9 +208,9 @@ impl ScriptStep {
                 body
             }
         };
-        let method = self.method.clone();
-        let mut draft =
-            Draft { method, target, common: Cow::Borrowed(&self.common), own, cookies: None, body };
+        let (protocol, method) = (self.protocol, self.method.clone());
+        let common = Cow::Borrowed(&self.common);
+        let mut draft = Draft { protocol, method, target, common, own, cookies: None, body };
         draft.cookies = self.cookies_for(draft.path(), user)?;
         Ok(draft)
     }

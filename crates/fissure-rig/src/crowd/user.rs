@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use fissure_facts::Protocol;
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::journey::Variables;
 use hyper::header::LOCATION;
@@ -31,7 +32,6 @@ pub(super) struct User {
     number: u64,
     variables: Variables,
     jar: Jar,
-    /// One for each replica it has spoken to.
     connections: Connections,
     random: Pcg64Mcg,
 }
@@ -149,12 +149,13 @@ impl User {
         // The last byte is here; judging is the crowd's time, not the app's.
         outcome.ended_ns = monotonic_ns();
         let url = if step.reads_url {
-            format!("http://{}{}", self.engine.dispatch.host, draft.target)
+            format!("{}://{}{}", draft.protocol.scheme(), self.engine.dispatch.host, draft.target)
         } else {
             String::new()
         };
         let duration = Duration::from_nanos(outcome.ended_ns.saturating_sub(planned_ns));
-        let answer = Answer::new(reply.status, &reply.headers, &reply.body, &url, duration);
+        let mut answer = Answer::new(reply.status, &reply.headers, &reply.body, &url, duration);
+        answer.version = reply.version;
         judge(&step.step, &answer, &mut self.variables)
             .map_err(|problem| Failure { class: problem.class, sentence: problem.sentence })
     }
@@ -162,7 +163,8 @@ impl User {
     /// Points the draft to where a redirect leads, if that is the app.
     fn turn(&self, draft: &mut Draft<'_>, status: u16, location: &str) -> Result<(), Failure> {
         let refuse = |sentence: String| Failure { class: ErrorClass::Assert, sentence };
-        let (authority, target) = redirect::resolve(&draft.target, location).map_err(refuse)?;
+        let (authority, target) =
+            redirect::resolve(draft.protocol.scheme(), &draft.target, location).map_err(refuse)?;
         if let Some(foreign) = authority.filter(|a| !self.engine.dispatch.is_own(a)) {
             return Err(refuse(format!(
                 "the redirect to `{foreign}` leaves the app, so it was not followed"
@@ -176,7 +178,7 @@ impl User {
         let outstanding = role.choose();
         let replica = &outstanding.0;
         let mut connection = None;
-        if let Some(mut known) = self.take(replica) {
+        if let Some(mut known) = self.take(replica, draft.protocol) {
             connection = known.is_ready().then_some(known);
         }
         if let Some(mut reused) = connection {
@@ -190,17 +192,18 @@ impl User {
                 Err(broken) => return Err(broken.failure),
             }
         }
-        let mut fresh = Connection::open(replica.address, self.number).await?;
-        self.engine.recorder.connected(monotonic_ns());
+        let (mut fresh, took) = self.engine.opener.open(replica.address, draft.protocol, self.number).await?;
+        self.engine.recorder.connected(monotonic_ns(), &took);
         let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
         self.keep(replica, fresh);
         Ok(reply)
     }
 
     /// A connection at rest, taken out while in use: what is interrupted in the middle of an answer must not be used again.
-    fn take(&mut self, replica: &Rc<Replica>) -> Option<Connection> {
+    fn take(&mut self, replica: &Rc<Replica>, protocol: Protocol) -> Option<Connection> {
         let take = |at_rest: &mut Connections| {
-            let index = at_rest.iter().rposition(|(r, _)| Rc::ptr_eq(r, replica))?;
+            let index =
+                at_rest.iter().rposition(|(r, c)| Rc::ptr_eq(r, replica) && c.protocol == protocol)?;
             Some(at_rest.swap_remove(index).1)
         };
         match &self.engine.handed_on {

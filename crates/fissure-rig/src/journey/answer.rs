@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::io::Read;
 use std::time::Duration;
 
+use fissure_facts::HttpVersion;
 use fissure_facts::journey::JsonPath;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
@@ -13,9 +14,10 @@ use serde_json::Value;
 /// A decompressed body may be this large; a small answer that unpacks to more is a bomb or a mistake.
 const DECODED_BYTES_MAX: usize = 64 << 20;
 
-/// One answer. Text and JSON are decoded once, when first asked for.
+/// One answer, over HTTP/1.1 unless somebody says otherwise. Text and JSON are decoded once, when first asked for.
 #[derive(Debug)]
 pub struct Answer<'a> {
+    pub version: HttpVersion,
     pub status: u16,
     pub headers: &'a HeaderMap,
     /// As it came over the wire, still compressed if it was.
@@ -39,7 +41,8 @@ impl<'a> Answer<'a> {
         duration: Duration,
     ) -> Self {
         let (decoded, text, json) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { status, headers, body, url, duration, decoded, text, json, was_followed: Cell::new(false) }
+        let (version, was_followed) = (HttpVersion::One, Cell::new(false));
+        Self { version, status, headers, body, url, duration, decoded, text, json, was_followed }
     }
 
     /// The body without its content encoding.

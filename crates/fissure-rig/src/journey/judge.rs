@@ -29,9 +29,10 @@ pub fn needs_body(step: &JourneyStep) -> bool {
     step.captures.iter().any(|c| reads(&c.query)) || step.asserts.iter().any(|a| reads(&a.query))
 }
 
-/// Checks an answer in the order of the language: the status, then captures (into `vars`), so that they serve the
+/// Checks an answer in the order of the language: version and status, then captures (into `vars`), so that they serve the
 /// headers and asserts, which come last.
 pub fn judge(step: &JourneyStep, answer: &Answer<'_>, vars: &mut Variables) -> Result<(), Problem> {
+    version(step, answer)?;
     status(step, answer)?;
     for capture in &step.captures {
         let failed = |sentence: String| assert_problem(capture.line, &sentence);
@@ -68,6 +69,15 @@ pub fn judge(step: &JourneyStep, answer: &Answer<'_>, vars: &mut Variables) -> R
 
 fn assert_problem(line: u32, sentence: &str) -> Problem {
     Problem { class: ErrorClass::Assert, sentence: format!("line {line}: {sentence}") }
+}
+
+fn version(step: &JourneyStep, answer: &Answer<'_>) -> Result<(), Problem> {
+    match step.version {
+        Some(expected) if expected != answer.version => {
+            Err(assert_problem(step.line, &format!("expected {expected}, got {}", answer.version)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn status(step: &JourneyStep, answer: &Answer<'_>) -> Result<(), Problem> {

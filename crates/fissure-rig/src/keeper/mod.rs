@@ -10,6 +10,7 @@
 
 mod cpu_split;
 mod guard;
+mod health;
 mod kept;
 mod listeners;
 mod mark;

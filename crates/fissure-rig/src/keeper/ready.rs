@@ -1,15 +1,12 @@
 //! Waiting until a started app answers, and saying precisely why it does not.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use fissure_facts::{HttpVersion, Protocol};
 use tokio::time::{sleep, timeout};
 
+use super::health::{Met, ask, speaks_instead};
 use super::listeners::{self, reachable_from_loopback};
 use super::{Kept, port_taken};
 use crate::process::Stat;
@@ -22,8 +19,8 @@ const IDLE_ELSEWHERE: Duration = Duration::from_secs(10);
 const STARTING_CPU_TICKS: u64 = 20;
 /// How many of its last lines are shown when it dies.
 const LINES: usize = 20;
-/// How much of the body of a 5xx is shown.
-const BODY_CHARS: usize = 400;
+/// How often an app that says something else than HTTP is asked whether it is TLS or HTTP/2.
+const GUESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the app is not ready, whose fault it is and what to try.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,10 +47,12 @@ pub enum NotReady {
     )]
     NeverListened { within: Duration, last_lines: Vec<String> },
     #[error(
-        "The app accepts connections on port {port}, but gave no HTTP answer to `GET {health}` within {} ({what}): is `health` a path that answers quickly without a login, and does the port speak plain HTTP?",
+        "The app accepts connections on port {port}, but gave no HTTP answer to `GET {health}` within {} ({what}): is `health` a path that answers quickly without a login, and does the port speak HTTP?",
         seconds(within)
     )]
     NeverAnswered { port: u16, health: String, within: Duration, what: String, last_lines: Vec<String> },
+    #[error("The app answers on port {port}, but {}.", how_to_speak(*speaks))]
+    SpeaksOtherwise { port: u16, speaks: Protocol },
     #[error(
         "The app answers `GET {health}` with status {status} all the time: it is up but not well (a database that it misses?). Repair it, or name a `health` path that answers below 500. The answer begins: {body_start}"
     )]
@@ -68,29 +67,26 @@ impl NotReady {
             | Self::NeverListened { last_lines, .. }
             | Self::NeverAnswered { last_lines, .. }
             | Self::Answers5xx { last_lines, .. } => last_lines,
-            Self::OtherPort { .. } | Self::OtherAddress { .. } | Self::SomebodyElse { .. } => &[],
+            Self::OtherPort { .. }
+            | Self::OtherAddress { .. }
+            | Self::SomebodyElse { .. }
+            | Self::SpeaksOtherwise { .. } => &[],
         }
     }
 }
 
-/// What the last try met.
-enum Met {
-    Refused,
-    Silent(String),
-    Status5xx { status: u16, body_start: String },
-    Answer,
-}
-
-/// Waits until `GET health` on 127.0.0.1:`port` is answered with a status below 500, by the kept tree itself, and
+/// Waits until `GET health` on 127.0.0.1:`port`, spoken to by `protocol`, is answered with a status below 500, by the kept tree itself, and
 /// says how long it took.
 pub async fn wait_ready(
     kept: &mut Kept,
     port: u16,
+    protocol: Protocol,
     health: &str,
     within: Duration,
 ) -> Result<Duration, NotReady> {
     let began = Instant::now();
     let mut elsewhere = Elsewhere::default();
+    let mut guessed: Option<Instant> = None;
     let mut last = Met::Refused;
     loop {
         if let Some(how) = kept.died() {
@@ -100,13 +96,21 @@ pub async fn wait_ready(
         if left.is_zero() {
             return Err(why_not(kept, port, health, within, last));
         }
-        last = match (last, ask(kept, port, health, left).await) {
+        last = match (last, look(kept, port, protocol, health, left).await) {
             // The last try is cut short by the end of the time: its silence says less than the answers before.
             (answered @ Met::Status5xx { .. }, Met::Silent(_)) => answered,
             (_, met) => met,
         };
         match &last {
             Met::Answer => return answered_by(kept, port).map(|()| began.elapsed()),
+            Met::Silent(_) if guessed.is_none_or(|at| at.elapsed() >= GUESS_EVERY) => {
+                if let Some(speaks) = speaks_instead(port, protocol, health).await {
+                    return Err(answered_by(kept, port)
+                        .err()
+                        .unwrap_or(NotReady::SpeaksOtherwise { port, speaks }));
+                }
+                guessed = Some(Instant::now());
+            }
             Met::Refused if elsewhere.settled(kept, port) => {
                 return Err(why_not(kept, port, health, within, last));
             }
@@ -129,54 +133,16 @@ fn answered_by(kept: &Kept, port: u16) -> Result<(), NotReady> {
     }
 }
 
-async fn ask(kept: &mut Kept, port: u16, health: &str, left: Duration) -> Met {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let Ok(Ok(stream)) = timeout(left.min(Duration::from_secs(2)), TcpStream::connect(address)).await else {
-        return Met::Refused;
-    };
-    let answer = async {
-        let request = Request::get(health)
-            .header("host", format!("127.0.0.1:{port}"))
-            .header("user-agent", "fissure")
-            .header("accept", "*/*")
-            .header("connection", "close")
-            .body(Empty::<Bytes>::new())
-            .map_err(|_| format!("`{health}` is not a path"))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| error.to_string())?;
-        let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await;
-        let met = match response {
-            Ok(response) if response.status().as_u16() < 500 => Ok(Met::Answer),
-            Ok(mut response) => {
-                let status = response.status().as_u16();
-                let mut body = Vec::new();
-                while let Ok(Some(Ok(frame))) = timeout(Duration::from_secs(1), response.frame()).await {
-                    body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| &data[..]));
-                    if body.len() > 4 * BODY_CHARS {
-                        break;
-                    }
-                }
-                Ok(Met::Status5xx { status, body_start: body_start(&body) })
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        connection.abort();
-        met
-    };
+async fn look(kept: &mut Kept, port: u16, protocol: Protocol, health: &str, left: Duration) -> Met {
     let died = async {
         while kept.died().is_none() {
             sleep(Duration::from_millis(100)).await;
         }
     };
-    // The first answer may take long (compilation, a cold cache): it gets all the time there is, unless the app dies.
     tokio::select! {
-        answer = timeout(left, answer) => match answer {
-            Ok(Ok(met)) => met,
-            Ok(Err(what)) => Met::Silent(what),
-            Err(_) => Met::Silent("it was silent".to_owned()),
-        },
+        met = timeout(left, ask(port, protocol, health)) => {
+            met.unwrap_or_else(|_| Met::Silent("it was silent".to_owned()))
+        }
         () = died => Met::Silent("it died".to_owned()),
     }
 }
@@ -246,10 +212,12 @@ impl Elsewhere {
     }
 }
 
-fn body_start(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let start: String = text.chars().filter(|c| !c.is_control()).take(BODY_CHARS).collect();
-    if start.trim().is_empty() { "(empty)".to_owned() } else { start }
+fn how_to_speak(speaks: Protocol) -> &'static str {
+    match speaks {
+        Protocol { tls: true, .. } => "it speaks TLS there: write `tls = true` under [app]",
+        Protocol { http: Some(HttpVersion::Two), .. } => "in HTTP/2 only: write `http = \"2\"` under [app]",
+        _ => "in plain HTTP/1.1: take `tls` and `http` out of [app]",
+    }
 }
 
 fn seconds(span: &Duration) -> String {

@@ -5,10 +5,13 @@
 mod cost;
 mod honesty;
 mod hostile;
+mod http2;
 mod load;
+mod modern;
 mod process;
 mod server;
 mod sessions;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -215,6 +215,7 @@ impl Lab<'_> {
             data: self.project.data.clone(),
             variables: BTreeMap::new(),
             targets,
+            protocol: self.project.config.app.protocol(),
             table: arrangement.table.clone(),
             own_hosts: BTreeMap::new(),
             host: None,

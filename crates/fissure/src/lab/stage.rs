@@ -139,7 +139,9 @@ impl<'p> Stage<'p> {
             let mut kept =
                 Kept::start(&self.program, &launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
             // One after the other: two copies that migrate the same database at once are another experiment.
-            if let Err(e) = keeper::wait_ready(&mut kept, *port, &app.health, app.start_within.0).await {
+            if let Err(e) =
+                keeper::wait_ready(&mut kept, *port, app.protocol(), &app.health, app.start_within.0).await
+            {
                 let last_lines = kept.last_lines(LAST_LINES);
                 kept.stop().await;
                 standing.strike().await;

@@ -1,24 +1,48 @@
 //! One connection of one user: what the user needs of it, whichever protocol is spoken on it.
 
 mod http1;
+mod http2;
 mod stream;
 
 use std::io;
 use std::net::SocketAddr;
 
 use fissure_facts::fact::ErrorClass;
+use fissure_facts::{HttpVersion, Protocol};
 use hyper::HeaderMap;
 
 use self::http1::Http1;
+use self::http2::Http2;
 use self::stream::{Stream, Traffic};
 use super::draft::Draft;
+use super::timer::monotonic_ns;
 
 /// Bodies that somebody looks at are kept up to this size.
 const KEPT_BODY_BYTES_MAX: u64 = 64 << 20;
 
 pub(super) struct Connection {
-    protocol: Http1,
+    pub(super) protocol: Protocol,
+    speaks: Speaks,
     traffic: Traffic,
+}
+
+enum Speaks {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+/// Opens connections; what all of them share.
+pub(super) struct Opener {
+    /// Without a port.
+    host: String,
+}
+
+/// How long the parts of opening took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Opening {
+    pub(super) connect_ns: u64,
+    /// Of TLS, where there was one.
+    pub(super) handshake_ns: Option<u64>,
 }
 
 /// What of an answer is looked at; the rest is read and thrown away. Cookies and the status are always kept.
@@ -31,6 +55,7 @@ pub(super) struct Keep {
 /// A whole answer.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    pub(super) version: HttpVersion,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     /// Empty unless it was to be kept.
@@ -53,27 +78,74 @@ pub(super) struct Broken {
     pub(super) nothing_written: bool,
 }
 
-impl Connection {
-    /// Connects as `user`, whose number gives it an address of its own.
-    pub(super) async fn open(address: SocketAddr, user: u64) -> Result<Self, Failure> {
-        let stream = Stream::connect(address, user).await.map_err(|e| Failure::of_connecting(address, &e))?;
-        let traffic = stream.traffic();
-        Ok(Self { protocol: Http1::over(stream), traffic })
+impl Opener {
+    /// For an app whose `Host` is this.
+    pub(super) fn new(host: &str) -> Self {
+        // The colons inside of `[::1]` are no port's.
+        let name =
+            host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
+        Self { host: name.to_owned() }
     }
 
+    /// Connects as `user`, whose number gives it an address of its own.
+    pub(super) async fn open(
+        &self,
+        address: SocketAddr,
+        protocol: Protocol,
+        user: u64,
+    ) -> Result<(Connection, Opening), Failure> {
+        let (stream, version, took) = self.stream(address, protocol, user).await?;
+        let traffic = stream.traffic();
+        let speaks = match version {
+            HttpVersion::One => Speaks::Http1(Http1::over(stream)),
+            HttpVersion::Two => Speaks::Http2(Http2::over(stream).await?),
+        };
+        Ok((Connection { protocol, speaks, traffic }, took))
+    }
+
+    /// A stream on which nothing has been said yet, and the version of HTTP that is to be spoken on it.
+    async fn stream(
+        &self,
+        address: SocketAddr,
+        protocol: Protocol,
+        user: u64,
+    ) -> Result<(Stream, HttpVersion, Opening), Failure> {
+        let began_ns = monotonic_ns();
+        let stream = Stream::connect(address, user).await.map_err(|e| Failure::of_connecting(address, &e))?;
+        let connected_ns = monotonic_ns();
+        let mut took = Opening { connect_ns: connected_ns - began_ns, handshake_ns: None };
+        if !protocol.tls {
+            return Ok((stream, protocol.http.unwrap_or(HttpVersion::One), took));
+        }
+        // Boxed: a handshake is rare and large, and would make every user's task larger.
+        let secured = Box::pin(stream.secured(&self.host, protocol.offers())).await;
+        let (stream, version) = secured.map_err(|sentence| Failure { class: ErrorClass::Tls, sentence })?;
+        took.handshake_ns = Some(monotonic_ns() - connected_ns);
+        Ok((stream, version, took))
+    }
+}
+
+impl Connection {
     /// Has the app kept it open, with nothing left over from the answer before?
     pub(super) fn is_ready(&mut self) -> bool {
-        self.protocol.is_ready()
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.is_ready(),
+            Speaks::Http2(http2) => http2.is_ready(),
+        }
     }
 
     /// Sends a request and reads its answer to the last byte.
     pub(super) async fn exchange(&mut self, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Broken> {
         let (read, written) = (self.traffic.read(), self.traffic.written());
-        self.protocol.exchange(draft, keep).await.map_err(|failure| Broken {
-            failure,
-            nothing_read: self.traffic.read() == read,
-            nothing_written: self.traffic.written() == written,
-        })
+        match &mut self.speaks {
+            Speaks::Http1(http1) => http1.exchange(draft, keep).await.map_err(|failure| Broken {
+                failure,
+                nothing_read: self.traffic.read() == read,
+                nothing_written: self.traffic.written() == written,
+            }),
+            // Boxed, so that it does not make the task of a user larger who speaks HTTP/1.1.
+            Speaks::Http2(http2) => Box::pin(http2.exchange(draft, keep)).await,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! TCP, with an address of its own for each user and its bytes counted.
+//! TCP, perhaps with TLS in it, with an address of its own for each user and its bytes counted.
 
 use std::cell::Cell;
 use std::io;
@@ -7,15 +7,40 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use fissure_facts::HttpVersion;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::client::TlsStream;
+
+use crate::tls;
 
 pub(super) struct Stream {
-    tcp: TcpStream,
+    transport: Transport,
     traffic: Traffic,
 }
 
-/// Bytes that went over a stream.
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Does the same with either transport.
+macro_rules! transport {
+    ($stream:expr, $transport:ident => $act:expr) => {
+        match &mut $stream.transport {
+            Transport::Plain($transport) => {
+                let $transport = Pin::new($transport);
+                $act
+            }
+            Transport::Tls($transport) => {
+                let $transport = Pin::new(&mut **$transport);
+                $act
+            }
+        }
+    };
+}
+
+/// Bytes that went over a stream, before TLS seals them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Traffic(Rc<Counters>);
 
@@ -55,7 +80,21 @@ impl Stream {
         }
         socket.set_nodelay(true)?;
         let tcp = socket.connect(address).await?;
-        Ok(Self { tcp, traffic: Traffic::default() })
+        Ok(Self { transport: Transport::Plain(tcp), traffic: Traffic::default() })
+    }
+
+    /// Agrees on TLS with `host` and says which version of HTTP the app chose.
+    pub(super) async fn secured(
+        self,
+        host: &str,
+        offers: &[HttpVersion],
+    ) -> Result<(Self, HttpVersion), String> {
+        let Transport::Plain(tcp) = self.transport else {
+            return Err("TLS in TLS is not supported".to_owned());
+        };
+        let stream = tls::shake_hands(tcp, host, offers).await?;
+        let version = tls::chosen(&stream);
+        Ok((Self { transport: Transport::Tls(Box::new(stream)), traffic: self.traffic }, version))
     }
 
     /// The counters, which live on when the stream is handed to a protocol.
@@ -85,7 +124,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let done = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let done = transport!(self, t => t.poll_read(cx, buf));
         self.traffic.add_read(buf.filled().len() - before);
         done
     }
@@ -93,7 +132,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let done = transport!(self, t => t.poll_write(cx, buf));
         self.wrote(done)
     }
 
@@ -102,20 +141,23 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let done = transport!(self, t => t.poll_write_vectored(cx, bufs));
         self.wrote(done)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.transport {
+            Transport::Plain(tcp) => tcp.is_write_vectored(),
+            Transport::Tls(tls) => tls.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        transport!(self, t => t.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        transport!(self, t => t.poll_shutdown(cx))
     }
 }
 
