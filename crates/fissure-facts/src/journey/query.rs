@@ -29,7 +29,9 @@ pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
             ));
         }
         "certificate" => {
-            return Err(start.wrong("`certificate` is not supported: the app is reached without TLS"));
+            return Err(
+                start.wrong("`certificate` is not supported: on this machine every certificate is taken")
+            );
         }
         "sha256" | "md5" => {
             return Err(start.wrong(format!(

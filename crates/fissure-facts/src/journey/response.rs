@@ -64,7 +64,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Parsed<(Option<HttpVersion>, Expected
             "2" => HttpVersion::Two,
             other => {
                 return Err(start.wrong(format!(
-                    "`HTTP/{other}` is not supported: the crowd speaks HTTP/1.1 and HTTP/2; `HTTP` takes both"
+                    "`HTTP/{other}` is not supported: the crowd speaks HTTP/1.1 and HTTP/2, so write `HTTP`"
                 )));
             }
         });
