@@ -336,7 +336,7 @@ fn every_mistake_is_told_with_its_place() {
 fn unsupported_features_are_errors_that_name_them_and_an_alternative() {
     for (line, name, alternative) in [
         ("xpath \"//a\" exists", "`xpath` is not supported", "regex"),
-        ("certificate \"Subject\" exists", "`certificate` is not supported", "TLS"),
+        ("certificate \"Subject\" exists", "`certificate` is not supported", "every certificate is taken"),
         ("sha256 == hex,00;", "`sha256` is not supported", "bytes count"),
         ("md5 == hex,00;", "`md5` is not supported", "body contains"),
         ("version == \"1.1\"", "`version` is not supported", ""),
