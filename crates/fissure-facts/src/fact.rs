@@ -126,6 +126,17 @@ impl RouteSecond {
     pub fn ended(&self) -> u64 {
         self.latency.count() + self.error_count()
     }
+
+    /// Exact: nothing is lost when histograms are added.
+    pub fn add(&mut self, other: &Self) {
+        let Self { latency, service, errors, bytes } = other;
+        self.latency.add(latency);
+        self.service.add(service);
+        self.bytes += bytes;
+        for (&class, count) in errors {
+            *self.errors.entry(class).or_default() += count;
+        }
+    }
 }
 
 /// One measured second of a window, as the crowd saw it.
@@ -154,6 +165,42 @@ pub struct CrowdSecond {
     /// How long the handshake of TLS took after that, where there was one.
     #[serde(default, skip_serializing_if = "Latencies::is_empty")]
     pub handshake: Latencies,
+    /// Of those, connections in place of one that the app had closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reconnects: u64,
+}
+
+impl CrowdSecond {
+    /// The same second, as another part of the crowd saw it.
+    pub fn add(&mut self, other: &Self) {
+        // In full, so that a new field cannot be forgotten here.
+        let Self {
+            window: _,
+            second: _,
+            routes,
+            users_arrived,
+            users_inside,
+            planned,
+            in_flight,
+            lateness,
+            connects,
+            reconnects,
+            connect,
+            handshake,
+        } = other;
+        for (route, seen) in routes {
+            self.routes.entry(route.clone()).or_default().add(seen);
+        }
+        self.users_arrived += users_arrived;
+        self.users_inside += users_inside;
+        self.planned += planned;
+        self.in_flight += in_flight;
+        self.lateness.add(lateness);
+        self.connects += connects;
+        self.reconnects += reconnects;
+        self.connect.add(connect);
+        self.handshake.add(handshake);
+    }
 }
 
 /// Cumulative counters are turned into differences over the second before they become facts.
@@ -216,4 +263,24 @@ pub struct WindowEnd {
     /// Why the window ended early (the app died, the crowd ran out of ports, ...), if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_short: Option<String>,
+}
+
+impl WindowEnd {
+    /// The same window, as another part of the crowd saw it.
+    pub fn add(&mut self, other: &Self) {
+        let Self { window: _, planned, unanswered, users_planned, cut_short } = other;
+        self.planned += planned;
+        for (route, count) in unanswered {
+            *self.unanswered.entry(route.clone()).or_default() += count;
+        }
+        if let Some(users) = users_planned {
+            *self.users_planned.get_or_insert_default() += users;
+        }
+        self.cut_short = self.cut_short.take().or_else(|| cut_short.clone());
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

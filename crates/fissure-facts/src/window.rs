@@ -64,12 +64,7 @@ impl Window {
     pub fn route(&self, route: &Route) -> RouteSecond {
         let mut sum = RouteSecond::default();
         for second in self.crowd.iter().filter_map(|s| s.routes.get(route)) {
-            sum.latency.add(&second.latency);
-            sum.service.add(&second.service);
-            sum.bytes += second.bytes;
-            for (&class, count) in &second.errors {
-                *sum.errors.entry(class).or_default() += count;
-            }
+            sum.add(second);
         }
         if let Some(&unanswered) = self.end.as_ref().and_then(|e| e.unanswered.get(route)) {
             *sum.errors.entry(ErrorClass::Timeout).or_default() += unanswered;

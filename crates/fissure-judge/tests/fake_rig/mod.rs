@@ -655,5 +655,6 @@ fn empty_second(window: u32, second: u32) -> CrowdSecond {
         connects: 0,
         connect: Default::default(),
         handshake: Default::default(),
+        reconnects: 0,
     }
 }

@@ -1,10 +1,13 @@
 //! The crowd's own process: the body of the hidden subcommand `__crowd`.
 //!
+//! One thread for each CPU that it may use, held there, with a runtime of its own; users are shared out among them by
+//! number and never move.
+//!
 //! The first line on standard input is the plan. A later line is a reason to stop early. When standard input closes, the
 //! parent is gone, whatever it died of, and so is the crowd.
 
 use std::io::{self, BufRead, Write};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, Signal};
@@ -12,14 +15,20 @@ use rustix::thread::CpuSet;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
-use super::engine::Engine;
+use super::dispatch::Dispatch;
+use super::engine::{Engine, Share};
 use super::event::CrowdEvent;
+use super::merge::Merge;
 use super::parent::Line;
 use super::plan::{CrowdPlan, Mode};
+use super::timer::monotonic_ns;
 
 /// tokio looks at its descriptors after so many task polls (61 by default). When many users are ready at once, a rarer
 /// look would make the timer late.
 const POLLS_BETWEEN_EVENTS: u32 = 16;
+
+/// Several threads begin together, so there must be time for all to get ready.
+const TIME_TO_START_NS: u64 = 50_000_000;
 
 /// Runs the crowd; the result is the exit status.
 pub fn child() -> i32 {
@@ -37,7 +46,7 @@ pub fn child() -> i32 {
 }
 
 fn run(plan: &str) -> Result<(), String> {
-    let plan: CrowdPlan =
+    let mut plan: CrowdPlan =
         serde_json::from_str(plan).map_err(|e| format!("the crowd could not read its plan: {e}"))?;
     // A session of its own: Ctrl-C in the terminal is the parent's to handle, and the scheduler's autogroup weighs the
     // crowd apart from the parent. It fails only for a process that leads a group already, and then it is so already.
@@ -49,12 +58,25 @@ fn run(plan: &str) -> Result<(), String> {
     pin_to(&plan.cpus)?;
     raise_file_limit();
 
-    let (stop, stopped) = watch::channel(None);
+    let dispatch = Arc::new(Dispatch::new(&plan)?);
+    let threads = match plan.mode {
+        Mode::Play => 1,
+        Mode::Hold { .. } => plan.cpus.len().max(1),
+    };
+    if threads > 1 && plan.start_at_ns.is_none() {
+        plan.start_at_ns = Some(monotonic_ns() + TIME_TO_START_NS);
+    }
+
+    let stop = Arc::new(watch::Sender::new(None));
     // Threads of their own, so that neither a slow reader of events nor anything else on a pipe holds up the users.
-    thread::spawn(move || wait_for_stop(&stop));
+    thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || wait_for_stop(&stop)
+    });
     let (events, to_write) = mpsc::channel::<CrowdEvent>();
     let writer = thread::spawn(move || {
-        for event in to_write {
+        let mut merge = Merge::of(threads);
+        for event in to_write.into_iter().filter_map(|event| merge.take(event)) {
             if write_line(&Line::Event(event)).is_err() {
                 std::process::exit(1); // nobody reads any more
             }
@@ -63,6 +85,38 @@ fn run(plan: &str) -> Result<(), String> {
 
     // Nobody reads a send error: the writer lives until the last sender is gone.
     let _ = events.send(CrowdEvent::Started { pid: std::process::id() });
+    let play = &|index: usize| {
+        let share = Share { index: index as u64, of: threads as u64 };
+        if threads > 1 {
+            pin_to(&plan.cpus[index..=index])?;
+        }
+        play_share(plan.clone(), share, Arc::clone(&dispatch), &stop, events.clone()).inspect_err(
+            |sentence| {
+                // What one thread cannot do is not worth doing by the others.
+                stop.send_replace(Some(sentence.clone()));
+            },
+        )
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|index| scope.spawn(move || play(index))).collect();
+        let own = play(0);
+        others.into_iter().fold(own, |first, other| {
+            first.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    })?;
+    drop(events);
+    let _ = writer.join();
+    Ok(())
+}
+
+/// Plays a share of the users, on a runtime of the calling thread.
+fn play_share(
+    plan: CrowdPlan,
+    share: Share,
+    dispatch: Arc<Dispatch>,
+    stop: &watch::Sender<Option<String>>,
+    events: mpsc::Sender<CrowdEvent>,
+) -> Result<(), String> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .event_interval(POLLS_BETWEEN_EVENTS)
@@ -70,25 +124,24 @@ fn run(plan: &str) -> Result<(), String> {
         .map_err(|e| format!("the crowd could not start its runtime: {e}"))?;
     runtime.block_on(async {
         let mode = plan.mode.clone();
-        let engine = Engine::new(plan, events)?;
+        let engine = Engine::new(plan, share, dispatch, events)?;
         let timers = engine.timers.clone();
         tokio::task::spawn_local(async move { timers.run().await });
         match mode {
             Mode::Play => engine.play().await,
-            Mode::Hold { load, .. } => engine.hold(load, stopped).await,
+            Mode::Hold { load, .. } => engine.hold(load, stop).await,
         }
-        Ok::<(), String>(())
-    })?;
-    drop(runtime); // and with it every user, and with them the last sender of events
-    let _ = writer.join();
-    Ok(())
+        Ok(())
+    })
+    // With the runtime every user ends, and with them the senders of events.
 }
 
 fn wait_for_stop(stop: &watch::Sender<Option<String>>) {
     let mut input = io::stdin().lock();
     let mut reason = String::new();
     while matches!(input.read_line(&mut reason), Ok(bytes) if bytes > 0) {
-        let _ = stop.send(Some(reason.trim().to_owned()));
+        // Also when no thread listens yet.
+        stop.send_replace(Some(reason.trim().to_owned()));
         reason.clear();
     }
     std::process::exit(1);

@@ -1,12 +1,14 @@
-//! Which process gets a request: the table route -> role, and the replica with the fewest requests outstanding.
+//! Which process gets a request, and when: the table route -> role, the replica with the fewest requests outstanding, the
+//! limits in front. All threads of the crowd share it, as clients share a proxy.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use fissure_facts::Route;
 use fissure_facts::arrangement::WEB;
+use tokio::sync::Semaphore;
 
 use super::own_host;
 use super::plan::CrowdPlan;
@@ -14,9 +16,11 @@ use super::plan::CrowdPlan;
 /// Every role with its replicas.
 #[derive(Debug)]
 pub(super) struct Dispatch {
-    roles: Vec<Rc<Role>>,
-    table: Vec<(Route, Rc<Role>)>,
-    web: Rc<Role>,
+    roles: Vec<Arc<Role>>,
+    table: Vec<(Route, Arc<Role>)>,
+    web: Arc<Role>,
+    limits: Vec<(Route, Arc<Semaphore>)>,
+    limit_of_all: Option<Arc<Semaphore>>,
     /// `127.0.0.1:PORT` of the front: what `Host` says, whichever process answers, as behind one front door.
     pub(super) host: String,
 }
@@ -24,25 +28,25 @@ pub(super) struct Dispatch {
 /// The replicas of one role.
 #[derive(Debug)]
 pub(super) struct Role {
-    replicas: Vec<Rc<Replica>>,
+    replicas: Vec<Arc<Replica>>,
     /// Where the search for the least busy begins, so that ties go round.
-    next: Cell<usize>,
+    next: AtomicUsize,
 }
 
 /// One process of the app.
 #[derive(Debug)]
 pub(super) struct Replica {
     pub(super) address: SocketAddr,
-    outstanding: Cell<u32>,
+    outstanding: AtomicU32,
 }
 
 /// A request that a replica has and has not answered yet.
 #[derive(Debug)]
-pub(super) struct Outstanding(pub(super) Rc<Replica>);
+pub(super) struct Outstanding(pub(super) Arc<Replica>);
 
 impl Drop for Outstanding {
     fn drop(&mut self) {
-        self.0.outstanding.set(self.0.outstanding.get() - 1);
+        self.0.outstanding.fetch_sub(1, Relaxed);
     }
 }
 
@@ -50,14 +54,15 @@ impl Role {
     /// As a good proxy chooses.
     pub(super) fn choose(&self) -> Outstanding {
         let count = self.replicas.len();
-        let start = self.next.get();
-        let least =
-            (0..count).map(|i| (start + i) % count).min_by_key(|&i| self.replicas[i].outstanding.get());
+        let start = self.next.load(Relaxed);
+        let least = (0..count)
+            .map(|i| (start + i) % count)
+            .min_by_key(|&i| self.replicas[i].outstanding.load(Relaxed));
         let index = least.unwrap_or(0);
-        self.next.set((index + 1) % count);
+        self.next.store((index + 1) % count, Relaxed);
         let replica = &self.replicas[index];
-        replica.outstanding.set(replica.outstanding.get() + 1);
-        Outstanding(Rc::clone(replica))
+        replica.outstanding.fetch_add(1, Relaxed);
+        Outstanding(Arc::clone(replica))
     }
 }
 
@@ -65,7 +70,7 @@ impl Dispatch {
     /// Refuses what is neither on this machine nor on one of the user's own hosts, with a sentence.
     pub(super) fn new(plan: &CrowdPlan) -> Result<Self, String> {
         let CrowdPlan { targets, table, own_hosts, .. } = plan;
-        let mut named: BTreeMap<&str, Rc<Role>> = BTreeMap::new();
+        let mut named: BTreeMap<&str, Arc<Role>> = BTreeMap::new();
         for (name, addresses) in targets {
             if let Some(foreign) = addresses.iter().find(|a| !own_host::may_be_loaded(a.ip(), own_hosts)) {
                 return Err(format!(
@@ -76,33 +81,49 @@ impl Dispatch {
             if addresses.is_empty() {
                 return Err(format!("the role `{name}` has no replica to send requests to"));
             }
-            let replicas =
-                addresses.iter().map(|&address| Rc::new(Replica { address, outstanding: Cell::new(0) }));
-            named.insert(name, Rc::new(Role { replicas: replicas.collect(), next: Cell::new(0) }));
+            let replicas = addresses
+                .iter()
+                .map(|&address| Arc::new(Replica { address, outstanding: AtomicU32::new(0) }));
+            named.insert(name, Arc::new(Role { replicas: replicas.collect(), next: AtomicUsize::new(0) }));
         }
-        let Some(web) = named.get(WEB).map(Rc::clone) else {
+        let Some(web) = named.get(WEB).map(Arc::clone) else {
             return Err(format!("the plan names no address for the role `{WEB}`"));
         };
         let table = table.iter().map(|(route, role)| match named.get(role.as_str()) {
-            Some(found) => Ok((route.clone(), Rc::clone(found))),
+            Some(found) => Ok((route.clone(), Arc::clone(found))),
             None => Err(format!("the table sends {route} to the role `{role}`, which has no address")),
         });
         let table = table.collect::<Result<_, _>>()?;
         let host = plan.host.clone().unwrap_or_else(|| web.replicas[0].address.to_string());
-        Ok(Self { roles: named.into_values().collect(), table, web, host })
+        let limit = |at_once: u32| Arc::new(Semaphore::new(at_once.max(1) as usize));
+        let limits = plan.concurrency.iter().map(|(route, at_once)| (route.clone(), limit(*at_once)));
+        Ok(Self {
+            roles: named.into_values().collect(),
+            table,
+            web,
+            limits: limits.collect(),
+            limit_of_all: plan.at_once.map(limit),
+            host,
+        })
     }
 
     /// The role that serves a step's route.
-    pub(super) fn role_of(&self, route: &Route) -> Rc<Role> {
+    pub(super) fn role_of(&self, route: &Route) -> Arc<Role> {
         let found = self.table.iter().find(|(r, _)| r.matches(route)).map(|(_, role)| role);
-        Rc::clone(found.unwrap_or(&self.web))
+        Arc::clone(found.unwrap_or(&self.web))
+    }
+
+    /// What a request of this route has to wait for, first come, first served.
+    pub(super) fn limit_of(&self, route: &Route) -> Option<Arc<Semaphore>> {
+        let own = self.limits.iter().find(|(r, _)| r.matches(route)).map(|(_, limit)| limit);
+        own.or(self.limit_of_all.as_ref()).map(Arc::clone)
     }
 
     /// The role that serves a path to which a redirect led, which no step names.
-    pub(super) fn role_of_path(&self, method: &str, path: &str) -> Rc<Role> {
+    pub(super) fn role_of_path(&self, method: &str, path: &str) -> Arc<Role> {
         let serves = |r: &Route| r.method() == method && template_matches(r.template(), path);
         let found = self.table.iter().find(|(r, _)| serves(r)).map(|(_, role)| role);
-        Rc::clone(found.unwrap_or(&self.web))
+        Arc::clone(found.unwrap_or(&self.web))
     }
 
     /// Is this `host:port` the app?

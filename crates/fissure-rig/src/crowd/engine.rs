@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fissure_facts::fact::PlayedStep;
 use fissure_facts::journey::{Journey, Variables};
 use fissure_facts::{Arrivals, Load, Route, journey};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::arrivals;
@@ -35,12 +35,26 @@ const REST_NS: u64 = 10_000_000;
 const USERS_MAX: u64 = 100_000;
 const ARRIVALS_PER_TURN: u64 = 64;
 
-/// What all users share.
+/// Which users a thread of the crowd plays: every `of`-th one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) index: u64,
+    pub(super) of: u64,
+}
+
+impl Share {
+    fn has(self, user: u64) -> bool {
+        user % self.of == self.index
+    }
+}
+
+/// What the users of one thread share.
 pub(super) struct Engine {
     pub(super) timers: Rc<Timers>,
     pub(super) recorder: Recorder,
-    pub(super) dispatch: Dispatch,
     pub(super) opener: Opener,
+    pub(super) dispatch: Arc<Dispatch>,
+    share: Share,
     pub(super) timeout_ns: u64,
     scripts: Vec<(f64, Rc<Script>)>,
     rows: Vec<Variables>,
@@ -55,22 +69,22 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Prepares everything, inside the runtime. What is wrong with the plan is said in a sentence.
-    pub(super) fn new(plan: CrowdPlan, events: mpsc::Sender<CrowdEvent>) -> Result<Rc<Self>, String> {
+    pub(super) fn new(
+        plan: CrowdPlan,
+        share: Share,
+        dispatch: Arc<Dispatch>,
+        events: mpsc::Sender<CrowdEvent>,
+    ) -> Result<Rc<Self>, String> {
         let timers = Timers::new().map_err(|e| format!("the crowd could not make its timer: {e}"))?;
-        let dispatch = Dispatch::new(&plan)?;
         let (think_max, emphasis) = match &plan.mode {
             Mode::Play => (PLAY_THINK_MAX.min(seconds(plan.think_max_s)), None),
             Mode::Hold { load: Load::Closed { .. }, emphasis, .. } => (Duration::ZERO, emphasis.clone()),
             Mode::Hold { emphasis, .. } => (seconds(plan.think_max_s), emphasis.clone()),
         };
-        let limit = |at_once: u32| Rc::new(Semaphore::new(at_once.max(1) as usize));
-        let limits: Vec<(Route, Rc<Semaphore>)> =
-            plan.concurrency.iter().map(|(route, at_once)| (route.clone(), limit(*at_once))).collect();
-        let of_all = plan.at_once.map(limit);
         let mut routes: Vec<Route> = Vec::new();
         let mut setting = Setting {
-            host: &dispatch.host,
             protocol: plan.protocol,
+            dispatch: &dispatch,
             think_max,
             times: &|route| {
                 emphasis.as_ref().filter(|e| e.route.matches(route)).map_or(1, |e| e.times.max(1))
@@ -80,11 +94,6 @@ impl Engine {
                     routes.push(route.clone());
                     routes.len() - 1
                 })
-            },
-            role_of: &|route| dispatch.role_of(route),
-            limit_of: &|route| {
-                let own = limits.iter().find(|(r, _)| r.matches(route)).map(|(_, limit)| limit);
-                own.or(of_all.as_ref()).map(Rc::clone)
             },
         };
         let mut journeys = plan.journeys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -126,6 +135,7 @@ impl Engine {
             ),
             opener: Opener::new(&dispatch.host),
             dispatch,
+            share,
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
             warmup_s,
@@ -171,9 +181,10 @@ impl Engine {
     }
 
     /// A window of load, told second by second, to its end or until `stop` says why it is to end early.
-    pub(super) async fn hold(self: &Rc<Self>, load: Load, mut stop: watch::Receiver<Option<String>>) {
+    pub(super) async fn hold(self: &Rc<Self>, load: Load, stop: &watch::Sender<Option<String>>) {
+        let mut stopped = stop.subscribe();
         if let Load::Closed { users } = load {
-            for first in 0..users {
+            for first in (0..users).filter(|user| self.share.has(u64::from(*user))) {
                 spawn_local(Rc::clone(self).closed(first, users));
             }
         }
@@ -192,8 +203,18 @@ impl Engine {
         let cut_short = tokio::select! {
             ended = async { tokio::try_join!(told, arrived) } => ended.err(),
             // An error means that nobody can ask any more, and then this process is about to end.
-            reason = stop.wait_for(Option::is_some) => reason.ok().and_then(|r| r.clone()),
+            reason = stopped.wait_for(Option::is_some) => reason.ok().and_then(|r| r.clone()),
         };
+        if cut_short.is_some() {
+            // The other threads have no reason to go on either.
+            stop.send_if_modified(|reason| {
+                let is_news = reason.is_none();
+                if is_news {
+                    reason.clone_from(&cut_short);
+                }
+                is_news
+            });
+        }
         self.recorder.tell_end(cut_short);
     }
 
@@ -222,20 +243,21 @@ impl Engine {
         let instants = arrivals::instants(arrivals.after_warmup(self.warmup_s), self.seed)
             .map(|ns| self.start_ns + ns)
             .take_while(|ns| *ns < self.recorder.measured_until_ns());
-        for (number, arrived_ns) in (0..).zip(instants) {
+        // Every thread knows all arrivals, and takes those of its own users.
+        for (number, arrived_ns) in (0..).zip(instants).filter(|(number, _)| self.share.has(*number)) {
             self.recorder.user_planned(arrived_ns);
             if self.is_over.get() {
                 continue; // too late to come, but planned
             }
             clock.until(arrived_ns).await;
-            if self.recorder.users_inside() >= USERS_MAX {
+            if self.recorder.users_inside() >= USERS_MAX / self.share.of {
                 return Err(format!(
                     "{USERS_MAX} users were inside at once: this load is far above what app and crowd can do"
                 ));
             }
             spawn_local(Rc::clone(&self).visit(number, arrived_ns));
             // When so many are due that the clock never waits, the others must have their turn all the same.
-            if number % ARRIVALS_PER_TURN == 0 {
+            if (number / self.share.of).is_multiple_of(ARRIVALS_PER_TURN) {
                 tokio::task::yield_now().await;
             }
         }

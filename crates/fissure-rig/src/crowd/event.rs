@@ -87,6 +87,7 @@ mod plain_second {
         connects: u64,
         connect: Pairs,
         handshake: Pairs,
+        reconnects: u64,
     }
 
     pub(super) fn serialize<S: Serializer>(second: &CrowdSecond, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +109,7 @@ mod plain_second {
             connects: second.connects,
             connect: (&second.connect).into(),
             handshake: (&second.handshake).into(),
+            reconnects: second.reconnects,
         }
         .serialize(serializer)
     }
@@ -132,6 +134,7 @@ mod plain_second {
             connects: plain.connects,
             connect: plain.connect.into(),
             handshake: plain.handshake.into(),
+            reconnects: plain.reconnects,
         })
     }
 }
@@ -164,6 +167,7 @@ mod tests {
             connects: 8,
             connect: latency.clone(),
             handshake: latency,
+            reconnects: 9,
         });
         let line = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<CrowdEvent>(&line).unwrap(), event);

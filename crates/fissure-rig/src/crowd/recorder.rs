@@ -1,7 +1,7 @@
-//! What the crowd saw, second by second.
+//! What one thread of the crowd saw, second by second.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc;
 
 use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond, WindowEnd};
@@ -30,8 +30,9 @@ pub(super) struct Recorder {
 }
 
 struct Inner {
-    /// The seconds that are not yet told, from `first` on.
-    seconds: Vec<OpenSecond>,
+    /// The seconds that are not yet told, from `first` on, as far as anything is known of them: a long test takes no more
+    /// memory than a short one.
+    seconds: VecDeque<OpenSecond>,
     first: u32,
     totals: Vec<Totals>,
 }
@@ -45,6 +46,13 @@ struct OpenSecond {
     connects: u64,
     connect: Latencies,
     handshake: Latencies,
+    reconnects: u64,
+}
+
+impl OpenSecond {
+    fn new(routes: usize) -> Self {
+        Self { routes: vec![RouteSecond::default(); routes], ..Self::default() }
+    }
 }
 
 /// Requests of one route that were planned inside the measured seconds.
@@ -74,7 +82,6 @@ impl Recorder {
         events: mpsc::Sender<CrowdEvent>,
     ) -> Self {
         let count = routes.len();
-        let open = || OpenSecond { routes: vec![RouteSecond::default(); count], ..OpenSecond::default() };
         Self {
             window,
             users_planned: Cell::new(None),
@@ -84,7 +91,7 @@ impl Recorder {
             users_inside: Cell::new(0),
             in_flight: Cell::new(0),
             inner: RefCell::new(Inner {
-                seconds: (0..seconds).map(|_| open()).collect(),
+                seconds: VecDeque::new(),
                 first: 0,
                 totals: vec![Totals::default(); count],
             }),
@@ -110,10 +117,11 @@ impl Recorder {
         if self.is_measured(at_ns) {
             let number = ((at_ns - self.from_ns) / SECOND_NS) as u32;
             let inner = &mut *self.inner.borrow_mut();
-            if let Some(second) =
-                number.checked_sub(inner.first).and_then(|i| inner.seconds.get_mut(i as usize))
-            {
-                update(second);
+            if let Some(ahead) = number.checked_sub(inner.first) {
+                while inner.seconds.len() <= ahead as usize {
+                    inner.seconds.push_back(OpenSecond::new(self.routes.len()));
+                }
+                update(&mut inner.seconds[ahead as usize]);
             }
         }
     }
@@ -137,9 +145,11 @@ impl Recorder {
         self.users_inside.set(self.users_inside.get() - 1);
     }
 
-    pub(super) fn connected(&self, at_ns: u64, took: &Opening) {
+    /// A connection was opened, perhaps in place of one that the app had closed.
+    pub(super) fn connected(&self, at_ns: u64, took: &Opening, again: bool) {
         self.second(at_ns, |s| {
             s.connects += 1;
+            s.reconnects += u64::from(again);
             s.connect.record_us(took.connect_ns / 1000);
             if let Some(ns) = took.handshake_ns {
                 s.handshake.record_us(ns / 1000);
@@ -216,7 +226,8 @@ impl Recorder {
         let (number, seen) = {
             let inner = &mut *self.inner.borrow_mut();
             inner.first += 1;
-            (inner.first - 1, inner.seconds.remove(0))
+            let seen = inner.seconds.pop_front().unwrap_or_else(|| OpenSecond::new(self.routes.len()));
+            (inner.first - 1, seen)
         };
         let is_filled = |r: &RouteSecond| r.ended() > 0;
         let named = self.routes.iter().cloned().zip(seen.routes);
@@ -232,6 +243,7 @@ impl Recorder {
             connects: seen.connects,
             connect: seen.connect,
             handshake: seen.handshake,
+            reconnects: seen.reconnects,
         }));
     }
 

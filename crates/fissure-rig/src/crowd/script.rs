@@ -1,7 +1,7 @@
 //! A journey, prepared once so that each of thousands of users pays as little as possible for playing it.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,7 +20,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::sync::Semaphore;
 
 use super::connection::{Failure, Keep};
-use super::dispatch::Role;
+use super::dispatch::{Dispatch, Role};
 use super::draft::{CommonHeaders, Draft, uri};
 use super::jar::Jar;
 use crate::journey::{MissingVariable, body_bytes, needs_body, render, set_variables, target};
@@ -35,10 +35,9 @@ pub(super) struct ScriptStep {
     pub(super) step: JourneyStep,
     /// Number of its route in the recorder.
     pub(super) route: usize,
-    pub(super) role: Rc<Role>,
+    pub(super) role: Arc<Role>,
     pub(super) protocol: Protocol,
-    /// First come, first served.
-    pub(super) limit: Option<Rc<Semaphore>>,
+    pub(super) limit: Option<Arc<Semaphore>>,
     /// How often it is repeated in a row.
     pub(super) times: u32,
     pub(super) think_ns: u64,
@@ -64,13 +63,11 @@ pub(super) struct Personal<'a> {
 
 /// How a journey is to be played in this window.
 pub(super) struct Setting<'a> {
-    pub(super) host: &'a str,
+    pub(super) dispatch: &'a Dispatch,
     pub(super) protocol: Protocol,
     pub(super) think_max: Duration,
     pub(super) times: &'a dyn Fn(&Route) -> u32,
     pub(super) route_number: &'a mut dyn FnMut(&Route) -> usize,
-    pub(super) role_of: &'a dyn Fn(&Route) -> Rc<Role>,
-    pub(super) limit_of: &'a dyn Fn(&Route) -> Option<Rc<Semaphore>>,
 }
 
 impl Script {
@@ -90,7 +87,7 @@ impl ScriptStep {
         let method: Method =
             step.method.parse().map_err(|_| format!("`{}` is not a method of HTTP", step.method))?;
         let mut headers = HeaderMap::new();
-        headers.insert(HOST, value_of(setting.host)?);
+        headers.insert(HOST, value_of(&setting.dispatch.host)?);
         headers.insert(USER_AGENT, HeaderValue::from_static("fissure"));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let (mut own_headers, mut cookies) = (Vec::new(), Vec::new());
@@ -149,9 +146,9 @@ impl ScriptStep {
         let reads_url = reads_url.into_iter().any(|q| matches!(q, Query::Url));
         Ok(Self {
             route: (setting.route_number)(&step.route),
-            role: (setting.role_of)(&step.route),
+            role: setting.dispatch.role_of(&step.route),
             protocol: Protocol { http: step.http.or(setting.protocol.http), ..setting.protocol },
-            limit: (setting.limit_of)(&step.route),
+            limit: setting.dispatch.limit_of(&step.route),
             times: (setting.times)(&step.route),
             think_ns: step.think.min(setting.think_max).as_nanos() as u64,
             keep: Keep {

@@ -1,6 +1,7 @@
 //! One user: a jar, a few connections, and the values picked up on the way through a journey.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fissure_facts::Protocol;
@@ -24,8 +25,11 @@ use crate::journey::{Answer, judge};
 /// Browsers give up after about twenty; a journey that needs more than ten goes in circles.
 const REDIRECTS_MAX: u32 = 10;
 
-/// Open connections to replicas, at rest.
-pub(super) type Connections = Vec<(Rc<Replica>, Connection)>;
+/// As many as browsers hold to one host.
+const CONNECTIONS_MAX: usize = 6;
+
+/// Open connections to replicas, at rest; the one used last is last.
+pub(super) type Connections = Vec<(Arc<Replica>, Connection)>;
 
 pub(super) struct User {
     engine: Rc<Engine>,
@@ -177,11 +181,9 @@ impl User {
     async fn exchange(&mut self, role: &Role, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Failure> {
         let outstanding = role.choose();
         let replica = &outstanding.0;
-        let mut connection = None;
-        if let Some(mut known) = self.take(replica, draft.protocol) {
-            connection = known.is_ready().then_some(known);
-        }
-        if let Some(mut reused) = connection {
+        let known = self.take(replica, draft.protocol);
+        let had_one = known.is_some();
+        if let Some(mut reused) = known.and_then(Connection::ready) {
             match reused.exchange(draft, keep).await {
                 Ok(reply) => {
                     self.keep(replica, reused);
@@ -193,18 +195,18 @@ impl User {
             }
         }
         let (mut fresh, took) = self.engine.opener.open(replica.address, draft.protocol, self.number).await?;
-        self.engine.recorder.connected(monotonic_ns(), &took);
+        self.engine.recorder.connected(monotonic_ns(), &took, had_one);
         let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
         self.keep(replica, fresh);
         Ok(reply)
     }
 
     /// A connection at rest, taken out while in use: what is interrupted in the middle of an answer must not be used again.
-    fn take(&mut self, replica: &Rc<Replica>, protocol: Protocol) -> Option<Connection> {
+    fn take(&mut self, replica: &Arc<Replica>, protocol: Protocol) -> Option<Connection> {
         let take = |at_rest: &mut Connections| {
             let index =
-                at_rest.iter().rposition(|(r, c)| Rc::ptr_eq(r, replica) && c.protocol == protocol)?;
-            Some(at_rest.swap_remove(index).1)
+                at_rest.iter().rposition(|(r, c)| Arc::ptr_eq(r, replica) && c.protocol == protocol)?;
+            Some(at_rest.remove(index).1)
         };
         match &self.engine.handed_on {
             Some(of_all) => take(&mut of_all.borrow_mut()),
@@ -212,11 +214,16 @@ impl User {
         }
     }
 
-    fn keep(&mut self, replica: &Rc<Replica>, connection: Connection) {
-        let at_rest = (Rc::clone(replica), connection);
+    fn keep(&mut self, replica: &Arc<Replica>, connection: Connection) {
+        let at_rest = (Arc::clone(replica), connection);
         match &self.engine.handed_on {
             Some(of_all) => of_all.borrow_mut().push(at_rest),
-            None => self.connections.push(at_rest),
+            None => {
+                if self.connections.len() == CONNECTIONS_MAX {
+                    self.connections.remove(0); // not used for the longest time
+                }
+                self.connections.push(at_rest);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod modern;
 mod process;
 mod server;
 mod sessions;
+mod threads;
 mod tls;
 
 use std::collections::BTreeMap;

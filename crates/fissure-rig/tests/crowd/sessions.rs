@@ -173,6 +173,8 @@ fn an_app_that_hangs_up_after_every_answer_costs_connections_not_errors() {
     let heard = run(&plan(web, open(30.0, 2), &[journey]));
     heard.assert_clean();
     assert!(seen.connections.load(SeqCst) >= seen.count());
+    let (connects, again) = heard.seconds.iter().fold((0, 0), |(c, r), s| (c + s.connects, r + s.reconnects));
+    assert!(again * 3 > connects && again < connects, "{again} of {connects}");
     let posted = seen.targets().iter().filter(|t| *t == "/2").count();
     assert!(seen.targets().iter().filter(|t| *t == "/1").count() >= posted, "a post was sent twice");
 }

@@ -126,12 +126,13 @@ impl Opener {
 }
 
 impl Connection {
-    /// Has the app kept it open, with nothing left over from the answer before?
-    pub(super) fn is_ready(&mut self) -> bool {
-        match &mut self.speaks {
+    /// The connection again, if the app has kept it open, with nothing left over from the answer before.
+    pub(super) fn ready(mut self) -> Option<Self> {
+        let is_ready = match &mut self.speaks {
             Speaks::Http1(http1) => http1.is_ready(),
             Speaks::Http2(http2) => http2.is_ready(),
-        }
+        };
+        is_ready.then_some(self)
     }
 
     /// Sends a request and reads its answer to the last byte.
