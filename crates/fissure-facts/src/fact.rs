@@ -158,16 +158,16 @@ pub struct CrowdSecond {
     pub lateness: Latencies,
     /// Connections opened.
     pub connects: u64,
-    /// How long each of them took until TCP stood; this is part of the latency of the request that opened it. Names are
+    /// Of those, connections in place of one that the app had closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reconnects: u64,
+    /// How long each connection took until TCP stood; this is part of the latency of the request that opened it. Names are
     /// looked up once, before the first user, so that no time of a name server is in it.
     #[serde(default, skip_serializing_if = "Latencies::is_empty")]
     pub connect: Latencies,
     /// How long the handshake of TLS took after that, where there was one.
     #[serde(default, skip_serializing_if = "Latencies::is_empty")]
     pub handshake: Latencies,
-    /// Of those, connections in place of one that the app had closed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub reconnects: u64,
 }
 
 impl CrowdSecond {

@@ -169,6 +169,10 @@ impl ScriptStep {
         })
     }
 
+    pub(super) fn sets_variables(&self) -> bool {
+        !(self.step.captures.is_empty() && self.step.variables.is_empty())
+    }
+
     /// The request of this step for one user.
     pub(super) fn draft<'a>(&'a self, user: &mut Personal<'_>) -> Result<Draft<'a>, Failure> {
         let mut random = || user.random.random();

@@ -69,7 +69,7 @@ impl User {
         let mut free_ns = arrived_ns;
         for step in &script.steps {
             // What a repeated step captures counts the last time only, so that every repetition is the same request.
-            let before = (step.times > 1).then(|| self.variables.clone());
+            let before = (step.times > 1 && step.sets_variables()).then(|| self.variables.clone());
             for time in 0..step.times {
                 if let Some(before) = before.as_ref().filter(|_| time > 0) {
                     self.variables.clone_from(before);
@@ -77,7 +77,8 @@ impl User {
                 let planned_ns = if time == 0 { free_ns + step.think_ns } else { free_ns };
                 engine.recorder.planned(step.route, planned_ns);
                 think.until(planned_ns).await;
-                let outcome = self.perform(step, planned_ns, &patience).await;
+                // In a box: what a request needs is many times what a waiting user needs.
+                let outcome = Box::pin(self.perform(step, planned_ns, &patience)).await;
                 engine.recorder.ended(step.route, planned_ns, &outcome);
                 free_ns = outcome.ended_ns;
                 let failed = outcome.failure.is_some();
