@@ -201,6 +201,15 @@ pub struct LoadSettings {
     /// Hosts beyond this machine that are the user's own, so that load may go there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_hosts: Vec<String>,
+    /// The server to load, when it is running already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// At most so many connections, and so many requests on their way at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Users hand open connections on to each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hand_on: bool,
     /// Thresholds, like `p95<300ms`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<String>,

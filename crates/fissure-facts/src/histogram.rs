@@ -99,15 +99,19 @@ impl Latencies {
 
     /// The latency that `quantile` (0 to 1) of the requests did not exceed; zero when nothing was recorded.
     pub fn quantile_us(&self, quantile: f64) -> u64 {
-        let rank = ((quantile.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1);
+        self.rank_us(((quantile.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1)).unwrap_or(0)
+    }
+
+    /// The `rank`-th shortest latency, from 1; None when there are not so many.
+    pub fn rank_us(&self, rank: u64) -> Option<u64> {
         let mut seen = 0;
         for (us, count) in self.buckets() {
             seen += count;
             if seen >= rank {
-                return us;
+                return Some(us);
             }
         }
-        0
+        None
     }
 
     /// How many requests took longer than `limit_us`.

@@ -72,6 +72,13 @@ impl Window {
         sum
     }
 
+    /// All routes as one.
+    pub fn total(&self) -> RouteSecond {
+        let mut sum = RouteSecond::default();
+        self.routes().values().for_each(|seen| sum.add(seen));
+        sum
+    }
+
     /// Every route that was seen, summed.
     pub fn routes(&self) -> BTreeMap<Route, RouteSecond> {
         let mut names: Vec<&Route> = self.crowd.iter().flat_map(|s| s.routes.keys()).collect();

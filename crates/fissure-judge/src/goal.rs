@@ -6,18 +6,23 @@
 //! from the journeys played alone: think times plus latencies without a queue.
 
 use fissure_facts::config::GoalLoad;
-use fissure_facts::{Fact, Run};
+use fissure_facts::{Fact, JourneyOutline, Run};
 
 use crate::judgement::GoalView;
 
 /// Requests that one user makes on average.
 pub fn requests_per_user(run: &Run) -> f64 {
-    weighted(run, |journey| journey.steps.len() as f64)
+    requests_of(&run.header.journeys)
+}
+
+/// The same before there is a run.
+pub fn requests_of(journeys: &[JourneyOutline]) -> f64 {
+    weighted(journeys, |journey| journey.steps.len() as f64)
 }
 
 /// Seconds that one user spends inside a journey without any queueing: think times plus latencies alone.
 pub fn seconds_per_user(run: &Run) -> f64 {
-    weighted(run, |journey| {
+    weighted(&run.header.journeys, |journey| {
         let played = run.facts.iter().find_map(|stamped| match &stamped.fact {
             Fact::JourneyPlayed { journey: name, steps, .. } if *name == journey.name => Some(steps),
             _ => None,
@@ -46,8 +51,7 @@ pub fn view(run: &Run) -> GoalView {
 }
 
 /// The mean over journeys, weighted as users choose them.
-fn weighted(run: &Run, value: impl Fn(&fissure_facts::JourneyOutline) -> f64) -> f64 {
-    let journeys = &run.header.journeys;
+fn weighted(journeys: &[JourneyOutline], value: impl Fn(&JourneyOutline) -> f64) -> f64 {
     let weights: f64 = journeys.iter().map(|j| j.weight).sum();
     if weights <= 0.0 {
         return 1.0;

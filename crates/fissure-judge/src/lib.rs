@@ -3,17 +3,21 @@
 //! **Invariant:** no I/O, no clock, no process, no environment, no unseeded randomness. Time and seeds come in as facts,
 //! so any run can be judged again, next year, with the same answer.
 
+pub mod asked;
 pub mod capacity;
 pub mod demand;
 pub mod evidence;
+pub mod foresight;
 pub mod goal;
 pub mod judgement;
+pub mod load;
 pub mod model;
 pub mod nnls;
 pub mod planner;
 pub mod remedy;
 pub mod sim;
 pub mod stats;
+pub mod threshold;
 pub mod validity;
 pub mod verdict;
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use fissure_facts::config::Goal;
 use fissure_facts::fact::{CrowdSecond, ErrorClass, ProbeSecond, RouteSecond};
-use fissure_facts::{Header, Latencies, Window};
+use fissure_facts::{Header, Latencies, Purpose, Window};
 
 use crate::stats;
+use crate::threshold::Threshold;
 
 /// Lateness (99 % of requests) that the crowd may have: 1 ms is what a busy, well-behaved Linux box shows ...
 const LATENESS_MS: f64 = 1.0;
 /// ... or this share of the strictest SLO limit, if that is more: lateness counts as latency, and 1 request in 100 that is late by a
 /// tenth of the limit moves a p95 by next to nothing and a p99 by a tenth at most.
 const LATENESS_SHARE_OF_LIMIT: f64 = 0.10;
+/// The same for a load that somebody asked for: its figures are read as they are, not compared with each other.
+const LATENESS_SHARE_OF_THRESHOLD: f64 = 0.01;
 /// Share of the planned requests that may be missing. What is not sent does not queue, so the app looks better than it is.
 const UNSENT_SHARE: f64 = 0.001;
 /// Requests that may be between their planned instant and the socket when a second is counted.
@@ -84,16 +86,16 @@ impl fmt::Display for Void {
             Self::CrowdLate { p99_ms, limit_ms } => write!(
                 f,
                 "the crowd itself sent 1 in 100 requests {p99_ms:.1} ms late or later, where {limit_ms:.1} ms would do; \
-                 close other programs, or give the app fewer CPUs ([limits] app_cpus)"
+                 close other programs, ask for less, or give the app fewer CPUs ([limits] app_cpus)"
             ),
             Self::CrowdUnderSent { sent_share } => write!(
                 f,
-                "the crowd sent only {:.1} % of the planned requests; raise `ulimit -n`, or give the app fewer CPUs ([limits] app_cpus)",
+                "the crowd sent only {:.1} % of the planned requests; ask for less, raise `ulimit -n`, or give the app fewer CPUs ([limits] app_cpus)",
                 sent_share * 100.0
             ),
             Self::CrowdBusy { cpu_share } => write!(
                 f,
-                "the crowd used {:.0} % of its own CPUs, so its queues may show as the app's; give the app fewer CPUs ([limits] app_cpus)",
+                "the crowd used {:.0} % of its own CPUs, so its queues may show as the app's; ask for less, or give the app fewer CPUs ([limits] app_cpus)",
                 cpu_share * 100.0
             ),
             Self::CrowdStarved { wait_share } => write!(
@@ -114,8 +116,8 @@ impl fmt::Display for Void {
 /// Why nothing about latency or capacity may be concluded from this window; None when it is sound.
 pub fn void(window: &Window, header: &Header) -> Option<Void> {
     broken(window)
-        .or_else(|| crowd_late(window, &header.config.goal))
         .or_else(|| crowd_under_sent(window))
+        .or_else(|| crowd_late(window, lateness_limit_ms(window, header)))
         .or_else(|| crowd_short_of_cpu(&window.probes, header))
         .or_else(|| noisy(&window.probes, header, NEIGHBOUR_SHARE, STEAL_SHARE))
 }
@@ -138,8 +140,22 @@ fn broken(window: &Window) -> Option<Void> {
     }
 }
 
+/// The strictest limit decides, of the goal or of the thresholds; where nobody set one, 1 ms is the limit.
+fn lateness_limit_ms(window: &Window, header: &Header) -> f64 {
+    let (strictest_us, share) = if window.plan.purpose == Purpose::Asked {
+        let thresholds = header.config.load.require.iter().filter_map(|text| text.parse::<Threshold>().ok());
+        let limits = thresholds.filter(|t| t.what.is_latency()).map(|t| t.limit);
+        (limits.fold(f64::INFINITY, f64::min), LATENESS_SHARE_OF_THRESHOLD)
+    } else {
+        let goal = &header.config.goal;
+        let strictest = goal.routes.values().map(|slo| slo.limit_us()).fold(goal.slo.limit_us(), u64::min);
+        (if strictest == u64::MAX { f64::INFINITY } else { strictest as f64 }, LATENESS_SHARE_OF_LIMIT)
+    };
+    if strictest_us.is_finite() { LATENESS_MS.max(strictest_us / 1_000.0 * share) } else { LATENESS_MS }
+}
+
 /// Only where arrivals do not wait for answers: in a closed loop there is no planned instant to be late for.
-fn crowd_late(window: &Window, goal: &Goal) -> Option<Void> {
+fn crowd_late(window: &Window, limit_ms: f64) -> Option<Void> {
     if !window.plan.load.is_open() {
         return None;
     }
@@ -147,8 +163,6 @@ fn crowd_late(window: &Window, goal: &Goal) -> Option<Void> {
     for second in &window.crowd {
         lateness.add(&second.lateness);
     }
-    let strictest_us = goal.routes.values().map(|slo| slo.limit_us()).fold(goal.slo.limit_us(), u64::min);
-    let limit_ms = LATENESS_MS.max(strictest_us as f64 / 1_000.0 * LATENESS_SHARE_OF_LIMIT);
     let p99_ms = lateness.quantile_us(0.99) as f64 / 1_000.0;
     // More than 1 in 100 beyond chance: of 150 requests two late ones are one hiccup, not a late crowd.
     let late = stats::wilson(lateness.count_over((limit_ms * 1e3) as u64), lateness.count())?;
@@ -173,7 +187,14 @@ fn crowd_under_sent(window: &Window) -> Option<Void> {
         let ended: u64 = rest.iter().map(ended).sum();
         unsent += (first.in_flight + planned) as f64 - (ended + last.in_flight) as f64;
     }
-    let planned = (planned + first.planned) as f64;
+    // Users that never came have sent nothing.
+    let users_missing = window
+        .end
+        .as_ref()
+        .and_then(|end| end.users_planned)
+        .map_or(0, |users| users.saturating_sub(window.crowd.iter().map(|s| s.users_arrived).sum()));
+    unsent += users_missing as f64;
+    let planned = (planned + first.planned + users_missing) as f64;
     (unsent > planned * UNSENT_SHARE + UNSENT_AT_THE_EDGE)
         .then(|| Void::CrowdUnderSent { sent_share: (1.0 - unsent / planned.max(unsent)).max(0.0) })
 }

@@ -191,6 +191,53 @@ impl LatencyChart {
     }
 }
 
+/// One value over time.
+pub struct TimeLine {
+    pub name: String,
+    /// `s0` to `s3`.
+    pub class: &'static str,
+    /// (seconds, value).
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Values over time.
+pub struct TimeChart {
+    pub title: String,
+    pub lines: Vec<TimeLine>,
+}
+
+impl TimeChart {
+    pub fn draw(&self) -> Markup {
+        let points = || self.lines.iter().flat_map(|l| &l.points);
+        let x = Scale::linear(points().map(|p| p.0));
+        let y = Scale::linear_or_log(points().map(|p| p.1).collect::<Vec<_>>().into_iter());
+        let up = |v: f64| 100.0 - y.at(v);
+        html! {
+            svg.chart role="img" aria-label=(self.title) {
+                title { (self.title) }
+                @for tick in y.ticks() {
+                    line.grid x1="0" x2="100%" y1=(pct(up(tick))) y2=(pct(up(tick))) {}
+                    text.tick x="2" y=(pct(up(tick))) dy="-4" { (crate::units::number(tick)) }
+                }
+                @for line in &self.lines {
+                    @for pair in line.points.windows(2) {
+                        line.(format!("curve {}", line.class))
+                            x1=(pct(x.at(pair[0].0))) y1=(pct(up(pair[0].1)))
+                            x2=(pct(x.at(pair[1].0))) y2=(pct(up(pair[1].1))) {}
+                    }
+                }
+            }
+            (axis(&x))
+            p.axis-label { "seconds" }
+            ul.legend {
+                @for line in &self.lines {
+                    li { svg aria-hidden="true" { line.(format!("curve {}", line.class)) x1="0" x2="100%" y1="50%" y2="50%" {} } (line.name) }
+                }
+            }
+        }
+    }
+}
+
 /// The numbers below a picture.
 pub fn axis(x: &Scale) -> Markup {
     html! {

@@ -54,7 +54,7 @@ pub fn report(run: &Run, judgement: &Judgement, width: usize) -> String {
     page.text
 }
 
-fn sign(good: Option<bool>) -> (&'static str, AnsiColor) {
+pub(crate) fn sign(good: Option<bool>) -> (&'static str, AnsiColor) {
     match good {
         Some(true) => ("✓", AnsiColor::Green),
         Some(false) => ("✗", AnsiColor::Red),
@@ -140,6 +140,13 @@ impl Page {
 
     pub(crate) fn heading(&mut self, text: &str) {
         self.text.push_str(&format!("\n{BOLD}{text}{BOLD:#}\n"));
+    }
+
+    /// The rest of a line that has begun with a sign; what does not fit hangs below.
+    pub(crate) fn first_line(&mut self, text: &str) {
+        let begun = self.text.len();
+        self.hanging("", "    ", Style::new(), text);
+        debug_assert!(self.text.len() > begun);
     }
 
     pub(crate) fn item(&mut self, text: &str) {

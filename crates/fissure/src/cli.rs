@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use fissure_facts::config::Span;
+use fissure_judge::threshold::Threshold;
 
 use crate::exit::Exit;
+use crate::load::shape::{Ramp, Rate, Spike};
 
 /// Is the server holding up, and if not, what is the simplest thing that helps?
 #[derive(Debug, Parser)]
@@ -29,10 +31,13 @@ pub enum Verb {
     /// Is the app holding up, and if not, what is the simplest thing that helps?
     #[command(after_help = "Example: fissure check --budget 5m")]
     Check(CheckArgs),
-    /// Show a run again, or compare two
-    #[command(
-        after_help = "Examples: fissure report            the last run\n          fissure report RUN1 RUN2  what changed"
-    )]
+    /// Load a server or journeys: open arrivals, honest latencies, thresholds
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(Box<LoadArgs>),
+    /// Show a run again, compare two, or add up what several machines loaded
+    #[command(after_help = "Examples: fissure report                    the last run\n          \
+                            fissure report RUN1 RUN2          what changed\n          \
+                            fissure report --merge RUN RUN... load runs of several machines as one")]
     Report(ReportArgs),
     /// Keeps the processes of one role (started by fissure itself)
     #[command(name = "__guard", hide = true)]
@@ -90,10 +95,114 @@ pub struct MeasureArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// URLs of one server, .hurl files, or a folder with fissure.toml (default: the folder here)
+    #[arg(value_name = "WHAT")]
+    pub what: Vec<String>,
+    /// The server that the journeys' {{base}} stands for, when it is running already
+    #[arg(long, value_name = "URL")]
+    pub base: Option<String>,
+
+    /// Users arriving per second, like 500, or a ramp like 100..1000; a URL is one request of one user
+    #[arg(short, long, value_name = "RATE", help_heading = LOAD, conflicts_with_all = ["stairs", "users", "closed"])]
+    pub rate: Option<Ramp>,
+    /// Rates one after the other, each for an equal share of the time
+    #[arg(long, value_name = "R,R,...", value_delimiter = ',', help_heading = LOAD, conflicts_with_all = ["profile", "users", "closed"])]
+    pub stairs: Vec<Rate>,
+    /// A burst on top: rate, when it begins and how long it lasts, like 2000@10s+5s (may be repeated)
+    #[arg(long, value_name = "R@T+T", help_heading = LOAD, requires = "rate")]
+    pub spike: Vec<Spike>,
+    /// The hours of an access log (common or combined), or of a CSV file with hour,rate (requests per second), squeezed into
+    /// the time of --for; --rate says what the busiest hour is to be
+    #[arg(long, value_name = "FILE", help_heading = LOAD, conflicts_with_all = ["users", "closed", "spike"])]
+    pub profile: Option<PathBuf>,
+    /// Users at once, on average: as many arrive as Little's law asks for
+    #[arg(short, long, value_name = "N", help_heading = LOAD, conflicts_with = "closed")]
+    pub users: Option<u32>,
+    /// So many users in a closed loop: each sends again as soon as it is answered, so a slow server is spared
+    #[arg(short, long, value_name = "N", help_heading = LOAD)]
+    pub closed: Option<u32>,
+    /// Users arrive like a clock instead of like strangers (Poisson)
+    #[arg(long, help_heading = LOAD, conflicts_with_all = ["users", "closed"])]
+    pub even: bool,
+    /// How long, in whole seconds (default: 10s, or the length of the profile)
+    #[arg(long = "for", value_name = "TIME", help_heading = LOAD)]
+    pub duration: Option<Span>,
+    /// Load before that is not measured
+    #[arg(long, value_name = "TIME", default_value = "0s", help_heading = LOAD)]
+    pub warmup: Span,
+    /// Begin at this instant on every machine, like 2026-11-25T14:30:00Z
+    #[arg(long, value_name = "TIME", help_heading = LOAD)]
+    pub start_at: Option<jiff::Timestamp>,
+    /// Repeat the randomness of another run
+    #[arg(long, value_name = "NUMBER", help_heading = LOAD)]
+    pub seed: Option<u64>,
+
+    /// Method of the requests to URLs
+    #[arg(short = 'X', long, value_name = "METHOD", help_heading = REQUEST)]
+    pub method: Option<String>,
+    /// A header of the requests to URLs, like 'Accept: text/html' (may be repeated)
+    #[arg(short = 'H', long, value_name = "HEADER", help_heading = REQUEST)]
+    pub header: Vec<String>,
+    /// The body of the requests to URLs, or @FILE; the method becomes POST
+    #[arg(short = 'd', long, value_name = "BODY", help_heading = REQUEST)]
+    pub body: Option<String>,
+    /// A pause of each user before its request to a URL (default: 1s with --users, else none)
+    #[arg(long, value_name = "TIME", help_heading = REQUEST)]
+    pub think: Option<Span>,
+    /// A request without a whole answer after this is an error
+    #[arg(long, value_name = "TIME", help_heading = REQUEST)]
+    pub timeout: Option<Span>,
+    /// Speak HTTP/2 only (default: over TLS as the server prefers, else HTTP/1.1)
+    #[arg(long, help_heading = REQUEST)]
+    pub http2: bool,
+    /// At most so many connections; who finds none waits, and the wait counts
+    #[arg(long, value_name = "N", help_heading = REQUEST, value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections: Option<u32>,
+    /// A row for each user: the columns become variables of the journeys
+    #[arg(long, value_name = "CSV", help_heading = REQUEST)]
+    pub data: Option<PathBuf>,
+
+    /// What must hold, like 'p95<300ms', 'p99 of GET /a < 50ms', 'p95 of every route<1s', 'errors<1%', 'rate>450' (may be repeated)
+    #[arg(long, value_name = "THRESHOLD", help_heading = RESULT)]
+    pub require: Vec<Threshold>,
+    /// Print JSON (fissure.load/1)
+    #[arg(long, help_heading = RESULT)]
+    pub json: bool,
+    /// Keep the run in this folder (default: in .fissure/runs, where there is a fissure.toml)
+    #[arg(long, value_name = "FOLDER", help_heading = RESULT)]
+    pub out: Option<PathBuf>,
+    /// The folder with the fissure.toml that names your own hosts ([load] own_hosts)
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub project: PathBuf,
+    /// Run the app in its own folder instead of a scratch copy: it may change its data
+    #[arg(long)]
+    pub in_place: bool,
+}
+
+const LOAD: &str = "Load";
+const REQUEST: &str = "Requests";
+const RESULT: &str = "Result";
+
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  fissure load http://127.0.0.1:8000/ --rate 500 --for 10s --require 'p95<300ms'
+  fissure load http://127.0.0.1:8000/a http://127.0.0.1:8000/b --rate 100..1000 --for 1m
+  fissure load http://127.0.0.1:8000/ --rate 100 --spike 2000@10s+5s --for 30s
+  fissure load journeys/*.hurl --base http://127.0.0.1:8000 --users 50
+  fissure load                      the app and the goal of the fissure.toml here
+
+Load goes to this machine, or to hosts that fissure.toml names as your own.
+Exit status: 0 every threshold held, 1 one was broken, 2 could not tell (void), 69 nobody answered, 130 interrupted";
+
+#[derive(Debug, Args)]
 pub struct ReportArgs {
     /// Folders of runs, or their names (default: the last run)
-    #[arg(num_args = 0..=2, value_name = "RUN")]
+    #[arg(value_name = "RUN")]
     pub runs: Vec<PathBuf>,
+    /// Add up load runs that several machines made with the same command, without loss
+    #[arg(long, requires = "runs")]
+    pub merge: bool,
     /// The folder with the app's fissure.toml
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     pub project: PathBuf,

@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod init;
 mod lab;
+mod load;
 mod progress;
 mod project;
 mod runs;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => commands::demo::demo(&args),
         Verb::Init(args) => commands::init::init(&args),
         Verb::Check(args) => commands::check::check(&args),
+        Verb::Load(args) => commands::load::load(&args),
         Verb::Report(args) => commands::report::report(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),

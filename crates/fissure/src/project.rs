@@ -34,7 +34,14 @@ impl Project {
     /// Reads everything; `path` is the app's folder or its `fissure.toml`.
     pub fn load(path: &Path) -> Result<Self, Failure> {
         let file = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_path_buf() };
-        let text = std::fs::read_to_string(&file).map_err(|e| {
+        let config = Self::config(&file)?;
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::assemble(folder, config)
+    }
+
+    /// Reads and checks a `fissure.toml`.
+    pub fn config(file: &Path) -> Result<Config, Failure> {
+        let text = std::fs::read_to_string(file).map_err(|e| {
             let hint = if e.kind() == std::io::ErrorKind::NotFound {
                 "; `fissure init` writes one from what it finds"
             } else {
@@ -42,16 +49,15 @@ impl Project {
             };
             Failure::new(Exit::BadInput, format!("{} cannot be read: {e}{hint}.", file.display()))
         })?;
-        let config = Config::parse(&text)
-            .map_err(|e| Failure::new(Exit::BadInput, format!("{} has a mistake:\n{e}", file.display())))?;
-        let folder = file
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
-            .canonicalize()
-            .map_err(|e| {
-                Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", file.display()))
-            })?;
+        Config::parse(&text)
+            .map_err(|e| Failure::new(Exit::BadInput, format!("{} has a mistake:\n{e}", file.display())))
+    }
+
+    /// Reads the journeys and the data that a configuration names.
+    pub fn assemble(folder: &Path, config: Config) -> Result<Self, Failure> {
+        let folder = folder.canonicalize().map_err(|e| {
+            Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", folder.display()))
+        })?;
         let data = match &config.users.data {
             Some(name) => read_data(&folder.join(name))?,
             None => Vec::new(),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fissure_facts::Run;
-use fissure_judge::Judgement;
 
 use crate::exit::{Exit, Failure};
 
@@ -45,7 +44,10 @@ pub fn find(project: &Path, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
         return names.pop().ok_or_else(|| {
             Failure::new(
                 Exit::BadInput,
-                format!("there is no run in {}: `fissure check` makes one.", runs.display()),
+                format!(
+                    "there is no run in {}: `fissure check` and `fissure load` make one.",
+                    runs.display()
+                ),
             )
         });
     };
@@ -63,12 +65,12 @@ pub fn read(path: &Path) -> Result<Run, Failure> {
 }
 
 /// Writes report.json and report.html beside the journal; gives the path of the latter.
-pub fn write_reports(folder: &Path, run: &Run, judgement: &Judgement) -> Result<PathBuf, Failure> {
+pub fn write_reports(folder: &Path, json: &serde_json::Value, page: &str) -> Result<PathBuf, Failure> {
     let html = folder.join("report.html");
-    let json = serde_json::to_string_pretty(&fissure_show::json::report(run, judgement))
+    let json = serde_json::to_string_pretty(json)
         .map_err(|e| Failure::new(Exit::Bug, format!("the report is not JSON: {e}.")))?;
     std::fs::write(folder.join("report.json"), json + "\n")
-        .and_then(|()| std::fs::write(&html, fissure_show::html::report(run, judgement)))
+        .and_then(|()| std::fs::write(&html, page))
         .map_err(|e| {
             Failure::new(
                 Exit::CouldNotTell,

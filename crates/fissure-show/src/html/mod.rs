@@ -2,9 +2,9 @@
 //!
 //! The verdict comes first, then what it rests on, in the order in which a doubting reader asks.
 
-mod sections;
+pub(crate) mod sections;
 
-use fissure_facts::Run;
+use fissure_facts::{Header, Run};
 use fissure_judge::Judgement;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -12,9 +12,8 @@ use crate::words;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The page.
-pub fn report(run: &Run, judgement: &Judgement) -> String {
-    let header = &run.header;
+/// What every page is around its body.
+pub(crate) fn page(header: &Header, title: &str, body: Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -23,32 +22,41 @@ pub fn report(run: &Run, judgement: &Judgement) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content={ "fissure " (header.fissure) };
-                title { "fissure: " (words::title(judgement)) }
+                title { "fissure: " (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 main {
-                    header {
-                        p.eyebrow { "fissure " (header.verb) " of " code { (header.config.app.command) } " · run " (header.run) }
-                        (badges(judgement))
-                        h1 { (prose(&words::verdict_sentence(run, judgement))) }
-                        ul { @for line in words::details(run, judgement) { li { (prose(&line)) } } }
-                    }
-                    (sections::capacity(judgement))
-                    (sections::remedies(run, judgement))
-                    (sections::latency(run, judgement))
-                    (sections::demands(judgement))
-                    (sections::doubts(judgement))
-                    (sections::reproduce(run, judgement))
-                    (sections::resume(run, judgement))
+                    (body)
                     footer {
-                        p.soft { "Intervals are 95 % intervals. The facts behind every number are in the run's folder; this page can be made again with " code { "fissure report " (header.run) } "." }
+                        p.soft { @if header.verb != "load" { "Intervals are 95 % intervals. " } "The facts behind every number are in the run's folder; this page can be made again with " code { "fissure report " (header.run) } "." }
                     }
                 }
             }
         }
     }
     .into_string()
+}
+
+/// The page of a check.
+pub fn report(run: &Run, judgement: &Judgement) -> String {
+    let header = &run.header;
+    let body = html! {
+        header {
+            p.eyebrow { "fissure " (header.verb) " of " code { (header.config.app.command) } " · run " (header.run) }
+            (badges(judgement))
+            h1 { (prose(&words::verdict_sentence(run, judgement))) }
+            ul { @for line in words::details(run, judgement) { li { (prose(&line)) } } }
+        }
+        (sections::capacity(judgement))
+        (sections::remedies(run, judgement))
+        (sections::latency(run, judgement))
+        (sections::demands(judgement))
+        (sections::doubts(judgement))
+        (sections::reproduce(run, judgement))
+        (sections::resume(run, judgement))
+    };
+    page(header, words::title(judgement), body)
 }
 
 fn badges(judgement: &Judgement) -> Markup {
@@ -66,7 +74,7 @@ fn badges(judgement: &Judgement) -> Markup {
 }
 
 /// Text of the vocabulary: what stands in backticks is set as code. Everything is escaped.
-fn prose(text: &str) -> Markup {
+pub(crate) fn prose(text: &str) -> Markup {
     // A number keeps its per cent sign on the same line.
     let text = text.replace(" %", "\u{a0}%");
     html! {

@@ -17,7 +17,7 @@ const LINES_NAMED: usize = 4;
 const LINES_GREY: usize = 12;
 
 /// A wide table scrolls in itself, also by keyboard.
-fn table(label: &str, content: Markup) -> Markup {
+pub(crate) fn table(label: &str, content: Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(label) { table { (content) } } }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use fissure_judge::{Judgement, judge};
+use fissure_facts::Run;
+use fissure_judge::{Judgement, Planner, judge};
+use fissure_show::{html, json};
 
 use crate::cli::{CheckArgs, MeasureArgs};
 use crate::exit::{Exit, Failure};
-use crate::lab::{self, Order};
+use crate::lab::{self, Keep, Order};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::runs;
@@ -25,21 +27,48 @@ pub fn measure(
     args: &MeasureArgs,
 ) -> Result<Exit, Failure> {
     project.config.limits.budget = args.budget.or(project.config.limits.budget);
-    let order = Order { verb, seed: args.seed.unwrap_or_else(rand::random), in_place };
-    let (run, folder) = lab::conduct(project, &order, &mut Progress::new())?;
+    let order = Order {
+        verb,
+        seed: args.seed.unwrap_or_else(rand::random),
+        in_place,
+        keep: Keep::InProject,
+        running: None,
+        start_at: None,
+    };
+    let mut planner = Planner::new();
+    let mut plan = |run: &Run| planner.next(run);
+    let (run, folder) = lab::conduct(project, &order, &mut plan, &mut Progress::new())?;
     let judgement = judge(&run);
-    let html = runs::write_reports(&folder, &run, &judgement)?;
+    let html = match &folder {
+        Some(folder) => {
+            let (json, html) = (json::report(&run, &judgement), html::report(&run, &judgement));
+            Some(runs::write_reports(folder, &json, &html)?)
+        }
+        None => None,
+    };
     if args.json {
-        print_json(&fissure_show::json::report(&run, &judgement));
+        print_json(&json::report(&run, &judgement));
     } else {
         anstream::println!("{}", fissure_show::terminal::report(&run, &judgement, width()));
-        anstream::println!("report: {}", shortest(&html).display());
+        tell_report(html.as_deref());
     }
     Ok(exit_of(&judgement))
 }
 
+/// Says where the page lies, if there is one.
+pub fn tell_report(html: Option<&Path>) {
+    if let Some(html) = html {
+        anstream::println!("report: {}", shortest(html).display());
+    }
+}
+
 pub fn exit_of(judgement: &Judgement) -> Exit {
-    match fissure_show::words::exit_status(judgement) {
+    status(fissure_show::words::exit_status(judgement))
+}
+
+/// The published status that a report names.
+pub fn status(number: u8) -> Exit {
+    match number {
         0 => Exit::Met,
         1 => Exit::NotMet,
         69 => Exit::NotStarted,

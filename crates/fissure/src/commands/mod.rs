@@ -3,4 +3,5 @@
 pub mod check;
 pub mod demo;
 pub mod init;
+pub mod load;
 pub mod report;

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use fissure_facts::Run;
 use fissure_judge::judge;
-use fissure_show::{compare, html, json, terminal};
+use fissure_judge::load::summarise;
+use fissure_show::{compare, html, json, load, terminal};
 
 use crate::cli::ReportArgs;
-use crate::commands::check::{exit_of, print_json, width};
+use crate::commands::check::{exit_of, print_json, status, width};
 use crate::exit::{Exit, Failure};
 use crate::runs;
 
@@ -14,7 +16,20 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let read = |wanted: Option<&PathBuf>| {
         runs::find(&args.project, wanted.map(PathBuf::as_path)).and_then(|path| runs::read(&path))
     };
+    if args.merge {
+        let runs = args.runs.iter().map(|name| read(Some(name))).collect::<Result<Vec<_>, _>>()?;
+        return show_load(&runs, args);
+    }
+    if args.runs.len() > 2 {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a report compares two runs; to add up what several machines loaded, say --merge.",
+        ));
+    }
     let run = read(args.runs.first())?;
+    if run.header.verb == "load" && args.runs.len() < 2 {
+        return show_load(&[run], args);
+    }
     let judgement = judge(&run);
     if let Some(second) = args.runs.get(1) {
         let other = read(Some(second))?;
@@ -34,4 +49,19 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
         anstream::println!("{}", terminal::report(&run, &judgement, width()));
     }
     Ok(exit_of(&judgement))
+}
+
+fn show_load(runs: &[Run], args: &ReportArgs) -> Result<Exit, Failure> {
+    let Some(first) = runs.first() else {
+        return Err(Failure::new(Exit::Usage, "--merge needs the runs of two or more machines."));
+    };
+    let summary = summarise(runs).map_err(|e| Failure::new(Exit::BadInput, format!("{e}.")))?;
+    if args.json {
+        print_json(&load::json::report(runs, &summary));
+    } else if args.html {
+        anstream::println!("{}", load::html::report(first, &summary));
+    } else {
+        anstream::println!("{}", load::terminal::report(first, &summary, width()));
+    }
+    Ok(status(load::exit_status(&summary)))
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::WindowEnd;
 use fissure_facts::{Arrangement, Fact, WindowPlan};
-use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, monotonic_ns};
+use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
 use fissure_rig::lens::{Meter, Watched};
 use tokio::time::Instant;
 
@@ -15,6 +16,8 @@ use crate::exit::{Exit, Failure};
 
 /// Time for the crowd to start, read its plan and be ready, before its clock begins.
 const CROWD_START: Duration = Duration::from_millis(120);
+/// How long an interrupted crowd may take to say what it knows.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a window waits for the app to finish what the last one left over.
 const REST_AT_MOST: Duration = Duration::from_secs(4);
 
@@ -67,7 +70,12 @@ impl Lab<'_> {
         if !self.ensure(&plan.arrangement, interrupt).await? {
             return Ok(());
         }
-        self.rest(&plan.arrangement).await;
+        if self.order.running.is_none() {
+            self.rest(&plan.arrangement).await;
+        }
+        if !self.wait_for_start(interrupt).await? {
+            return Ok(());
+        }
 
         let mode = Mode::Hold {
             window: plan.window,
@@ -88,6 +96,7 @@ impl Lab<'_> {
         let mut second: Option<u32> = None;
         // The crowd may end a moment before the last second is read.
         let (mut has_ended, mut is_cut_short) = (false, false);
+        let mut last_words: Option<Instant> = None;
         loop {
             let next = measured + Duration::from_secs(second.map_or(0, |k| u64::from(k) + 1));
             let watching = second.is_none_or(|k| k < plan.seconds);
@@ -96,12 +105,19 @@ impl Lab<'_> {
             }
             tokio::select! {
                 event = crowd.next(), if !has_ended => match event {
-                    Some(Ok(CrowdEvent::Second(seen))) => self.record(Fact::SecondPassed(seen))?,
+                    Some(Ok(CrowdEvent::Second(seen))) => {
+                        self.progress.second(&seen);
+                        self.record(Fact::SecondPassed(seen))?;
+                    }
                     Some(Ok(CrowdEvent::Ended(end))) => {
                         is_cut_short = end.cut_short.is_some();
                         self.record(Fact::WindowEnded(end))?;
                     }
-                    Some(Ok(CrowdEvent::Problem(problem))) => self.progress.problem(&problem.to_string()),
+                    Some(Ok(CrowdEvent::Problem(problem))) => {
+                        self.progress.problem(&problem.to_string());
+                        let ProblemSeen { route, class, sentence, .. } = problem;
+                        self.record(Fact::ProblemSeen { window: plan.window, route, class, sentence })?;
+                    }
                     Some(Ok(_)) => {}
                     // A window without its crowd is void, no more: the machine may have been too busy to start it in time.
                     Some(Err(e)) => {
@@ -119,20 +135,41 @@ impl Lab<'_> {
                             second = Some(0);
                         }
                         Some(k) => {
-                            self.record(Fact::Sampled(meter.second(&watched, plan.window, k)))?;
+                            let sample = meter.second(&watched, plan.window, k);
+                            self.progress.sample(&sample);
+                            self.record(Fact::Sampled(sample))?;
                             second = Some(k + 1);
                         }
                     }
                     self.bury(&plan.arrangement)?;
                     self.progress.tick();
                 }
-                () = interrupt.came() => {
+                // What is known so far is worth hearing, but not for ever.
+                () = interrupt.came(), if last_words.is_none() => {
                     self.record(Fact::Interrupted)?;
-                    break;
+                    crowd.stop("interrupted").await;
+                    last_words = Some(Instant::now() + LAST_WORDS);
                 }
+                () = tokio::time::sleep_until(last_words.unwrap_or(start)), if last_words.is_some() => break,
             }
         }
         self.bury(&plan.arrangement)
+    }
+
+    /// Waits for the instant at which several machines begin together; false when the user interrupted.
+    async fn wait_for_start(&mut self, interrupt: &mut Interrupt) -> Result<bool, Failure> {
+        let Some(at) = self.order.start_at else { return Ok(true) };
+        let Some(wait) = at.duration_since(SystemTime::now()).ok().and_then(|d| d.checked_sub(CROWD_START))
+        else {
+            return Err(Failure::new(
+                Exit::CouldNotTell,
+                "the time of --start-at has passed before everything was ready: choose a later one.",
+            ));
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(true),
+            () = interrupt.came() => self.record(Fact::Interrupted).map(|()| false),
+        }
     }
 
     /// Makes the arrangement stand; false when it could not be started (which is then a fact) or the user interrupted.
@@ -141,6 +178,9 @@ impl Lab<'_> {
         arrangement: &Arrangement,
         interrupt: &mut Interrupt,
     ) -> Result<bool, Failure> {
+        if self.order.running.is_some() {
+            return Ok(true);
+        }
         let outcome = tokio::select! {
             outcome = self.stage.ensure(arrangement) => Some(outcome),
             () = interrupt.came() => None,
@@ -197,6 +237,13 @@ impl Lab<'_> {
 
     fn crowd_plan(&mut self, arrangement: &Arrangement, mode: Mode, start_at_ns: Option<u64>) -> CrowdPlan {
         let mut targets: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        let (mut own_hosts, mut host) = (BTreeMap::new(), None);
+        if let Some((destination, authority)) = &self.order.running {
+            targets.insert(WEB.to_owned(), vec![destination.address]);
+            own_hosts.clone_from(&destination.own_hosts);
+            host = Some(authority.clone());
+        }
+        let settings = &self.project.config.load;
         if let Some(standing) = self.stage.of(arrangement) {
             for process in &standing.processes {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
@@ -217,11 +264,11 @@ impl Lab<'_> {
             targets,
             protocol: self.project.config.app.protocol(),
             table: arrangement.table.clone(),
-            own_hosts: BTreeMap::new(),
-            host: None,
+            own_hosts,
+            host,
             concurrency: arrangement.concurrency.clone(),
-            hand_on: false,
-            at_once: None,
+            hand_on: settings.hand_on,
+            at_once: settings.connections,
             think_max_s: self.project.config.users.think_max.0.as_secs_f64(),
             timeout_s: self.project.config.users.timeout.0.as_secs_f64(),
             seed: self.run.header.seed,

@@ -24,8 +24,13 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
         memory_bytes: memory_kb.unwrap_or(0) * 1024,
         app_cpus: cpus.app.clone(),
         crowd_cpus: cpus.crowd.clone(),
-        files_max: None,
-        ports: None,
+        files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum,
+        ports: read("/proc/sys/net/ipv4/ip_local_port_range")
+            .split_ascii_whitespace()
+            .map(|port| port.parse::<u64>().ok())
+            .collect::<Option<Vec<_>>>()
+            .filter(|ends| ends.len() == 2)
+            .map(|ends| ends[1].saturating_sub(ends[0]) + 1),
     }
 }
 

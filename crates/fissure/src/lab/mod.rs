@@ -7,12 +7,13 @@ mod machine;
 mod stage;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use fissure_facts::journal::{Journal, JournalError};
 use fissure_facts::run::FORMAT;
 use fissure_facts::{Fact, Header, Run, Stamped, Step};
-use fissure_judge::Planner;
+use fissure_judge::Planned;
+use fissure_rig::crowd::Destination;
 use fissure_rig::keeper::{CpuSplit, cpu_split};
 
 use crate::exit::{Exit, Failure};
@@ -29,21 +30,42 @@ pub struct Order {
     pub verb: &'static str,
     pub seed: u64,
     pub in_place: bool,
+    pub keep: Keep,
+    /// A server that runs already, with what `Host` says; otherwise the app is started.
+    pub running: Option<(Destination, String)>,
+    /// When the warm-up of a window is to begin, so that several machines begin together.
+    pub start_at: Option<SystemTime>,
 }
 
-/// Conducts a whole run and gives it back with its folder. What went wrong on the way is in its facts.
-pub fn conduct(project: &Project, order: &Order, progress: &mut Progress) -> Result<(Run, PathBuf), Failure> {
+/// Where a run is kept.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    /// In `.fissure/runs` beside the app.
+    InProject,
+    /// In this folder.
+    At(PathBuf),
+    Nowhere,
+}
+
+/// Conducts a whole run and gives it back with its folder, if it is kept. What went wrong on the way is in its facts.
+pub fn conduct(
+    project: &Project,
+    order: &Order,
+    plan: &mut dyn FnMut(&Run) -> Planned,
+    progress: &mut Progress,
+) -> Result<(Run, Option<PathBuf>), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
         Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}."))
     })?;
-    runtime.block_on(Lab::open(project, order, progress)?.conduct())
+    runtime.block_on(Lab::open(project, order, progress)?.conduct(plan))
 }
 
 struct Lab<'p> {
     project: &'p Project,
+    order: &'p Order,
     run: Run,
-    journal: Journal,
-    folder: PathBuf,
+    /// With the folder in which it lies.
+    journal: Option<(Journal, PathBuf)>,
     began: Instant,
     stage: Stage<'p>,
     progress: &'p mut Progress,
@@ -52,12 +74,14 @@ struct Lab<'p> {
 }
 
 impl<'p> Lab<'p> {
-    fn open(project: &'p Project, order: &Order, progress: &'p mut Progress) -> Result<Self, Failure> {
+    fn open(project: &'p Project, order: &'p Order, progress: &'p mut Progress) -> Result<Self, Failure> {
         let home = runs::home(&project.folder);
         let unwritable = |e: std::io::Error| {
             Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", home.display()))
         };
-        runs::prepare(&project.folder).map_err(unwritable)?;
+        if matches!(order.keep, Keep::InProject) || order.running.is_none() {
+            runs::prepare(&project.folder).map_err(unwritable)?;
+        }
         let program = std::env::current_exe().map_err(unwritable)?;
         fissure_rig::scratch::sweep(&home.join("scratch"));
 
@@ -73,14 +97,23 @@ impl<'p> Lab<'p> {
             config: project.config.redacted(),
             journeys: project.outlines(),
         };
-        let folder = home.join("runs").join(&header.run);
-        let journal = Journal::create(&folder, &header).map_err(broken_journal)?;
-        let stage = Stage::new(project, order.in_place, &program, &folder, &cpus);
+        let folder = match &order.keep {
+            Keep::InProject => Some(home.join("runs").join(&header.run)),
+            Keep::At(folder) => Some(folder.clone()),
+            Keep::Nowhere => None,
+        };
+        let journal = match folder {
+            Some(folder) => Some((Journal::create(&folder, &header).map_err(broken_journal)?, folder)),
+            None => None,
+        };
+        // The app writes what it says into the run's folder.
+        let logs = journal.as_ref().map_or_else(std::env::temp_dir, |(_, folder)| folder.clone());
+        let stage = Stage::new(project, order.in_place, &program, &logs, &cpus);
         Ok(Self {
             project,
+            order,
             run: Run::new(header),
             journal,
-            folder,
             began: Instant::now(),
             stage,
             progress,
@@ -90,13 +123,16 @@ impl<'p> Lab<'p> {
     }
 
     /// The loop of the design: plan, perform, record, until there is nothing more worth measuring.
-    async fn conduct(mut self) -> Result<(Run, PathBuf), Failure> {
-        let mut planner = Planner::new();
+    async fn conduct(
+        mut self,
+        plan: &mut dyn FnMut(&Run) -> Planned,
+    ) -> Result<(Run, Option<PathBuf>), Failure> {
         let mut interrupt = Interrupt::listen();
-        let mut outcome = Ok(());
+        let mut outcome;
         loop {
-            let planned = planner.next(&self.run);
+            let planned = plan(&self.run);
             if planned.step == Step::Finish {
+                outcome = self.record(Fact::StepBegan { step: Step::Finish, why: planned.why });
                 break;
             }
             self.progress.step(&planned.why, self.began.elapsed().as_secs_f64(), planned.remaining_s);
@@ -105,7 +141,7 @@ impl<'p> Lab<'p> {
                 Ok(()) => self.perform(planned.step, &mut interrupt).await,
                 Err(e) => Err(e),
             };
-            outcome = outcome.and_then(|()| self.journal.flush().map_err(broken_journal));
+            outcome = outcome.and_then(|()| self.flush());
             if outcome.is_err() || self.run.was_interrupted() {
                 break;
             }
@@ -113,8 +149,12 @@ impl<'p> Lab<'p> {
         self.progress.clear();
         self.stage.strike().await;
         outcome?;
-        self.journal.flush().map_err(broken_journal)?;
-        Ok((self.run, self.folder))
+        self.flush()?;
+        Ok((self.run, self.journal.map(|(_, folder)| folder)))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.journal.as_mut().map_or(Ok(()), |(journal, _)| journal.flush().map_err(broken_journal))
     }
 
     async fn perform(&mut self, step: Step, interrupt: &mut Interrupt) -> Result<(), Failure> {
@@ -128,7 +168,9 @@ impl<'p> Lab<'p> {
     /// Adds a fact, in memory and in the journal.
     fn record(&mut self, fact: Fact) -> Result<(), Failure> {
         let stamped = Stamped { at_s: self.began.elapsed().as_secs_f64(), fact };
-        self.journal.append(&stamped).map_err(broken_journal)?;
+        if let Some((journal, _)) = &mut self.journal {
+            journal.append(&stamped).map_err(broken_journal)?;
+        }
         self.run.facts.push(stamped);
         Ok(())
     }
