@@ -118,16 +118,6 @@ pub struct RouteSecond {
 }
 
 impl RouteSecond {
-    /// Two seconds, routes or crowds as one; nothing is lost.
-    pub fn add(&mut self, other: &Self) {
-        self.latency.add(&other.latency);
-        self.service.add(&other.service);
-        self.bytes += other.bytes;
-        for (&class, count) in &other.errors {
-            *self.errors.entry(class).or_default() += count;
-        }
-    }
-
     pub fn error_count(&self) -> u64 {
         self.errors.values().sum()
     }
