@@ -269,6 +269,11 @@ impl Answer {
                 Ok(&[])
             }
             httparse::Status::Complete((length, _)) => {
+                // In a head a bare line feed is let through, as everywhere; inside of a body nothing is.
+                let is_bare = |at: usize| text[at] == b'\n' && (at == 0 || text[at - 1] != b'\r');
+                if (0..length).any(is_bare) {
+                    return Err(malformed("a trailer ends without a carriage return"));
+                }
                 self.stage = Stage::Whole;
                 Ok(&bytes[length.saturating_sub(before)..])
             }

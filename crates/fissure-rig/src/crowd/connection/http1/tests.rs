@@ -130,6 +130,8 @@ fn every_fault_of_framing_is_refused_with_its_reason() {
         ("3\r\nabcd\r\n0\r\n\r\n", "line end"),
         ("3\r\nabc\n0\r\n\r\n", "line end"),
         ("0\r\nno trailer\r\n\r\n", "header name"),
+        ("0\r\nX: y\n\r\n", "carriage return"),
+        ("0\r\n\n", "carriage return"),
         ("0\r\n\r\nmore", "left over"),
     ] {
         fails(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"), Malformed, word);
