@@ -31,6 +31,9 @@ pub struct Arrangement {
     /// At most so many requests of this route inside the app at once; the others wait in front, first come first served.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub concurrency: BTreeMap<Route, u32>,
+    /// Started so that profilers can look inside (an inspector listens, debug information is kept). Never measured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profiled: bool,
 }
 
 impl Arrangement {
@@ -44,12 +47,18 @@ impl Arrangement {
         Self::named("control")
     }
 
+    /// The whole, started once more for the profilers.
+    pub fn profiled() -> Self {
+        Self { profiled: true, ..Self::named("profiled") }
+    }
+
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             roles: vec![Role { name: WEB.to_owned(), replicas: 1 }],
             table: BTreeMap::new(),
             concurrency: BTreeMap::new(),
+            profiled: false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Latencies, Route, Step};
+use crate::{Latencies, Profile, Route, Step};
 
 /// A fact and when it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub enum Fact {
     WindowEnded(WindowEnd),
     /// The first example of what went wrong for a user on a route.
     ProblemSeen { window: u32, route: Route, class: ErrorClass, sentence: String },
+    /// What a profiler saw in a window that was held for it.
+    Profiled(Profile),
     /// A process of the app ended although nobody asked it to.
     ChildDied { arrangement: String, role: String, replica: u32, how: String, last_lines: Vec<String> },
     /// Something was left out or fell away, in a sentence for the report (no port free for a second copy, ...).

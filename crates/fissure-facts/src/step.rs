@@ -43,6 +43,8 @@ pub enum Purpose {
     Demand,
     /// The largest load that meets the goal.
     Capacity,
+    /// Profilers look into the app. Nothing that was measured here counts for anything else.
+    Profile,
     /// An arrangement against the whole, in blocks of randomised order; windows of one block are neighbours in time.
     Rehearse { block: u32 },
     /// A load that the user asked for (`fissure load`).

@@ -39,7 +39,7 @@ const WINDOWS_THAT_SHOW: usize = 3;
 pub struct Evidence<'r> {
     pub run: &'r Run,
     pub goal: GoalView,
-    /// Windows that have ended, with the reason for which a window is void.
+    /// Measured windows that have ended, with the reason for which a window is void.
     pub windows: Vec<(Window, Option<Void>)>,
 }
 
@@ -48,7 +48,7 @@ impl<'r> Evidence<'r> {
         let windows = run
             .windows()
             .into_iter()
-            .filter(|w| w.end.is_some())
+            .filter(|w| w.end.is_some() && w.plan.purpose != Purpose::Profile)
             .map(|w| {
                 let void = validity::void(&w, &run.header);
                 (w, void)

@@ -12,6 +12,8 @@ pub struct Judgement {
     /// The goal in every unit.
     pub goal: GoalView,
     pub limit: Option<Limit>,
+    /// What the dearest lines of the app's own would give if they cost nothing; a prediction, not a measurement.
+    pub fix: Option<Fix>,
     /// Of the whole, under the SLO.
     pub capacity: Option<Capacity>,
     /// What the whole does flat out (closed loop), in requests per second.
@@ -51,8 +53,8 @@ pub enum Verdict {
     HoldingUp {
         headroom: Estimate,
     },
-    /// Rung 1, as far as it can be told without a profiler: one request of these routes takes longer than its goal even
-    /// alone, and most of that time is CPU.
+    /// Rung 1. One request of these routes takes longer than its goal even alone, and most of that time is CPU; or, without
+    /// routes, few lines of the app's own carry so much of what is used up that without them the goal would be met.
     FixTheseLines {
         routes: Vec<SoloMiss>,
     },
@@ -144,6 +146,38 @@ pub struct Limit {
     pub victims: Vec<Route>,
     /// Sentences with numbers.
     pub evidence: Vec<String>,
+    /// Where in the app's own files it goes, descending; empty when no profiler saw it.
+    pub place: Vec<Place>,
+}
+
+/// A function of the app that the limiting resource goes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    pub function: String,
+    /// Relative to the app's folder.
+    pub file: String,
+    /// The line that most of it goes to.
+    pub line: u32,
+    /// All lines of the function that were seen: an optimiser moves work between neighbours.
+    pub lines: Vec<u32>,
+    /// Share of all the CPU that the app uses at the journeys' mix.
+    pub share: Estimate,
+    /// The part of it in which no library was at work for the line.
+    pub own_share: f64,
+    /// The library's function that most of the time goes to, where it is not the app's own.
+    pub inside: Option<String>,
+    /// The route that it belongs to, where that could be told.
+    pub route: Option<Route>,
+}
+
+/// What few lines would give if they cost nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fix {
+    pub lines: usize,
+    /// Share of the CPU that they carry.
+    pub share: Estimate,
+    /// Capacity under the SLO without their cost, relative to the whole's.
+    pub capacity_ratio: Estimate,
 }
 
 /// The largest load that still meets the SLO.

@@ -10,6 +10,8 @@ pub mod evidence;
 pub mod foresight;
 pub mod goal;
 pub mod judgement;
+pub mod limit;
+pub mod lines;
 pub mod load;
 pub mod model;
 pub mod nnls;

@@ -1,6 +1,7 @@
 //! The planner of a check: facts in, next step out.
 //!
-//! Play -> saturate -> demands -> capacity -> (holding up: finish) -> rehearse -> capacity of each remedy -> finish.
+//! Play -> saturate -> demands -> capacity -> (holding up: finish) -> profile -> rehearse -> capacity of each remedy ->
+//! finish.
 //! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
 //! planted truth can test the whole in milliseconds.
 
@@ -38,6 +39,14 @@ const HOPELESS: f64 = 1.15;
 const NEARLY_SATURATED: f64 = 0.95;
 /// The lowest share of saturation at which the search for the capacity begins.
 const HARDLY: f64 = 0.05;
+/// The lines are looked for when the whole holds less than this many times the goal.
+const NEARLY_MISSED: f64 = 1.1;
+/// Windows for the profilers: the mix as it is, and the heaviest route emphasised.
+const PROFILE_WINDOWS: u32 = 2;
+/// Share of the budget after which nobody looks for lines any more: remedies must get their time.
+const PROFILE_UNTIL: f64 = 0.6;
+/// How often the heaviest route is repeated at least, so that the two windows clearly differ.
+const HOT_TIMES: u32 = 4;
 /// Two loads closer than this share count as the same.
 const SAME_LOAD: f64 = 0.02;
 
@@ -77,6 +86,7 @@ impl Planner {
                 desk.capacity(&mut || *self.predicted.get_or_insert_with(predict))
             })
             .or_else(|| desk.decide())
+            .or_else(|| desk.profile())
             .or_else(|| desk.need_no_remedy())
             .or_else(|| {
                 let candidates =
@@ -288,6 +298,39 @@ impl<'r> Desk<'r> {
         }
         let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), goal);
         Some((Step::Hold(plan), format!("it may hold: once more at {}", self.spoken(goal))))
+    }
+
+    /// The goal is missed, or nearly: which lines are it? Two windows on a copy of the app that was started for the
+    /// profilers; none of them is measured.
+    fn profile(&self) -> Option<Next> {
+        let profiled = Arrangement::profiled();
+        let begun = |s: &&fissure_facts::Stamped| match &s.fact {
+            Fact::StepBegan { step: Step::Hold(plan), .. } => plan.purpose == Purpose::Profile,
+            _ => false,
+        };
+        let begun = self.run.facts.iter().filter(begun).count() as u32;
+        let goal = self.evidence.goal.users_per_s;
+        let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.mid >= goal * NEARLY_MISSED);
+        let is_idle =
+            begun >= PROFILE_WINDOWS || self.has_rehearsed() || self.elapsed_share() >= PROFILE_UNTIL;
+        if is_idle || self.failed(&profiled) || (holds && self.evidence.solo_misses().is_empty()) {
+            return None;
+        }
+        let users = SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32;
+        let load = Load::Closed { users };
+        let mut plan = self.window(Purpose::Profile, profiled, load, 1.0, self.pace.window_s);
+        if begun == 0 {
+            return Some((Step::Hold(plan), "look inside: which lines run, and which wait".to_owned()));
+        }
+        let demands = self.evidence.demands().routes;
+        let hot = &demands.first()?.route;
+        let cpu_ms = demands.iter().map(|d| (d.route.clone(), d.cpu_ms.mid)).collect();
+        let emphases = demand::emphases(&cpu_ms, &demand::mix(self.run));
+        let mut emphasis = emphases.into_iter().find(|e| e.route == *hot)?;
+        emphasis.times = emphasis.times.max(HOT_TIMES);
+        let why = format!("which of them are {hot}: {} of them in a row in each journey", emphasis.times);
+        plan.emphasis = Some(emphasis);
+        Some((Step::Hold(plan), why))
     }
 
     /// Holding up as far as can be told, or slow even alone: no arrangement is worth rehearsing.

@@ -8,15 +8,13 @@ use crate::capacity::{Bound, CapacityFit};
 use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::judgement::{
-    Capacity, Control, CurveLatency, CurvePoint, Doubt, Judgement, LatencyChange, Limit, Missing,
-    RemedyResult, Resource, RouteDemand, Verdict,
+    Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyResult,
+    Verdict,
 };
+use crate::limit::{self, FULL};
+use crate::lines::{self, Lines};
 use crate::{goal, remedy, stats};
 
-/// The app's CPUs count as full from here on: above it queueing dominates, and the last tenth is scheduling.
-const FULL: f64 = 0.85;
-/// One thread carries the work when it uses at least this share of the app's CPU.
-const ONE_THREAD_SHARE: f64 = 0.8;
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
 /// Half of the windows void: nothing can rest on the rest.
@@ -47,6 +45,7 @@ struct Bench<'r> {
     evidence: Evidence<'r>,
     fit: Option<CapacityFit>,
     demands: Demands,
+    lines: Option<Lines>,
     seconds_per_user: f64,
 }
 
@@ -55,20 +54,23 @@ impl<'r> Bench<'r> {
         let evidence = Evidence::of(run);
         let fit = evidence.fit(WHOLE);
         let demands = evidence.demands();
-        Self { run, evidence, fit, demands, seconds_per_user: goal::seconds_per_user(run) }
+        let lines = lines::lines(run, &demands.routes);
+        Self { run, evidence, fit, demands, lines, seconds_per_user: goal::seconds_per_user(run) }
     }
 
     fn judge(&self) -> Judgement {
         let remedies = self.remedies();
         let control = self.control();
-        let verdict = self.verdict(&remedies);
+        let fix = self.fix();
+        let verdict = self.verdict(&remedies, fix.as_ref());
         let windows = self.evidence.windows.len() as u32;
         let windows_void = self.evidence.windows.iter().filter(|(_, void)| void.is_some()).count() as u32;
         Judgement {
             doubts: self.doubts(&verdict, &remedies, control.as_ref()),
             not_checked: self.not_checked(),
             goal: self.evidence.goal,
-            limit: self.limit(),
+            limit: limit::limit(&self.evidence, &self.demands, self.fit.as_ref(), self.lines.as_ref()),
+            fix,
             capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit)),
             saturation_per_s: self
                 .evidence
@@ -86,7 +88,7 @@ impl<'r> Bench<'r> {
         }
     }
 
-    fn verdict(&self, remedies: &[RemedyResult]) -> Verdict {
+    fn verdict(&self, remedies: &[RemedyResult], fix: Option<&Fix>) -> Verdict {
         if let Some(missing) = self.broken() {
             return not_enough(missing);
         }
@@ -105,6 +107,9 @@ impl<'r> Bench<'r> {
         // Nobody needs a remedy for what may well hold already.
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.mid >= goal) {
             return self.too_close(fit);
+        }
+        if self.would_do(fix) {
+            return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let lowest =
             remedies.iter().enumerate().filter(|(_, r)| r.meets_goal == Some(true)).min_by_key(|(_, r)| {
@@ -140,6 +145,18 @@ impl<'r> Bench<'r> {
             Some(_) => not_enough(Missing::NothingHelps { cpus_needed, best }),
             None => not_enough(Missing::OutOfTime),
         }
+    }
+
+    /// What the dearest lines would give. A prediction: lines cannot be rehearsed.
+    fn fix(&self) -> Option<Fix> {
+        let model = self.evidence.model(&self.demands);
+        lines::fix(self.lines.as_ref()?, &model, &self.run.header.config.goal, self.run.header.seed)
+    }
+
+    /// Even at the lower end of the prediction the goal would be met.
+    fn would_do(&self, fix: Option<&Fix>) -> bool {
+        let held = self.fit.as_ref().map_or(0.0, |fit| fit.users_per_s.mid);
+        fix.is_some_and(|fix| held * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
     }
 
     /// The goal lies inside the interval; with more windows the interval might have told.
@@ -377,58 +394,6 @@ impl<'r> Bench<'r> {
         Some(Control { cpu_ratio, latency_ratio: self.latency_changes(&control) })
     }
 
-    /// What gives way first, as far as it can be told without a profiler.
-    fn limit(&self) -> Option<Limit> {
-        let cpu_share = self.evidence.saturated_cpu_share()?;
-        let probes: Vec<_> = self
-            .evidence
-            .saturated()
-            .into_iter()
-            .flat_map(|w| &w.probes)
-            .filter(|p| p.app_cpu_s > 0.0)
-            .collect();
-        let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
-        let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
-        let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
-        let thread_share = stats::median(&of_app)?;
-        let thread_cores = stats::median(&of_core)?;
-
-        let cpus = self.evidence.cpus();
-        let resource = if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
-            Resource::OneThread
-        } else if cpu_share.mid >= FULL {
-            Resource::Cpu
-        } else {
-            return None; // something waits, and this run cannot see what
-        };
-        let mut evidence = vec![format!(
-            "flat out the app uses {:.0} % of its {} CPU{}",
-            cpu_share.mid * 100.0,
-            cpus,
-            if cpus > 1.0 { "s" } else { "" }
-        )];
-        if resource == Resource::OneThread {
-            evidence.push(format!(
-                "one thread does {:.0} % of that work and is busy {:.0} % of the time",
-                thread_share * 100.0,
-                thread_cores * 100.0
-            ));
-        }
-        let heavy = heaviest(&self.demands.routes);
-        for route in &heavy {
-            if let Some(d) = self.demands.routes.iter().find(|d| d.route == *route) {
-                evidence.push(format!(
-                    "{route} is {:.1} % of the requests and {:.0} % of the CPU ({:.1} ms each)",
-                    d.mix * 100.0,
-                    d.share * 100.0,
-                    d.cpu_ms.mid
-                ));
-            }
-        }
-        let victims = self.fit.as_ref().map(|fit| fit.victims.clone()).unwrap_or_default();
-        Some(Limit { resource, routes: heavy, victims, evidence })
-    }
-
     /// Latency against load of the whole: windows within 3 % of each other make one point.
     fn curve(&self) -> Vec<CurvePoint> {
         let mut windows: Vec<(f64, &Window)> =
@@ -535,16 +500,22 @@ impl<'r> Bench<'r> {
 
     fn not_checked(&self) -> Vec<String> {
         let mut list = vec![
-            "The lines: no profiler has looked inside the app, so a few lines to fix may do what a remedy does.".to_owned(),
             "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
              was not compared."
                 .to_owned(),
             "Databases and other services behind the app: their own time was not measured.".to_owned(),
             "Faults: no process, link or disk was made to fail.".to_owned(),
         ];
+        if self.lines.is_none() {
+            let lines = "The lines: no profiler has looked inside the app, so a few lines to fix may do what a remedy does.";
+            list.insert(0, lines.to_owned());
+        }
         for stamped in &self.run.facts {
             if let Fact::LeftOut { what, why } = &stamped.fact {
-                list.push(format!("{what}: {why}"));
+                let left_out = format!("{what}: {why}");
+                if !list.contains(&left_out) {
+                    list.push(left_out);
+                }
             }
         }
         list
@@ -553,20 +524,6 @@ impl<'r> Bench<'r> {
 
 fn not_enough(missing: Missing) -> Verdict {
     Verdict::NotEnoughEvidence { reasons: vec![missing] }
-}
-
-/// The routes that together use most of the CPU: descending, until 70 % is reached, at most three.
-fn heaviest(demands: &[RouteDemand]) -> Vec<Route> {
-    let mut sum = 0.0;
-    let mut heavy = Vec::new();
-    for demand in demands.iter().take(3) {
-        heavy.push(demand.route.clone());
-        sum += demand.share;
-        if sum >= 0.7 {
-            break;
-        }
-    }
-    heavy
 }
 
 /// The remedy with the largest measured capacity, if it is larger than the whole's.

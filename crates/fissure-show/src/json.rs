@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use fissure_facts::config::GoalLoad;
 use fissure_facts::{Estimate, Route, Run};
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Capacity, CurvePoint, LatencyChange, RemedyResult, RouteDemand, Verdict};
+use fissure_judge::judgement::{
+    Capacity, CurvePoint, Fix, LatencyChange, Place, RemedyResult, RouteDemand, Verdict,
+};
 use serde_json::{Map, Value, json};
 
 use crate::words;
@@ -36,6 +38,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
             "cpu_ratio": c.cpu_ratio,
             "latency": latencies(run, &c.latency_ratio),
         })),
+        "fix": judgement.fix.as_ref().map(fix),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
         "connection_cpu_ms": judgement.connection.map(|c| c.cpu_ms),
@@ -61,7 +64,7 @@ fn verdict(run: &Run, judgement: &Judgement) -> Value {
         "sentence": words::verdict_sentence(run, judgement),
         "goal_met": words::goal_met(judgement),
         "area": area,
-        "place": [],
+        "place": judgement.limit.iter().flat_map(|l| &l.place).map(place).collect::<Vec<_>>(),
         "details": words::details(run, judgement),
         "exit_status": words::exit_status(judgement),
     })
@@ -74,9 +77,28 @@ fn limit(judgement: &Judgement) -> Value {
             "routes": limit.routes,
             "evidence": limit.evidence,
             "victims": limit.victims,
+            "place": limit.place.iter().map(place).collect::<Vec<_>>(),
         }),
-        None => json!({ "resource": "unknown", "routes": [], "evidence": [], "victims": [] }),
+        None => json!({ "resource": "unknown", "routes": [], "evidence": [], "victims": [], "place": [] }),
     }
+}
+
+fn place(place: &Place) -> Value {
+    json!({
+        "function": place.function,
+        "file": place.file,
+        "line": place.line,
+        "share": place.share,
+        "lines": place.lines,
+        "own_share": place.own_share,
+        "inside": place.inside,
+        "route": place.route,
+    })
+}
+
+/// What the dearest lines would give if they cost nothing; a prediction.
+fn fix(fix: &Fix) -> Value {
+    json!({ "lines": fix.lines, "share": fix.share, "capacity_ratio": fix.capacity_ratio })
 }
 
 fn capacity(judgement: &Judgement) -> Value {

@@ -6,9 +6,15 @@
 //! **Invariant:** the lens never concludes: cumulative counters become differences, nothing else.
 
 mod cpu_clock;
+mod folded;
 mod ledger;
 mod machine;
+mod native;
+mod profiler;
+mod source;
+mod symbols;
 mod threads;
+mod unwind;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -20,6 +26,8 @@ use cpu_clock::NS_PER_S;
 use ledger::{Ledger, Reading};
 use machine::Machine;
 use threads::{Threads, Worked};
+
+pub use profiler::{Profiler, Seen, Subject};
 
 /// Threads below this share of the second's CPU are not listed.
 const BUSY_THREAD_SHARE: f64 = 0.01;

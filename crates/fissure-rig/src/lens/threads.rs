@@ -38,10 +38,7 @@ impl Threads {
         let begun = std::mem::replace(&mut self.begun, true);
         let last = std::mem::take(&mut self.last);
         for &pid in pids {
-            for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-                let Some(tid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                    continue;
-                };
+            for tid in of(pid) {
                 let before = last.get(&(pid, tid)).copied().unwrap_or_default();
                 let known = last.contains_key(&(pid, tid));
                 let Some(now) = Counters::read(pid, tid, before, known, text) else { continue };
@@ -60,6 +57,18 @@ impl Threads {
         }
         self.last.len() as u64
     }
+}
+
+/// The threads of a process.
+pub(super) fn of(pid: u32) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// What the program calls the thread; the program's own name by default.
+pub(super) fn name_of(pid: u32, tid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
 }
 
 impl Counters {

@@ -52,6 +52,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> String {
         (sections::remedies(run, judgement))
         (sections::latency(run, judgement))
         (sections::demands(judgement))
+        (sections::lines(judgement))
         (sections::doubts(judgement))
         (sections::reproduce(run, judgement))
         (sections::resume(run, judgement))

@@ -327,6 +327,32 @@ pub fn demands(judgement: &Judgement) -> Markup {
     }
 }
 
+/// Where in the app's own files the CPU goes.
+pub fn lines(judgement: &Judgement) -> Markup {
+    let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
+    if places.is_empty() {
+        return html! {};
+    }
+    html! {
+        section {
+            h2 { "The lines" }
+            p.soft { "Share of the app's CPU at the journeys' mix, by the innermost line in the app's own files. Seen by profilers in windows of their own, on a copy of the app; 95 % intervals." }
+            (table("Lines that run", html! {
+                thead { tr { th scope="col" { "Function" } th scope="col" { "Line" } th scope="col" { "Share of CPU" } th scope="col" { "Work" } th scope="col" { "Route" } } }
+                tbody { @for place in places {
+                    tr {
+                        th scope="row" { code { (place.function) } }
+                        td { code { (place.file) ":" (place.line) } }
+                        td { (words::place_share(place)) }
+                        td.wrap { (prose(&words::place_work(place))) }
+                        td { @match &place.route { Some(route) => code { (route) }, None => (words::NOTHING) } }
+                    }
+                } }
+            }))
+        }
+    }
+}
+
 /// Doubts, void windows, and what nobody looked at.
 pub fn doubts(judgement: &Judgement) -> Markup {
     html! {

@@ -6,6 +6,7 @@ use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKi
 
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
+use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
 use super::missing::missing;
 use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
@@ -18,6 +19,8 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     if let Some(limit) = &judgement.limit {
         lines.push(limit_sentence(judgement, limit));
         lines.extend(limit.evidence.iter().map(|e| evidence(judgement, e)));
+        lines.extend(who_runs(&limit.place));
+        lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
@@ -45,10 +48,13 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
                     ms(r.limit_ms)
                 )
             }));
-            lines.push(
-                "Which lines they are needs a profiler, and this run had none: start with whatever those routes compute."
-                    .to_owned(),
-            );
+            if judgement.limit.as_ref().is_none_or(|l| l.place.is_empty()) {
+                lines.push(
+                    "Which lines they are needs a profiler, and this run had none: start with whatever those routes compute."
+                        .to_owned(),
+                );
+            }
+            lines.extend(rehearsed_beside(judgement));
         }
         Verdict::NotEnoughEvidence { reasons } => {
             lines.extend(reasons.iter().skip(1).map(|r| missing(run, judgement, r)));

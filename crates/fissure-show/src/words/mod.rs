@@ -8,6 +8,7 @@ mod details;
 mod doubts;
 mod goal;
 mod grammar;
+mod lines;
 mod missing;
 mod names;
 mod remedies;
@@ -17,6 +18,7 @@ pub use details::{details, limit_sentence};
 pub use doubts::{doubts, windows};
 pub use goal::{amount, asked, goal, load, open, quantile, slo, unit};
 pub use grammar::{code, full_stop, routes_text};
+pub use lines::{place, place_share, place_work};
 pub use missing::missing;
 pub use names::{cpu_list, machine, minutes, resource};
 pub use remedies::{

@@ -6,6 +6,7 @@ use fissure_judge::judgement::{Missing, RemedyKind, RemedyResult, SoloMiss, Verd
 
 use super::goal::{asked_claim, headroom_of, load, quantile, slo, times_the_goal};
 use super::grammar::{code, routes_text};
+use super::lines::fix_these;
 use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
 use super::remedies::{
@@ -105,6 +106,7 @@ pub fn verdict_sentence(run: &Run, judgement: &Judgement) -> String {
             let headroom = times_the_goal(headroom_of(judgement, *headroom));
             format!("It holds up: {goal} with {}; {breaks}, {headroom}.", slo(run))
         }
+        Verdict::FixTheseLines { routes } if routes.is_empty() => fix_these(judgement),
         Verdict::FixTheseLines { routes } => fix_sentence(routes),
         Verdict::Remedy { index } => match judgement.remedies.get(*index) {
             Some(remedy) => {

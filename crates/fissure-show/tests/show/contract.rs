@@ -16,7 +16,10 @@ const CONTRACT: &[(&str, &str)] = &[
     ("verdict.sentence", "s"),
     ("verdict.goal_met", "b?"),
     ("verdict.area", "[s]"),
-    ("verdict.place", "[s]"),
+    ("verdict.place.*.function", "s"),
+    ("verdict.place.*.file", "s"),
+    ("verdict.place.*.line", "n"),
+    ("verdict.place.*.share", "e"),
     ("limit.resource", "s"),
     ("limit.routes", "[s]"),
     ("limit.evidence", "[s]"),
@@ -102,6 +105,7 @@ fn the_verdict_in_json_is_the_one_that_was_given() {
         .collect();
     let wanted = [
         ("HoldingUp", Value::from(0), Value::from(true), 0),
+        ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("LimitConcurrency", Value::from(2), Value::from(true), 1),
         ("AddReplicas", Value::from(4), Value::from(true), 1),

@@ -180,6 +180,19 @@ fn point(share: f64, p95: [f64; 4]) -> CurvePoint {
     }
 }
 
+fn place(function: &str, file: &str, line: u32, share: f64, inside: Option<&str>) -> Place {
+    Place {
+        function: function.to_owned(),
+        file: file.to_owned(),
+        line,
+        lines: vec![line, line + 2],
+        share: estimate(share, share - 0.03, share + 0.03),
+        own_share: if inside.is_some() { 0.01 } else { share },
+        inside: inside.map(str::to_owned),
+        route: Some(route("POST /photos")),
+    }
+}
+
 /// What was seen of the photo shop, with `verdict` on top.
 pub fn judged(verdict: Verdict) -> Judgement {
     let demand = |name: &str, cpu: f64, share: f64, mix: f64| RouteDemand {
@@ -202,7 +215,12 @@ pub fn judged(verdict: Verdict) -> Judgement {
             routes: vec![route("POST /photos")],
             victims: vec![route("GET /photos/{id}"), route("GET /")],
             evidence: vec!["The busiest thread used 97 % of a CPU at the knee".to_owned()],
+            place: vec![
+                place("resize", "src/thumbnail.js", 27, 0.62, Some("resample")),
+                place("total", "src/orders.js", 71, 0.11, None),
+            ],
         }),
+        fix: None,
         capacity: Some(capacity(0.57)),
         saturation_per_s: Some(estimate(31.2, 30.1, 32.4)),
         demands: vec![
@@ -260,6 +278,15 @@ pub fn fix_these_lines() -> Judgement {
         limit_ms: 100.0,
     };
     judged(Verdict::FixTheseLines { routes: vec![miss("POST /photos", 850.0), miss("GET /search", 133.0)] })
+}
+
+/// The lines are the app's own, and without them it would do.
+pub fn fix_own_lines() -> Judgement {
+    let mut judgement = judged(Verdict::FixTheseLines { routes: Vec::new() });
+    judgement.limit.as_mut().unwrap().place = vec![place("total", "src/orders.js", 71, 0.71, None)];
+    judgement.fix =
+        Some(Fix { lines: 2, share: estimate(0.71, 0.68, 0.74), capacity_ratio: estimate(3.1, 2.7, 3.5) });
+    judgement
 }
 
 pub fn limit_concurrency() -> Judgement {
@@ -361,6 +388,7 @@ pub fn every_judgement() -> Vec<(&'static str, Judgement)> {
     vec![
         ("holding_up", holding_up()),
         ("fix_these_lines", fix_these_lines()),
+        ("fix_own_lines", fix_own_lines()),
         ("limit_concurrency", limit_concurrency()),
         ("add_replicas", add_replicas()),
         ("split_this_area", split()),

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::WindowEnd;
-use fissure_facts::{Arrangement, Fact, WindowPlan};
+use fissure_facts::{Arrangement, Fact, Purpose, WindowPlan};
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
-use fissure_rig::lens::{Meter, Watched};
+use fissure_rig::lens::{Meter, Profiler, Watched};
 use tokio::time::Instant;
 
 use super::{Interrupt, Lab};
@@ -97,6 +97,8 @@ impl Lab<'_> {
         // The crowd may end a moment before the last second is read.
         let (mut has_ended, mut is_cut_short) = (false, false);
         let mut last_words: Option<Instant> = None;
+        let mut profiler: Option<Profiler> = None;
+        let mut profiled = None;
         loop {
             let next = measured + Duration::from_secs(second.map_or(0, |k| u64::from(k) + 1));
             let watching = second.is_none_or(|k| k < plan.seconds);
@@ -133,6 +135,9 @@ impl Lab<'_> {
                         None => {
                             meter.begin(&watched);
                             second = Some(0);
+                            if plan.purpose == Purpose::Profile {
+                                profiler = Some(Profiler::start(&self.subject(&plan.arrangement)));
+                            }
                         }
                         Some(k) => {
                             let sample = meter.second(&watched, plan.window, k);
@@ -140,6 +145,10 @@ impl Lab<'_> {
                             self.record(Fact::Sampled(sample))?;
                             second = Some(k + 1);
                         }
+                    }
+                    if second == Some(plan.seconds) && let Some(profiler) = profiler.take() {
+                        let window = plan.window;
+                        profiled = Some(tokio::task::spawn_blocking(move || profiler.finish(window)));
                     }
                     self.bury(&plan.arrangement)?;
                     self.progress.tick();
@@ -153,6 +162,7 @@ impl Lab<'_> {
                 () = tokio::time::sleep_until(last_words.unwrap_or(start)), if last_words.is_some() => break,
             }
         }
+        self.keep(profiled).await?;
         self.bury(&plan.arrangement)
     }
 

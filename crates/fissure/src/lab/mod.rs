@@ -4,6 +4,7 @@
 
 mod hold;
 mod machine;
+mod profile;
 mod stage;
 
 use std::path::PathBuf;

@@ -248,6 +248,11 @@ impl Standing {
         facts
     }
 
+    /// The copy in which it runs; None: the app's own folder.
+    pub fn copy(&self) -> Option<&Path> {
+        self.scratch.as_ref().map(Scratch::path)
+    }
+
     /// Files outside the scratch copy and inside the app's own folder that the app holds open for writing.
     pub fn stray_writes(&self, app_folder: &Path) -> Vec<PathBuf> {
         let Some(scratch) = &self.scratch else { return Vec::new() };

@@ -1,0 +1,82 @@
+//! What gives way first, as far as the facts tell.
+
+use fissure_facts::Route;
+
+use crate::capacity::CapacityFit;
+use crate::demand::Demands;
+use crate::evidence::Evidence;
+use crate::judgement::{Limit, Resource, RouteDemand};
+use crate::lines::Lines;
+use crate::stats;
+
+/// The app's CPUs count as full from here on: above it queueing dominates, and the last tenth is scheduling.
+pub const FULL: f64 = 0.85;
+/// One thread carries the work when it uses at least this share of the app's CPU.
+const ONE_THREAD_SHARE: f64 = 0.8;
+
+/// None when something waits and nothing shows what.
+pub fn limit(
+    found: &Evidence<'_>,
+    demands: &Demands,
+    fit: Option<&CapacityFit>,
+    lines: Option<&Lines>,
+) -> Option<Limit> {
+    let cpu_share = found.saturated_cpu_share()?;
+    let probes: Vec<_> =
+        found.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
+    let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
+    let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
+    let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
+    let thread_share = stats::median(&of_app)?;
+    let thread_cores = stats::median(&of_core)?;
+
+    let cpus = found.cpus();
+    let resource = if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
+        Resource::OneThread
+    } else if cpu_share.mid >= FULL {
+        Resource::Cpu
+    } else {
+        return None; // something waits, and this run cannot see what
+    };
+    let mut evidence = vec![format!(
+        "flat out the app uses {:.0} % of its {} CPU{}",
+        cpu_share.mid * 100.0,
+        cpus,
+        if cpus > 1.0 { "s" } else { "" }
+    )];
+    if resource == Resource::OneThread {
+        evidence.push(format!(
+            "one thread does {:.0} % of that work and is busy {:.0} % of the time",
+            thread_share * 100.0,
+            thread_cores * 100.0
+        ));
+    }
+    let heavy = heaviest(&demands.routes);
+    for route in &heavy {
+        if let Some(d) = demands.routes.iter().find(|d| d.route == *route) {
+            evidence.push(format!(
+                "{route} is {:.1} % of the requests and {:.0} % of the CPU ({:.1} ms each)",
+                d.mix * 100.0,
+                d.share * 100.0,
+                d.cpu_ms.mid
+            ));
+        }
+    }
+    let victims = fit.map(|fit| fit.victims.clone()).unwrap_or_default();
+    let place = lines.map(|lines| lines.places.clone()).unwrap_or_default();
+    Some(Limit { resource, routes: heavy, victims, evidence, place })
+}
+
+/// The routes that together use most of the CPU: descending, until 70 % is reached, at most three.
+fn heaviest(demands: &[RouteDemand]) -> Vec<Route> {
+    let mut sum = 0.0;
+    let mut heavy = Vec::new();
+    for demand in demands.iter().take(3) {
+        heavy.push(demand.route.clone());
+        sum += demand.share;
+        if sum >= 0.7 {
+            break;
+        }
+    }
+    heavy
+}

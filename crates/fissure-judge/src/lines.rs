@@ -1,0 +1,167 @@
+//! The lines: where in the app's own files the time goes, and what it would gain if they cost nothing.
+//!
+//! A sample counts for the innermost frame in the app's own files: what a library or the language does there is done
+//! for that line. Two windows tell the routes apart without tracing: in the second the heaviest route is emphasised, so
+//! what grows with it is its own.
+
+mod fix;
+mod origin;
+mod tally;
+
+use fissure_facts::{Estimate, Fact, Purpose, Route, Run, Window};
+
+use crate::judgement::{Place, RouteDemand};
+use crate::stats;
+use tally::Tally;
+
+pub use fix::fix;
+
+/// Places that are named; the rest is too thin to be worth anybody's time.
+const MOST_PLACES: usize = 5;
+/// A place with less of the time is not worth a line.
+const LEAST_SHARE: f64 = 0.02;
+
+/// Where the CPU goes at the journeys' mix, descending.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lines {
+    pub places: Vec<Place>,
+    /// The app's own work, line by line, descending.
+    pub own: Vec<OwnLine>,
+    /// The route that was emphasised.
+    pub hot: Option<Route>,
+    /// Samples on which the shares rest.
+    pub samples: u64,
+}
+
+/// One line of the app's own work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnLine {
+    pub file: String,
+    pub line: u32,
+    /// Share of all CPU at the journeys' mix.
+    pub share: Estimate,
+    /// Share of the hot route's CPU, and of all other routes' together.
+    pub of_hot: f64,
+    pub of_others: f64,
+}
+
+/// Nothing when no profiler saw the app.
+pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
+    let windows: Vec<Window> =
+        run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile).collect();
+    let tally = |window: &Window| {
+        let profiles = run.facts.iter().filter_map(|s| match &s.fact {
+            Fact::Profiled(profile) if profile.window == window.plan.window => Some(profile),
+            _ => None,
+        });
+        Tally::of_running(&profiles.collect::<Vec<_>>())
+    };
+    let base = windows.iter().find(|w| w.plan.emphasis.is_none())?;
+    let base_tally = tally(base)?;
+    let hot = windows.iter().find_map(|w| {
+        let route = &w.plan.emphasis.as_ref()?.route;
+        let parts = Parts { hot: share_of(w, route, demands)?, base: share_of(base, route, demands)? };
+        Some((route, tally(w)?, parts))
+    });
+
+    let mut lines = Lines {
+        samples: base_tally.total,
+        hot: hot.as_ref().map(|(route, ..)| (*route).clone()),
+        ..Lines::default()
+    };
+    for (key, found) in &base_tally.functions {
+        let share = stats::wilson(found.count, base_tally.total)?;
+        let Some((&line, _)) = found.lines.iter().max_by_key(|(_, n)| n.count) else { continue };
+        let route = hot.as_ref().and_then(|(route, hot_tally, parts)| {
+            let split = parts.split(share.mid, hot_tally.share(key));
+            (split.of_hot * parts.base >= 0.5 * share.mid).then(|| (*route).clone())
+        });
+        lines.places.push(Place {
+            function: origin::short_name(&key.function),
+            file: key.file.clone(),
+            line,
+            lines: found.lines.keys().copied().collect(),
+            share,
+            own_share: found.own as f64 / base_tally.total as f64,
+            inside: found.busiest_library(),
+            route,
+        });
+        for (&line, n) in found.lines.iter().filter(|(_, n)| n.own > 0) {
+            let share = stats::wilson(n.own, base_tally.total)?;
+            let split = match &hot {
+                Some((_, hot_tally, parts)) => parts.split(share.mid, hot_tally.own_share_of_line(key, line)),
+                // Without a second window nobody knows whose it is: as much of each route.
+                None => Split { of_hot: share.mid, of_others: share.mid },
+            };
+            let Split { of_hot, of_others } = split;
+            lines.own.push(OwnLine { file: key.file.clone(), line, share, of_hot, of_others });
+        }
+    }
+    lines.places.retain(|place| place.share.mid >= LEAST_SHARE);
+    lines.places.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
+    lines.places.truncate(MOST_PLACES);
+    lines.own.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
+    Some(lines)
+}
+
+/// The hot route's share of the CPU in the two windows.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    hot: f64,
+    base: f64,
+}
+
+/// A line's share of the hot route's CPU, and of the others'.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Split {
+    of_hot: f64,
+    of_others: f64,
+}
+
+impl Parts {
+    /// Two windows, two unknowns: a line's share of all CPU is `of_hot * part + of_others * (1 - part)` in each.
+    ///
+    /// Does not hold when the two parts are close to each other: then the line counts for both alike.
+    fn split(self, in_base: f64, in_hot: f64) -> Split {
+        const FAR_ENOUGH: f64 = 0.05;
+        let apart = self.hot - self.base;
+        if apart < FAR_ENOUGH {
+            return Split { of_hot: in_base.min(1.0), of_others: in_base.min(1.0) };
+        }
+        let of_hot = (in_hot * (1.0 - self.base) - in_base * (1.0 - self.hot)) / apart;
+        let of_others = (in_base * self.hot - in_hot * self.base) / apart;
+        Split { of_hot: of_hot.clamp(0.0, 1.0), of_others: of_others.clamp(0.0, 1.0) }
+    }
+}
+
+/// A route's share of the CPU in a window, by what ended in it and what each costs.
+fn share_of(window: &Window, route: &Route, demands: &[RouteDemand]) -> Option<f64> {
+    let cost = |d: &RouteDemand| window.route(&d.route).ended() as f64 * d.cpu_ms.mid.max(0.0);
+    let all: f64 = demands.iter().map(cost).sum();
+    let own = demands.iter().find(|d| d.route == *route).map(cost)?;
+    (all > 0.0).then_some(own / all)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_line_goes_to_whose_cost_it_grows_with(of_hot in 0.0f64..1.0, of_others in 0.0f64..1.0, base in 0.0f64..0.85, more in 0.1f64..0.9) {
+            let parts = Parts { base, hot: base + (1.0 - base) * more };
+            prop_assume!(parts.hot - parts.base > 0.05);
+            let seen = |part: f64| of_hot * part + of_others * (1.0 - part);
+            let split = parts.split(seen(parts.base), seen(parts.hot));
+            prop_assert!((split.of_hot - of_hot).abs() < 1e-9 && (split.of_others - of_others).abs() < 1e-9, "{split:?}");
+        }
+
+        #[test]
+        fn any_two_windows_give_shares(in_base in 0.0f64..1.0, in_hot in 0.0f64..1.0, base in 0.0f64..1.0, hot in 0.0f64..1.0) {
+            let split = Parts { hot, base }.split(in_base, in_hot);
+            prop_assert!((0.0..=1.0).contains(&split.of_hot) && (0.0..=1.0).contains(&split.of_others));
+        }
+    }
+}

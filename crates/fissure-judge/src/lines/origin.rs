@@ -1,0 +1,147 @@
+//! Whose code a frame is: the app's own, the language's, or a library's.
+
+use fissure_facts::profile::Frame;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In the app's own files.
+    Own,
+    /// The language's runtime and standard library, the C library: what any line of its language rests on.
+    Runtime,
+    /// Somebody else's work that the app asked for.
+    Library,
+}
+
+/// Folders of other people's packages, also when they lie in the app's own folder.
+const PACKAGES: [&str; 10] = [
+    "node_modules/",
+    "site-packages/",
+    "dist-packages/",
+    ".cargo/registry/",
+    ".cargo/git/",
+    "go/pkg/mod/",
+    "/gems/",
+    "vendor/",
+    "third_party/",
+    ".venv/",
+];
+
+/// Parts of a standard library whose work cannot be made less by other lines around it: hashing, compression.
+const IRREDUCIBLE: [&str; 5] =
+    ["node:crypto", "node:internal/crypto", "node:zlib", "java/util/zip", "javax/crypto"];
+
+/// Shared libraries that every program of a language maps.
+const RUNTIMES: [&str; 14] = [
+    "libc.",
+    "libc-",
+    "libm.",
+    "libm-",
+    "ld-",
+    "libpthread",
+    "libgcc",
+    "libstdc++",
+    "libc++",
+    "libpython",
+    "libruby",
+    "libnode",
+    "libjvm",
+    "libjava",
+];
+
+pub(super) fn origin(frame: &Frame) -> Origin {
+    let file = frame.file.as_deref().unwrap_or_default();
+    if PACKAGES.iter().any(|folder| file.contains(folder))
+        || IRREDUCIBLE.iter().any(|part| file.starts_with(part))
+    {
+        return Origin::Library;
+    }
+    if frame.in_app {
+        return Origin::Own;
+    }
+    let module = frame.module.as_deref().unwrap_or_default();
+    let name = module.rsplit('/').next().unwrap_or_default();
+    let is_shared = name.contains(".so");
+    if is_shared && !RUNTIMES.iter().any(|runtime| name.starts_with(runtime)) {
+        return Origin::Library;
+    }
+    Origin::Runtime
+}
+
+/// What a person calls the function: without its path, its type parameters, its arguments, and the closures in it.
+pub(super) fn short_name(function: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0u32;
+    for c in function.chars() {
+        match c {
+            '<' | '(' => depth += 1,
+            '>' | ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    let is_name = |part: &&str| !part.is_empty() && !part.starts_with('{') && !is_hash(part);
+    let last = plain.split("::").map(str::trim).filter(is_name).last();
+    last.map_or_else(|| function.to_owned(), str::to_owned)
+}
+
+/// `h` and sixteen hexadecimal digits, with which old Rust symbols end.
+fn is_hash(part: &str) -> bool {
+    part.len() == 17 && part.starts_with('h') && part[1..].chars().all(|c| c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn functions_are_called_as_people_call_them() {
+        for (function, name) in [
+            ("photo_shop::photos::upload::{{closure}}", "upload"),
+            ("photo_shop::thumbnail::resize::h0123456789abcdef", "resize"),
+            ("<alloc::vec::Vec<T> as Clone>::clone", "clone"),
+            ("shop::Cart::total(std::vector<int> const&)", "total"),
+            ("slowTotals", "slowTotals"),
+            ("main.(*Server).handle", "main..handle"),
+            ("(anonymous)", "(anonymous)"),
+            ("", ""),
+        ] {
+            assert_eq!(short_name(function), name);
+        }
+    }
+
+    #[test]
+    fn own_code_is_told_from_packages_and_from_the_language() {
+        let frame = |file: Option<&str>, module: &str, in_app| Frame {
+            file: file.map(str::to_owned),
+            module: Some(module.to_owned()),
+            in_app,
+            ..Frame::default()
+        };
+        for (file, module, in_app, wanted) in [
+            (Some("src/shop.rs"), "/app/shop", true, Origin::Own),
+            (Some("node_modules/left-pad/index.js"), "", true, Origin::Library),
+            (
+                Some("/home/me/.cargo/registry/src/x/image-0.25/src/lib.rs"),
+                "/app/shop",
+                false,
+                Origin::Library,
+            ),
+            (Some("/rustc/abc/library/core/src/iter/range.rs"), "/app/shop", false, Origin::Runtime),
+            (Some("node:internal/crypto/pbkdf2"), "", false, Origin::Library),
+            (Some("node:events"), "", false, Origin::Runtime),
+            (None, "/usr/lib/x86_64-linux-gnu/libc.so.6", false, Origin::Runtime),
+            (None, "/usr/lib/x86_64-linux-gnu/libcrypto.so.3", false, Origin::Library),
+        ] {
+            assert_eq!(origin(&frame(file, module, in_app)), wanted, "{file:?} {module}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_symbol_has_a_name(function in "\\PC{0,60}") {
+            prop_assert_eq!(short_name(&function).is_empty(), function.is_empty());
+        }
+    }
+}

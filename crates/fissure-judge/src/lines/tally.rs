@@ -1,0 +1,194 @@
+//! Samples counted by the innermost place in the app's own files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fissure_facts::Profile;
+use fissure_facts::profile::{Doing, Frame, Stack};
+
+use super::origin::{Origin, origin, short_name};
+
+/// A function of the app.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Function {
+    pub function: String,
+    pub file: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Count {
+    pub count: u64,
+    /// Of those, samples in which nothing but the app's own code and its language was at work.
+    pub own: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Found {
+    pub count: u64,
+    pub own: u64,
+    pub lines: BTreeMap<u32, Count>,
+    /// Functions of libraries that worked for it.
+    libraries: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Tally {
+    /// All samples, also those outside the app's own files.
+    pub total: u64,
+    pub functions: BTreeMap<Function, Found>,
+}
+
+impl Found {
+    /// The library function that most of the time goes to, if less than half of it is the app's own work.
+    pub fn busiest_library(&self) -> Option<String> {
+        let (name, _) = self.libraries.iter().max_by_key(|(_, count)| **count)?;
+        (2 * self.own < self.count).then(|| name.clone())
+    }
+}
+
+impl Tally {
+    /// What ran. None when no sample was taken.
+    ///
+    /// A process may have been seen by two instruments: that of its language counts, if it found the app's lines.
+    pub fn of_running(profiles: &[&Profile]) -> Option<Self> {
+        let mut tally = Self::default();
+        let processes: BTreeSet<u32> =
+            profiles.iter().flat_map(|p| &p.stacks).filter(|s| runs(s)).map(|s| s.process).collect();
+        for process in processes {
+            let saw = profiles.iter().filter(|p| p.stacks.iter().any(|s| runs(s) && s.process == process));
+            let best = saw.max_by(|a, b| named(a, process).total_cmp(&named(b, process)));
+            let Some(profile) = best else { continue };
+            for stack in profile.stacks.iter().filter(|s| runs(s) && s.process == process) {
+                tally.add(profile, stack);
+            }
+        }
+        (tally.total > 0).then_some(tally)
+    }
+
+    fn add(&mut self, profile: &Profile, stack: &Stack) {
+        self.total += stack.count;
+        let frames: Vec<&Frame> = profile.frames(stack).collect();
+        let Some(depth) = frames.iter().position(|f| origin(f) == Origin::Own && f.line.is_some()) else {
+            return;
+        };
+        let (frame, inner) = (frames[depth], &frames[..depth]);
+        let (Some(file), Some(line)) = (&frame.file, frame.line) else { return };
+        let key = Function { function: frame.function.clone(), file: file.clone() };
+        let found = self.functions.entry(key).or_default();
+        // The library's outermost function is what the app called.
+        let library = inner.iter().rev().find(|f| origin(f) == Origin::Library);
+        let own = if library.is_none() { stack.count } else { 0 };
+        let at = found.lines.entry(line).or_default();
+        at.count += stack.count;
+        at.own += own;
+        found.count += stack.count;
+        found.own += own;
+        if let Some(library) = library {
+            *found.libraries.entry(short_name(&library.function)).or_default() += stack.count;
+        }
+    }
+
+    pub fn share(&self, key: &Function) -> f64 {
+        self.functions.get(key).map_or(0.0, |found| found.count as f64 / self.total as f64)
+    }
+
+    pub fn own_share_of_line(&self, key: &Function, line: u32) -> f64 {
+        let at = self.functions.get(key).and_then(|found| found.lines.get(&line));
+        at.map_or(0.0, |at| at.own as f64 / self.total as f64)
+    }
+}
+
+fn runs(stack: &Stack) -> bool {
+    stack.doing == Doing::Running
+}
+
+/// The share of a process's running samples in which an instrument found a line of the app.
+fn named(profile: &Profile, process: u32) -> f64 {
+    let of = |keep: &dyn Fn(&&Stack) -> bool| {
+        let stacks = profile.stacks.iter().filter(|s| runs(s) && s.process == process).filter(keep);
+        stacks.map(|s| s.count).sum::<u64>() as f64
+    };
+    let own = |s: &&Stack| profile.frames(s).any(|f| origin(f) == Origin::Own && f.line.is_some());
+    of(&own) / of(&|_| true).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, file: &str, line: u32, in_app: bool) -> Frame {
+        Frame {
+            function: function.to_owned(),
+            file: Some(file.to_owned()),
+            line: Some(line),
+            in_app,
+            ..Frame::default()
+        }
+    }
+
+    fn profile(instrument: &str, frames: Vec<Frame>, stacks: &[(u32, &[u32], u64)]) -> Profile {
+        let stacks = stacks.iter().map(|&(process, frames, count)| Stack {
+            process,
+            frames: frames.to_vec(),
+            count,
+            ..Stack::default()
+        });
+        Profile { instrument: instrument.to_owned(), frames, stacks: stacks.collect(), ..Profile::default() }
+    }
+
+    fn shop() -> Profile {
+        let library = "/home/me/.cargo/registry/src/image/src/resize.rs";
+        let frames = vec![
+            frame("resample", library, 9, false),
+            frame("shop::resize", "src/shop.rs", 27, true),
+            frame("core::add", "/rustc/a/library/core/add.rs", 3, false),
+            frame("shop::price", "src/shop.rs", 41, true),
+            frame("shop::price", "src/shop.rs", 42, true),
+            frame("main", "src/main.rs", 1, true),
+        ];
+        profile(
+            "native",
+            frames,
+            &[(1, &[0, 1, 5], 60), (1, &[2, 3, 5], 20), (1, &[4, 5], 10), (1, &[0], 10)],
+        )
+    }
+
+    #[test]
+    fn a_sample_counts_for_the_innermost_line_of_the_app() {
+        let shop = shop();
+        let tally = Tally::of_running(&[&shop]).unwrap();
+        let found = |function: &str| {
+            let key = Function { function: function.to_owned(), file: "src/shop.rs".to_owned() };
+            tally.functions[&key].clone()
+        };
+        assert_eq!(tally.total, 100, "what no line of the app asked for counts too");
+        assert_eq!((found("shop::resize").count, found("shop::resize").own), (60, 0));
+        assert_eq!(found("shop::resize").busiest_library().as_deref(), Some("resample"));
+        assert_eq!(
+            (found("shop::price").count, found("shop::price").own),
+            (30, 30),
+            "the language is no library"
+        );
+        assert_eq!(found("shop::price").busiest_library(), None);
+        assert_eq!(found("shop::price").lines[&41], Count { count: 20, own: 20 });
+        assert_eq!(tally.functions.len(), 2, "main only called them");
+    }
+
+    #[test]
+    fn the_instrument_that_knows_the_language_counts_for_its_process() {
+        let native = profile(
+            "native",
+            vec![frame("interpret", "/usr/bin/node", 1, false)],
+            &[(1, &[0], 500), (2, &[0], 50)],
+        );
+        let node = profile("node", vec![frame("total", "app.js", 7, true)], &[(1, &[0], 100)]);
+        let tally = Tally::of_running(&[&native, &node]).unwrap();
+        assert_eq!(tally.total, 150, "process 2 was seen by one only");
+        assert_eq!(tally.functions.len(), 1);
+    }
+
+    #[test]
+    fn nothing_ran_is_no_tally() {
+        assert_eq!(Tally::of_running(&[]), None);
+        assert_eq!(Tally::of_running(&[&Profile::default()]), None);
+    }
+}

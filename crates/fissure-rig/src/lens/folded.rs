@@ -1,0 +1,144 @@
+//! Equal samples made one, with a count, and turned into the fact.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use fissure_facts::Profile;
+use fissure_facts::profile::{Doing, Frame, Stack};
+
+/// Rarer stacks than the first so many say nothing that can be told from chance: they keep their count, not their frames.
+const STACKS_KEPT: usize = 400;
+
+/// Frames that are kept beyond the app's outermost one; all that is kept where there is none.
+const CALLERS_KEPT: usize = 6;
+/// Names with type parameters can be pages long.
+const NAME_CHARS_MAX: usize = 160;
+
+/// A sample before its frames are known; `P` is what the instrument calls a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Sample<P> {
+    pub process: u32,
+    pub thread: String,
+    pub doing: Doing,
+    /// Innermost first.
+    pub stack: Vec<P>,
+    pub holder: Vec<P>,
+}
+
+/// Samples by what they saw.
+#[derive(Debug)]
+pub(super) struct Folded<P> {
+    counts: HashMap<Sample<P>, u64>,
+}
+
+impl<P: Hash + Eq + Clone> Default for Folded<P> {
+    fn default() -> Self {
+        Self { counts: HashMap::new() }
+    }
+}
+
+impl<P: Hash + Eq + Clone> Folded<P> {
+    pub fn add(&mut self, sample: Sample<P>, count: u64) {
+        *self.counts.entry(sample).or_default() += count;
+    }
+
+    /// Everything that a frame has to be found for.
+    pub fn places(&self) -> impl Iterator<Item = &P> {
+        self.counts.keys().flat_map(|sample| sample.stack.iter().chain(&sample.holder))
+    }
+
+    /// The fact, with every place turned into its frames, innermost first.
+    pub fn into_profile(self, frames_of: impl Fn(&P) -> Vec<Frame>) -> Profile {
+        let mut samples: Vec<(Sample<P>, u64)> = self.counts.into_iter().collect();
+        // By count, and equal counts in an order that does not change from run to run.
+        samples.sort_by(|(a, n), (b, m)| {
+            m.cmp(n).then_with(|| (a.process, &a.thread, &a.doing).cmp(&(b.process, &b.thread, &b.doing)))
+        });
+        let mut table = Table::default();
+        let mut stacks: HashMap<Stack, usize> = HashMap::new();
+        let mut folded: Vec<Stack> = Vec::new();
+        for (sample, count) in samples {
+            let mut stack = Stack {
+                process: sample.process,
+                thread: sample.thread,
+                doing: sample.doing,
+                ..Stack::default()
+            };
+            if folded.len() < STACKS_KEPT {
+                stack.frames = table.indices(&trimmed(sample.stack.iter().flat_map(&frames_of).collect()));
+                stack.holder = table.indices(&trimmed(sample.holder.iter().flat_map(&frames_of).collect()));
+            }
+            let index = *stacks.entry(stack.clone()).or_insert_with(|| {
+                folded.push(stack);
+                folded.len() - 1
+            });
+            folded[index].count += count;
+        }
+        folded.sort_by_key(|stack| std::cmp::Reverse(stack.count));
+        Profile { frames: table.frames, stacks: folded, ..Profile::default() }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    frames: Vec<Frame>,
+    index: HashMap<Frame, u32>,
+}
+
+impl Table {
+    fn indices(&mut self, frames: &[Frame]) -> Vec<u32> {
+        let mut index_of = |frame: &Frame| {
+            if let Some(&index) = self.index.get(frame) {
+                return index;
+            }
+            let index = self.frames.len() as u32;
+            self.index.insert(frame.clone(), index);
+            self.frames.push(frame.clone());
+            index
+        };
+        frames.iter().map(&mut index_of).collect()
+    }
+}
+
+/// Without the frames that only lead from the program's start to the app's first function: a framework nests dozens.
+fn trimmed(mut frames: Vec<Frame>) -> Vec<Frame> {
+    let apps = frames.iter().rposition(|frame| frame.in_app).map_or(0, |outermost| outermost + 1);
+    frames.truncate(apps + CALLERS_KEPT);
+    for frame in &mut frames {
+        if let Some((end, _)) = frame.function.char_indices().nth(NAME_CHARS_MAX) {
+            frame.function.truncate(end);
+        }
+    }
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(place: u8) -> Vec<Frame> {
+        // Two places of one line, as two calls on it are.
+        vec![Frame { function: format!("f{}", place / 2), ..Frame::default() }]
+    }
+
+    proptest! {
+        #[test]
+        fn no_count_is_lost_and_no_stack_stands_twice(seen in prop::collection::vec((0u32..3, prop::collection::vec(0u8..9, 0..5), 1u64..9), 0..900)) {
+            let mut folded = Folded::default();
+            for (process, stack, count) in &seen {
+                let sample = Sample { process: *process, thread: "web".to_owned(), doing: Doing::Running, stack: stack.clone(), holder: Vec::new() };
+                folded.add(sample, *count);
+            }
+            let profile = folded.into_profile(|place| frame(*place));
+            prop_assert_eq!(profile.stacks.iter().map(|s| s.count).sum::<u64>(), seen.iter().map(|(.., n)| n).sum::<u64>());
+            prop_assert!(profile.stacks.is_sorted_by_key(|s| std::cmp::Reverse(s.count)));
+            for (i, stack) in profile.stacks.iter().enumerate() {
+                prop_assert!(stack.frames.iter().all(|&f| (f as usize) < profile.frames.len()));
+                let twin = |other: &Stack| other.frames == stack.frames && other.process == stack.process;
+                prop_assert!(!profile.stacks[i + 1..].iter().any(twin));
+            }
+        }
+    }
+}

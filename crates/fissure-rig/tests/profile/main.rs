@@ -1,0 +1,6 @@
+//! The profilers against small programs in which a line was planted.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod native;
+mod program;
