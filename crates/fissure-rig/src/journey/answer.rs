@@ -5,14 +5,19 @@ use std::io::Read;
 use std::time::Duration;
 
 use fissure_facts::HttpVersion;
+use fissure_facts::fact::ErrorClass;
 use fissure_facts::journey::JsonPath;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::Problem;
+
 /// A decompressed body may be this large; a small answer that unpacks to more is a bomb or a mistake.
 const DECODED_BYTES_MAX: usize = 64 << 20;
+/// One encoding is usual, two are a mistake of a proxy; each may blow up what the one before left.
+const ENCODINGS_MAX: usize = 4;
 
 /// One answer, over HTTP/1.1 unless somebody says otherwise. Text and JSON are decoded once, when first asked for.
 #[derive(Debug)]
@@ -25,7 +30,7 @@ pub struct Answer<'a> {
     /// After redirects.
     pub url: &'a str,
     pub duration: Duration,
-    decoded: OnceCell<Result<Vec<u8>, String>>,
+    decoded: OnceCell<Result<Vec<u8>, Problem>>,
     text: OnceCell<Result<String, String>>,
     json: OnceCell<Result<Value, String>>,
     /// A path was looked for in the text.
@@ -51,7 +56,15 @@ impl<'a> Answer<'a> {
             return Ok(self.body);
         }
         let decoded = self.decoded.get_or_init(|| decode(self.headers, self.body));
-        decoded.as_deref().map_err(String::as_str)
+        decoded.as_deref().map_err(|problem| problem.sentence.as_str())
+    }
+
+    /// The class of an assert or capture that failed on this answer: it may have failed because nobody can unpack the body.
+    pub(super) fn class_of_failure(&self) -> ErrorClass {
+        match self.decoded.get() {
+            Some(Err(problem)) => problem.class,
+            _ => ErrorClass::Assert,
+        }
     }
 
     /// The body as text, in its own character set.
@@ -82,11 +95,14 @@ impl<'a> Answer<'a> {
 }
 
 /// Undoes every content encoding, last applied first (RFC 9110, section 8.4).
-fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, String> {
+fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Problem> {
     let mut encodings: Vec<String> = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         encodings.extend(value.split(',').map(|e| e.trim().to_owned()));
+    }
+    if encodings.len() > ENCODINGS_MAX {
+        return Err(too_large(format!("the body is encoded {} times over", encodings.len())));
     }
     let mut bytes = body.to_vec();
     for encoding in encodings.iter().rev() {
@@ -98,23 +114,34 @@ fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, String> {
                 unpack(ZlibDecoder::new(&bytes[..]), encoding)?
             }
             "deflate" => unpack(DeflateDecoder::new(&bytes[..]), encoding)?,
-            other => return Err(format!("the body is encoded as `{other}`, which fissure cannot read")),
+            other => {
+                return Err(wrong(format!("the body is encoded as `{other}`, which fissure cannot read")));
+            }
         };
     }
     Ok(bytes)
 }
 
-fn unpack(decoder: impl Read, encoding: &str) -> Result<Vec<u8>, String> {
+fn unpack(decoder: impl Read, encoding: &str) -> Result<Vec<u8>, Problem> {
     let mut out = Vec::new();
     let limit = DECODED_BYTES_MAX as u64 + 1;
     decoder
         .take(limit)
         .read_to_end(&mut out)
-        .map_err(|e| format!("the body is not right {encoding} ({e})"))?;
+        .map_err(|e| wrong(format!("the body is not right {encoding} ({e})")))?;
     if out.len() > DECODED_BYTES_MAX {
-        return Err(format!("the {encoding} body unpacks to more than {} MB", DECODED_BYTES_MAX >> 20));
+        let mb = DECODED_BYTES_MAX >> 20;
+        return Err(too_large(format!("the {encoding} body unpacks to more than {mb} MB")));
     }
     Ok(out)
+}
+
+fn wrong(sentence: String) -> Problem {
+    Problem { class: ErrorClass::Assert, sentence }
+}
+
+fn too_large(sentence: String) -> Problem {
+    Problem { class: ErrorClass::TooLarge, sentence }
 }
 
 /// UTF-8 unless the content type says Latin-1; those two are what the web of monoliths speaks.

@@ -16,7 +16,7 @@ use super::{Answer, cookie, render};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct Problem {
-    /// `Status` or `Assert`.
+    /// `Status` or `Assert`; `TooLarge` when a body unpacks to more than anybody wants to look at.
     pub class: ErrorClass,
     /// With the line of the journey; never with the value of a cookie or an authorization.
     pub sentence: String,
@@ -32,6 +32,13 @@ pub fn needs_body(step: &JourneyStep) -> bool {
 /// Checks an answer in the order of the language: version and status, then captures (into `vars`), so that they serve the
 /// headers and asserts, which come last.
 pub fn judge(step: &JourneyStep, answer: &Answer<'_>, vars: &mut Variables) -> Result<(), Problem> {
+    check(step, answer, vars).map_err(|problem| match problem.class {
+        ErrorClass::Assert => Problem { class: answer.class_of_failure(), ..problem },
+        _ => problem,
+    })
+}
+
+fn check(step: &JourneyStep, answer: &Answer<'_>, vars: &mut Variables) -> Result<(), Problem> {
     version(step, answer)?;
     status(step, answer)?;
     for capture in &step.captures {

@@ -196,6 +196,25 @@ fn a_body_that_is_looked_at_is_kept_only_up_to_a_limit() {
     assert!(heard.problems[0].sentence.contains("64 MB"), "{:?}", heard.problems);
 }
 
+#[test]
+fn a_body_that_unpacks_to_more_than_anybody_looks_at_is_too_large() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..70).for_each(|_| gzip.write_all(&[b' '; 1 << 20]).unwrap());
+    let bomb = gzip.finish().unwrap();
+    let (web, _) = serve(move |r| match r.target.as_str() {
+        "/one" => ok(bomb.clone()).with("content-encoding", "gzip"),
+        _ => ok("x").with("content-encoding", "gzip, ".repeat(1000)),
+    });
+    for (target, word) in [("one", "unpacks to more than 64 MB"), ("many", "1001 times over")] {
+        let journey = format!("GET {{{{base}}}}/{target}\nHTTP 200\n[Asserts]\nbody contains \"y\"\n");
+        let mut plan = plan(web, closed(1, 1), &[&journey]);
+        plan.timeout_s = 30.0;
+        let heard = run(&plan);
+        assert_eq!(heard.errors().keys().copied().collect::<Vec<_>>(), [ErrorClass::TooLarge]);
+        assert!(heard.problems[0].sentence.contains(word), "{:?}", heard.problems);
+    }
+}
+
 fn peak_kb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();

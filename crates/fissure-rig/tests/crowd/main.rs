@@ -11,6 +11,7 @@ mod modern;
 mod process;
 mod server;
 mod sessions;
+mod stall;
 mod threads;
 mod tls;
 
