@@ -39,7 +39,8 @@ const WINDOWS_THAT_SHOW: usize = 3;
 pub struct Evidence<'r> {
     pub run: &'r Run,
     pub goal: GoalView,
-    /// Measured windows that have ended, with the reason for which a window is void.
+    /// Measured windows that have ended, with the reason for which a window is void. What the user cut short is no
+    /// window: neither the machine nor the app is to blame for it.
     pub windows: Vec<(Window, Option<Void>)>,
 }
 
@@ -48,7 +49,8 @@ impl<'r> Evidence<'r> {
         let windows = run
             .windows()
             .into_iter()
-            .filter(|w| w.end.is_some() && w.plan.purpose != Purpose::Profile)
+            .filter(|w| w.plan.purpose != Purpose::Profile)
+            .filter(|w| w.end.as_ref().is_some_and(|end| end.cut_short.is_none() || !run.was_interrupted()))
             .map(|w| {
                 let void = validity::void(&w, &run.header);
                 (w, void)

@@ -392,6 +392,13 @@ fn an_interrupted_check_says_so_unless_the_answer_is_known() {
                 if windows == last {
                     let at_s = seen.last().unwrap().at_s;
                     seen.push(Stamped { at_s, fact: Fact::Interrupted });
+                    let in_the_middle = seen.iter_mut().rev().find_map(|s| match &mut s.fact {
+                        Fact::WindowEnded(end) => Some(end),
+                        _ => None,
+                    });
+                    if let Some(end) = in_the_middle {
+                        end.cut_short = Some("interrupted".to_owned());
+                    }
                 }
             },
         );
