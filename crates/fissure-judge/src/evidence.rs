@@ -36,6 +36,11 @@ const ABOVE_THE_GOAL: f64 = 1.1;
 /// So many windows at the goal, together within the SLO, show that it is met.
 const WINDOWS_THAT_SHOW: usize = 3;
 
+/// Held at the goal's load, or up to `most` times as much.
+fn is_at(point: &LoadPoint, goal_users_per_s: f64, most: f64) -> bool {
+    point.users_per_s >= goal_users_per_s * AT_THE_GOAL && point.users_per_s <= goal_users_per_s * most
+}
+
 pub struct Evidence<'r> {
     pub run: &'r Run,
     pub goal: GoalView,
@@ -103,13 +108,19 @@ impl<'r> Evidence<'r> {
     fn holds_at_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
         let goal = self.goal.users_per_s;
         // When every load that was tried held, the higher ones are witnesses too.
-        let most = if fit.bound == Bound::AtLeast { f64::INFINITY } else { goal * ABOVE_THE_GOAL };
-        let near: Vec<LoadPoint> = self
-            .points(arrangement)
-            .into_iter()
-            .filter(|p| p.users_per_s >= goal * AT_THE_GOAL && p.users_per_s <= most)
-            .collect();
+        let most = if fit.bound == Bound::AtLeast { f64::INFINITY } else { ABOVE_THE_GOAL };
+        let near: Vec<LoadPoint> =
+            self.points(arrangement).into_iter().filter(|p| is_at(p, goal, most)).collect();
         near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
+    }
+
+    /// Whether one more window at the goal's own load could show that it is met: as far as can be told it is, but not for sure.
+    pub fn asks_for_the_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
+        let goal = self.goal.users_per_s;
+        let at_goal = self.points(arrangement).iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).count();
+        fit.users_per_s.mid >= goal
+            && self.meets_goal(arrangement, fit).is_none()
+            && at_goal < 2 * WINDOWS_THAT_SHOW
     }
 
     /// Windows of an arrangement on which a claim may rest.

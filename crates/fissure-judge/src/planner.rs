@@ -424,12 +424,16 @@ impl<'r> Desk<'r> {
         })
     }
 
-    /// As long as a remedy meets the goal at every load, the model says how far to jump.
+    /// While it is open whether the remedy meets the goal, the goal. Then, as long as it does at every load, the model says
+    /// how far to jump.
     fn next_load_of(&self, candidate: &Candidate) -> Option<f64> {
+        let name = &candidate.arrangement.name;
+        if self.evidence.fit(name).is_some_and(|fit| self.evidence.asks_for_the_goal(name, &fit)) {
+            return Some(self.evidence.goal.users_per_s);
+        }
         let saturation = self.evidence.saturation_users_per_s()?.mid;
-        let points = self.evidence.points(&candidate.arrangement.name);
-        let next = capacity::next_load(&points, &self.run.header.config.goal, saturation)?;
-        let fit = self.evidence.fit(&candidate.arrangement.name)?;
+        let next = capacity::next_load(&self.evidence.points(name), &self.run.header.config.goal, saturation)?;
+        let fit = self.evidence.fit(name)?;
         let whole = self.evidence.fit(WHOLE)?.users_per_s.mid;
         let predicted = (whole * candidate.predicted.mid).min(saturation * NEARLY_SATURATED);
         Some(if fit.bound == Bound::AtLeast { next.max(predicted) } else { next })
