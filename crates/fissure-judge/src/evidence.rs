@@ -9,6 +9,7 @@ use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
 use crate::demand::{self, Demands};
 use crate::goal;
 use crate::judgement::{GoalView, SoloMiss};
+use crate::limit;
 use crate::model::{self, Model};
 use crate::remedy::{self, Candidate, Options};
 use crate::sim;
@@ -39,6 +40,29 @@ const WINDOWS_THAT_SHOW: usize = 3;
 /// Held at the goal's load, or up to `most` times as much.
 fn is_at(point: &LoadPoint, goal_users_per_s: f64, most: f64) -> bool {
     point.users_per_s >= goal_users_per_s * AT_THE_GOAL && point.users_per_s <= goal_users_per_s * most
+}
+
+/// Sound windows flat out that are wanted.
+const SATURATED_WINDOWS: usize = 2;
+/// A window counts as flat out when it gets this share of the most done.
+const FLAT_OUT: f64 = 0.85;
+/// Four times the users get clearly more done.
+const ROSE: f64 = 1.2;
+/// More users at once than this are another question than that of a laptop.
+const MOST_USERS: u32 = 1024;
+/// An app that used less CPU flat out than this share is not measured well enough to say how much is left.
+const LEAST_BUSY: f64 = 0.01;
+
+/// Users of a closed loop.
+pub fn closed_users(window: &Window) -> Option<u32> {
+    match window.plan.load {
+        Load::Closed { users } => Some(users),
+        Load::Open { .. } | Load::Arriving(_) => None,
+    }
+}
+
+fn right_per_s(window: &Window) -> f64 {
+    window.right() as f64 / window.seconds().max(1.0)
 }
 
 pub struct Evidence<'r> {
@@ -152,10 +176,47 @@ impl<'r> Evidence<'r> {
     }
 
     /// The windows flat out: the valid ones, or all where none is, because a rough figure is better than none to plan by.
+    /// Those with too few users to keep the app busy, or so many that it chokes, are left out.
     pub fn saturated(&self) -> Vec<&Window> {
         let all = || self.windows.iter().filter(|(w, _)| w.plan.purpose == Purpose::Saturate);
-        let valid: Vec<&Window> = all().filter(|(_, void)| void.is_none()).map(|(w, _)| w).collect();
-        if valid.is_empty() { all().map(|(w, _)| w).collect() } else { valid }
+        let mut windows: Vec<&Window> = all().filter(|(_, void)| void.is_none()).map(|(w, _)| w).collect();
+        if windows.is_empty() {
+            windows = all().map(|(w, _)| w).collect();
+        }
+        let most = windows.iter().map(|w| right_per_s(w)).fold(0.0, f64::max);
+        windows.retain(|w| right_per_s(w) >= FLAT_OUT * most);
+        windows
+    }
+
+    /// Users without pauses that the next window flat out wants; None when enough is known.
+    ///
+    /// `first` users keep the CPUs of most apps busy. Where CPU is left, the app waits: for users, as long as four times as
+    /// many get clearly more done, or else for something of its own.
+    pub fn users_flat_out(&self, first: u32) -> Option<u32> {
+        let sound: Vec<(u32, &Window)> = self
+            .valid(WHOLE)
+            .filter(|w| w.plan.purpose == Purpose::Saturate)
+            .filter_map(|w| Some((closed_users(w)?, w)))
+            .collect();
+        let Some(&(users, last)) = sound.last() else { return Some(first) };
+        if self.cpu_share_of(last) >= limit::FULL {
+            let alike = sound.iter().filter(|(u, _)| *u == users).count();
+            return (alike < SATURATED_WINDOWS).then_some(users);
+        }
+        let with_fewer =
+            sound.iter().filter(|(u, _)| *u < users).map(|(_, w)| right_per_s(w)).fold(0.0, f64::max);
+        let rose = right_per_s(last) > ROSE * with_fewer;
+        (rose && users < MOST_USERS).then_some(users * 4)
+    }
+
+    /// Users of the windows flat out: the fewest that sufficed.
+    fn saturating_users(&self) -> Option<u32> {
+        self.saturated().into_iter().filter_map(closed_users).min()
+    }
+
+    fn cpu_share_of(&self, window: &Window) -> f64 {
+        let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+        if elapsed_s > 0.0 { window.app_cpu_s() / elapsed_s / self.cpus() } else { 0.0 }
     }
 
     /// Share of the app's CPUs that was busy flat out.
@@ -169,6 +230,12 @@ impl<'r> Evidence<'r> {
             .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
             .collect();
         stats::mean_estimate(&shares, self.run.header.seed)
+    }
+
+    /// What the CPUs would stand if nothing else were short, in users per second: no arrangement can do more.
+    pub fn ceiling_users_per_s(&self) -> Option<f64> {
+        let busy = self.saturated_cpu_share()?.mid.clamp(LEAST_BUSY, 1.0);
+        Some(self.saturation_users_per_s()?.mid / if busy >= limit::FULL { 1.0 } else { busy })
     }
 
     /// CPUs that every arrangement may use.
@@ -200,12 +267,25 @@ impl<'r> Evidence<'r> {
     pub fn model(&self, demands: &Demands) -> Model {
         let saturated: Vec<Window> = self.saturated().into_iter().cloned().collect();
         let background = demands.background_cores.map_or(0.0, |cores| cores.mid);
-        Model {
+        let mut model = Model {
             cpus: (self.cpus() - background).max(0.1),
             workers: model::workers(&saturated),
+            slots: None,
             routes: model::routes(demands),
             requests_per_user: goal::requests_per_user(self.run),
+        };
+        model.slots = self.slots(&model);
+        model
+    }
+
+    /// Flat out neither the CPUs nor the threads are full: then it is a number of requests at once that limits the app.
+    fn slots(&self, model: &Model) -> Option<u32> {
+        let requests_per_s = self.saturation_users_per_s()?.mid * model.requests_per_user;
+        let busy = requests_per_s * model.mean_cpu_ms() / 1e3;
+        if busy >= limit::FULL * f64::from(model.workers).min(model.cpus) {
+            return None;
         }
+        model::slots(requests_per_s, model.mean_alone_ms(), self.saturating_users()?)
     }
 
     /// The remedies worth rehearsing, and those that are not with the reason; lowest rung first.

@@ -4,9 +4,11 @@
 //! interpreter lock, many for threads or processes. Every job that runs, in whatever role or replica, shares the
 //! arrangement's CPUs by processor sharing, as the kernel's fair scheduler does.
 //!
-//! **Left out**, so a prediction is wrong where these matter: waits that hold a worker (a synchronous database call on an
-//! event loop), locks between routes, a database or service that saturates, garbage collection, memory, caches that
-//! grow cold when the work is spread. The rehearsal is the referee.
+//! Where the app waits although CPU is left, `slots` stand for whatever it is short of: workers of a pool, connections,
+//! permits. Whether each copy has its own or all share them, only a rehearsal can tell; the model takes them for its own.
+//!
+//! **Left out**, so a prediction is wrong where these matter: locks between some routes only, a database or service that
+//! saturates, garbage collection, memory, caches that grow cold when the work is spread. The rehearsal is the referee.
 
 use fissure_facts::step::Purpose;
 use fissure_facts::{Route, Window};
@@ -16,6 +18,8 @@ use crate::demand::Demands;
 /// Share of the CPU above which the busiest thread counts as the one that carries the work. The threads beside an event
 /// loop (garbage collection, compilation, a logger) can take a third; two threads that really share work stay below this.
 const ONE_CARRIES: f64 = 0.6;
+/// Users queued when fewer than this share of them was served at once.
+const QUEUED: f64 = 0.7;
 /// More workers than this behave like this many: the CPUs are long shared by all of them.
 const MOST_WORKERS: u32 = 64;
 /// Coefficient of variation of a route's CPU time when nobody measured it: handlers of one route differ by their data,
@@ -30,6 +34,8 @@ pub struct Model {
     pub cpus: f64,
     /// Threads that carry the work of one copy of the app.
     pub workers: u32,
+    /// Requests that one copy serves at once, the time in which they wait included. None where nothing shows a limit.
+    pub slots: Option<u32>,
     pub routes: Vec<RouteModel>,
     /// Requests of an average journey: turns requests into users.
     pub requests_per_user: f64,
@@ -41,7 +47,7 @@ pub struct RouteModel {
     /// Share of the requests; all shares together are 1.
     pub mix: f64,
     pub cpu_ms: f64,
-    /// Latency alone less CPU: a pure delay that holds no worker.
+    /// Latency alone less CPU: a delay that holds a slot, where there are any, but no worker.
     pub wait_ms: f64,
     /// Coefficient of variation of the CPU time of one request.
     pub cv: f64,
@@ -51,6 +57,11 @@ impl Model {
     /// CPU milliseconds of an average request.
     pub fn mean_cpu_ms(&self) -> f64 {
         self.routes.iter().map(|r| r.mix * r.cpu_ms).sum()
+    }
+
+    /// Milliseconds that an average request takes alone.
+    pub fn mean_alone_ms(&self) -> f64 {
+        self.routes.iter().map(|r| r.mix * (r.cpu_ms + r.wait_ms)).sum()
     }
 
     /// Share of the CPU that `route` uses at the mix.
@@ -102,6 +113,14 @@ pub fn workers(windows: &[Window]) -> u32 {
     seconds.sort_by(f64::total_cmp);
     let median = seconds.get(seconds.len() / 2).copied().unwrap_or(1.0);
     (median.round() as u32).clamp(1, MOST_WORKERS)
+}
+
+/// How many requests an app serves at once that answers `requests_per_s` flat out, while `users` asked without pauses:
+/// L = X R (Little, Operations Research 9, 1961), with the time that a request takes alone, because whatever it takes longer it
+/// has queued. None when nobody queued: then there were too few users to meet a limit.
+pub fn slots(requests_per_s: f64, alone_ms: f64, users: u32) -> Option<u32> {
+    let inside = requests_per_s * alone_ms / 1e3;
+    (inside < QUEUED * f64::from(users)).then(|| inside.round().max(1.0) as u32)
 }
 
 fn carriers(thread_cpu_s: &[f64]) -> Option<f64> {
@@ -174,6 +193,13 @@ mod tests {
     fn threads_that_share_the_work_are_counted_although_they_are_uneven() {
         assert_eq!(workers_of(&[&[0.52, 0.44], &[0.57, 0.40], &[0.5, 0.5]]), 2);
         assert_eq!(workers_of(&[&[0.3, 0.26, 0.24, 0.2, 0.02]]), 4);
+    }
+
+    #[test]
+    fn a_pool_shows_by_what_it_lets_through() {
+        assert_eq!(slots(20.0, 100.0, 16), Some(2));
+        assert_eq!(slots(1.0, 100.0, 16), Some(1));
+        assert_eq!(slots(158.0, 100.0, 16), None, "everybody was served at once");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::capacity::{self, Bound};
 use crate::demand;
-use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
+use crate::evidence::{CONTROL, Evidence, WHOLE, closed_users, controls, open_load};
 use crate::remedy::Candidate;
 
 /// How long a check measures when nobody says otherwise, in seconds.
@@ -22,8 +22,8 @@ pub const BUDGET_S: f64 = 480.0;
 /// Users of a closed-loop window for each CPU of the app: enough to keep every worker busy, few enough that queues in
 /// front of the app do not turn into timeouts.
 const SATURATING_USERS_PER_CPU: u32 = 16;
-/// Sound windows flat out that are wanted; at most twice as many are tried.
-const SATURATE_WINDOWS: u32 = 2;
+/// Windows flat out that may be void before something else is tried.
+const VOID_FLAT_OUT: usize = 2;
 /// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
@@ -133,7 +133,7 @@ impl Pace {
                 demand_s: 1,
                 demand_rounds: 1,
                 demand_routes: 10,
-                capacity_until: 0.38,
+                capacity_until: 0.42,
                 blocks: 3,
                 is_race: true,
             }
@@ -205,12 +205,11 @@ impl<'r> Desk<'r> {
     }
 
     fn saturate(&self) -> Option<Next> {
-        let begun = self.count(|w| w.plan.purpose == Purpose::Saturate);
-        let sound = self.evidence.valid(WHOLE).filter(|w| w.plan.purpose == Purpose::Saturate).count() as u32;
-        if sound >= SATURATE_WINDOWS || begun >= 2 * SATURATE_WINDOWS {
+        let flat_out = self.evidence.windows.iter().filter(|(w, _)| w.plan.purpose == Purpose::Saturate);
+        if flat_out.filter(|(_, void)| void.is_some()).count() > VOID_FLAT_OUT {
             return None;
         }
-        let users = SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32;
+        let users = self.evidence.users_flat_out(SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32)?;
         let load = Load::Closed { users };
         let plan = self.window(Purpose::Saturate, Arrangement::whole(), load, 1.0, self.pace.window_s.min(4));
         Some((Step::Hold(plan), format!("what it does flat out: {users} users without pauses")))
@@ -316,7 +315,7 @@ impl<'r> Desk<'r> {
         if is_idle || self.failed(&profiled) || (holds && self.evidence.solo_misses().is_empty()) {
             return None;
         }
-        let users = SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32;
+        let users = self.evidence.saturated().into_iter().filter_map(closed_users).max()?;
         let load = Load::Closed { users };
         let mut plan = self.window(Purpose::Profile, profiled, load, 1.0, self.pace.window_s);
         if begun == 0 {
@@ -394,7 +393,7 @@ impl<'r> Desk<'r> {
         }
         let saturation = self.evidence.saturation_users_per_s()?.mid;
         let goal = self.evidence.goal.users_per_s;
-        if goal <= saturation * HOPELESS {
+        if goal <= self.evidence.ceiling_users_per_s()? * HOPELESS {
             return Some(goal);
         }
         let capacity = self.evidence.fit(WHOLE).map_or(0.0, |fit| fit.users_per_s.mid);
@@ -431,11 +430,11 @@ impl<'r> Desk<'r> {
         if self.evidence.fit(name).is_some_and(|fit| self.evidence.asks_for_the_goal(name, &fit)) {
             return Some(self.evidence.goal.users_per_s);
         }
-        let saturation = self.evidence.saturation_users_per_s()?.mid;
-        let next = capacity::next_load(&self.evidence.points(name), &self.run.header.config.goal, saturation)?;
+        let ceiling = self.evidence.ceiling_users_per_s()?;
+        let next = capacity::next_load(&self.evidence.points(name), &self.run.header.config.goal, ceiling)?;
         let fit = self.evidence.fit(name)?;
         let whole = self.evidence.fit(WHOLE)?.users_per_s.mid;
-        let predicted = (whole * candidate.predicted.mid).min(saturation * NEARLY_SATURATED);
+        let predicted = (whole * candidate.predicted.mid).min(ceiling * NEARLY_SATURATED);
         Some(if fit.bound == Bound::AtLeast { next.max(predicted) } else { next })
     }
 

@@ -27,6 +27,10 @@ const BETTER_THAN_NOISE: f64 = 1.02;
 const LIMITS: [u32; 3] = [1, 2, 4];
 /// How many copies are tried in the model, besides one for each CPU.
 const COPIES: [u32; 3] = [2, 3, 4];
+/// Where each copy brings slots of its own and CPU is left, more may be worth their memory.
+const COPIES_FOR_SLOTS: u32 = 8;
+/// A prediction this many times the goal is enough of a remedy; predictions err by some tenths.
+const ENOUGH: f64 = 1.3;
 /// Copies beyond this cost memory and start-up time that a rehearsal on one machine does not have.
 const MOST_COPIES: u32 = 16;
 
@@ -85,7 +89,7 @@ fn shortlist_at(
     variants.push(copies(model, options));
     variants.extend(splits(model, goal, config_areas));
     let mut rated: Vec<Rated> =
-        variants.into_iter().map(|variant| variant.simplest_good_enough(&prophet)).collect();
+        variants.into_iter().map(|variant| variant.simplest_good_enough(&prophet, options)).collect();
     // Stable, so that among equals the areas that the user named come before those that were found.
     rated.sort_by(|a, b| a.kind.rung().cmp(&b.kind.rung()).then(b.ratio.total_cmp(&a.ratio)));
     let verdicts = why_not(&rated, options);
@@ -123,13 +127,17 @@ struct Rated {
 }
 
 impl Variant {
-    fn simplest_good_enough(self, prophet: &Prophet<'_>) -> Rated {
+    fn simplest_good_enough(self, prophet: &Prophet<'_>, options: &Options) -> Rated {
         let better = if self.kind == RemedyKind::AddReplicas { CLEARLY_BETTER } else { BETTER_THAN_NOISE };
         let mut best: Option<(Arrangement, f64)> = None;
         for arrangement in self.strengths {
             let ratio = prophet.ratio(&arrangement);
             if best.as_ref().is_none_or(|(_, so_far)| ratio > so_far * better) {
                 best = Some((arrangement, ratio));
+            }
+            if self.kind == RemedyKind::AddReplicas && prophet.meets(ratio / ENOUGH, options.goal_users_per_s)
+            {
+                break;
             }
         }
         let (arrangement, ratio) = best.unwrap_or_else(|| (Arrangement::whole(), 1.0));
@@ -154,8 +162,12 @@ fn limits(model: &Model, goal: &Goal) -> Vec<Variant> {
 fn copies(model: &Model, options: &Options) -> Variant {
     let for_each_cpu = (model.cpus.ceil() as u32).min(MOST_COPIES);
     let possible = 2..=options.copies_allowed.max(2);
-    let mut counts: Vec<u32> =
-        COPIES.into_iter().chain([for_each_cpu]).filter(|n| possible.contains(n)).collect();
+    let mut counts: Vec<u32> = COPIES
+        .into_iter()
+        .chain([for_each_cpu])
+        .chain(model.slots.map(|_| COPIES_FOR_SLOTS))
+        .filter(|n| possible.contains(n))
+        .collect();
     counts.sort_unstable();
     counts.dedup();
     Variant {

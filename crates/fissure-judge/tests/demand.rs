@@ -31,6 +31,8 @@ fn shop() -> Model {
     Model {
         cpus: 1,
         threads: 1,
+        slots: u32::MAX,
+        shared_slots: u32::MAX,
         costs: vec![
             cost("GET /", 0.8, 0.3, 0.0),
             cost("GET /photos/{id}", 0.3, 0.5, 2.0),

@@ -73,6 +73,7 @@ impl Plant {
         let model = model::Model {
             cpus: self.model.cpus as f64,
             workers: self.model.threads as u32,
+            slots: None,
             routes: routes.collect(),
             requests_per_user: 1.0,
         };
@@ -292,6 +293,56 @@ fn the_lowest_rung_that_meets_the_goal_is_found() {
     }
 }
 
+/// Two workers, each held for the 100 ms that a slow service takes.
+fn pool_of_two() -> Model {
+    let mut model = Model::event_loop(&[("GET /", 1.0, 0.2, 0.3), ("GET /slow", 1.0, 0.2, 0.3)]);
+    model.costs[1].wait_ms = 100.0;
+    Model { threads: 2, slots: 2, ..model }
+}
+
+#[test]
+fn a_pool_that_is_too_small_is_cured_by_copies_although_the_cpu_idles() {
+    // One copy lets 40 requests through in a second.
+    let plant = Plant::new(pool_of_two(), 400).at(80.0).within(170);
+    let mut cured = 0;
+    for seed in 0..3 {
+        let judgement = judge(&plant.check(seed));
+        match judgement.verdict {
+            Verdict::Remedy { index } => {
+                let remedy = &judgement.remedies[index];
+                assert_eq!(remedy.kind, RemedyKind::AddReplicas);
+                assert!(plant.meets_goal(&remedy.arrangement, NEAR), "{remedy:?}");
+                cured += 1;
+            }
+            Verdict::NotEnoughEvidence { .. } => {}
+            wrong => panic!("seed {seed}: {wrong:?}"),
+        }
+    }
+    assert!(cured >= 2, "{cured} of 3");
+}
+
+#[test]
+fn copies_do_not_help_where_all_wait_for_the_same() {
+    let model = Model { slots: u32::MAX, shared_slots: 2, ..pool_of_two() };
+    let plant = Plant::new(model, 400).at(80.0).within(170);
+    for seed in 0..3 {
+        let judgement = judge(&plant.check(seed));
+        assert!(matches!(reason(&judgement), Missing::SomethingWaits { .. }), "{:?}", judgement.verdict);
+    }
+}
+
+/// Sixteen users without pauses keep no app busy that mostly waits, and what they get done was taken for what it can.
+#[test]
+fn an_app_that_waits_for_others_without_holding_anything_holds_up() {
+    let mut model = Model::event_loop(&[("GET /", 1.0, 0.5, 0.3)]);
+    model.costs[0].wait_ms = 200.0;
+    let plant = Plant::new(model, 400).at(500.0).within(170);
+    for seed in 0..3 {
+        let judgement = judge(&plant.check(seed));
+        assert!(matches!(judgement.verdict, Verdict::HoldingUp { .. }), "{:?}", judgement.verdict);
+    }
+}
+
 #[test]
 fn a_goal_that_needs_three_cpus_of_one_is_to_scale_out() {
     let model = Model { threads: 8, ..Model::event_loop(&[("GET /", 1.0, 10.0, 0.5)]) };
@@ -491,7 +542,10 @@ fn windows_with_a_neighbour_are_void_and_no_verdict_is_wrong() {
                     begun += 1;
                     sound += u32::from(window.probes.iter().all(|p| p.other_cpu_s == 0.0));
                 }
-                assert!(sound == 2 || begun == 4, "windows flat out are repeated: {sound} of {begun}");
+                assert!(
+                    sound == 2 || begun - sound == 3,
+                    "windows flat out are repeated: {sound} of {begun}"
+                );
             }
         }
     }

@@ -152,7 +152,7 @@ mod tests {
                 cv: 0.5,
             })
             .collect();
-        Model { cpus: 1.0, workers: 1, routes, requests_per_user: 1.0 }
+        Model { cpus: 1.0, workers: 1, slots: None, routes, requests_per_user: 1.0 }
     }
 
     fn goal() -> Goal {

@@ -58,7 +58,7 @@ fn app(rows: &[Row], unsure: f64) -> App {
         })
         .collect();
     App {
-        model: Model { cpus: 1.0, workers: 1, routes, requests_per_user: 4.0 },
+        model: Model { cpus: 1.0, workers: 1, slots: None, routes, requests_per_user: 4.0 },
         demands,
         goal,
         areas: BTreeMap::new(),
@@ -137,6 +137,9 @@ fn copies_are_for_cpus_that_one_thread_cannot_use() {
     let on_one = best(&app.shortlist(), RemedyKind::AddReplicas).clone();
     assert!(on_one.predicted.mid < 1.05, "{on_one:?}");
     app.model.cpus = 4.0;
+    let enough = best(&app.shortlist(), RemedyKind::AddReplicas).clone();
+    assert_eq!(enough.arrangement.copies(), 2, "more than the goal asks for");
+    app.options.goal_users_per_s = 150.0;
     let on_four = best(&app.shortlist(), RemedyKind::AddReplicas).clone();
     assert_eq!(on_four.arrangement.copies(), 4);
     assert!(on_four.predicted.mid > 3.9, "{on_four:?}");

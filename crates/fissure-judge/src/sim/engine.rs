@@ -18,6 +18,7 @@ use crate::model::Model;
 pub(super) struct Layout {
     cpus: f64,
     workers: u32,
+    slots: u32,
     routes: Vec<RouteLayout>,
     copies: usize,
     /// No load above this can be kept up, in requests per millisecond.
@@ -57,23 +58,29 @@ impl Layout {
             })
             .collect();
         let bound_per_ms = bound_per_ms(model, &routes);
-        Self { cpus: model.cpus, workers: model.workers.max(1), routes, copies: next.max(1), bound_per_ms }
+        Self {
+            cpus: model.cpus,
+            workers: model.workers.max(1),
+            slots: model.slots.map_or(u32::MAX, |n| n.max(1)),
+            routes,
+            copies: next.max(1),
+            bound_per_ms,
+        }
     }
 }
 
-/// The utilisation law, for the CPUs, for the workers of each role and for each limit. Infinite without demand.
+/// The utilisation law, for the CPUs, for the workers and the slots of each role and for each limit. Infinite without demand.
 fn bound_per_ms(model: &Model, routes: &[RouteLayout]) -> f64 {
     let mut bound = model.cpus / model.mean_cpu_ms();
     for (route, layout) in model.routes.iter().zip(routes) {
-        let of_role: f64 = model
-            .routes
-            .iter()
-            .zip(routes)
-            .filter(|(_, other)| other.copies == layout.copies)
-            .map(|(r, _)| r.mix * r.cpu_ms)
-            .sum();
-        let workers = layout.copies.len() as f64 * f64::from(model.workers.max(1));
-        bound = bound.min(workers.min(model.cpus) / of_role);
+        let role = || model.routes.iter().zip(routes).filter(|(_, other)| other.copies == layout.copies);
+        let copies = layout.copies.len() as f64;
+        let of_workers: f64 = role().map(|(r, _)| r.mix * r.cpu_ms).sum();
+        bound = bound.min((copies * f64::from(model.workers.max(1))).min(model.cpus) / of_workers);
+        if let Some(slots) = model.slots {
+            let of_slots: f64 = role().map(|(r, own)| r.mix * (own.cpu_ms + own.wait_ms)).sum();
+            bound = bound.min(copies * f64::from(slots.max(1)) / of_slots);
+        }
         if let Some(at_once) = layout.at_once {
             bound = bound.min(f64::from(at_once) / (route.mix * (layout.cpu_ms + layout.wait_ms)));
         }
@@ -86,7 +93,11 @@ struct Copy {
     running: u32,
     /// Requests sent to it and not answered.
     outstanding: u32,
-    queue: VecDeque<u32>,
+    /// Those of them that have a slot.
+    inside: u32,
+    /// Those that want one, and those that have one and want a worker.
+    for_slot: VecDeque<u32>,
+    for_worker: VecDeque<u32>,
 }
 
 #[derive(Clone, Default)]
@@ -218,10 +229,19 @@ impl Engine<'_> {
         let copy = range.min_by_key(|&c| self.copies[c].outstanding).unwrap_or(first);
         self.copy_of[job as usize] = copy as u32;
         self.copies[copy].outstanding += 1;
+        if self.copies[copy].inside < self.layout.slots {
+            self.enter(job, copy);
+        } else {
+            self.copies[copy].for_slot.push_back(job);
+        }
+    }
+
+    fn enter(&mut self, job: u32, copy: usize) {
+        self.copies[copy].inside += 1;
         if self.copies[copy].running < self.layout.workers {
             self.begin(job, copy);
         } else {
-            self.copies[copy].queue.push_back(job);
+            self.copies[copy].for_worker.push_back(job);
         }
     }
 
@@ -234,13 +254,14 @@ impl Engine<'_> {
     fn complete(&mut self, job: u32) {
         let copy = self.copy_of[job as usize] as usize;
         self.copies[copy].running -= 1;
-        if let Some(next) = self.copies[copy].queue.pop_front() {
+        if let Some(next) = self.copies[copy].for_worker.pop_front() {
             self.begin(next, copy);
         }
         let route = &self.layout.routes[self.route(job)];
         let wait_ms = route.wait_ms;
-        // Nobody looks at who is still inside when there is no limit and no other copy to choose.
-        if wait_ms > 0.0 && (route.at_once.is_some() || route.copies.len() > 1) {
+        // Nobody looks at who is still inside when there is no limit, no slot and no other copy to choose.
+        let is_missed = route.at_once.is_some() || route.copies.len() > 1 || self.layout.slots < u32::MAX;
+        if wait_ms > 0.0 && is_missed {
             self.answering.push(self.now + wait_ms, job);
         } else {
             self.leave(job);
@@ -249,7 +270,12 @@ impl Engine<'_> {
 
     fn leave(&mut self, job: u32) {
         let route = self.route(job);
-        self.copies[self.copy_of[job as usize] as usize].outstanding -= 1;
+        let copy = self.copy_of[job as usize] as usize;
+        self.copies[copy].outstanding -= 1;
+        self.copies[copy].inside -= 1;
+        if let Some(next) = self.copies[copy].for_slot.pop_front() {
+            self.enter(next, copy);
+        }
         if self.layout.routes[route].at_once.is_some() {
             match self.gates[route].queue.pop_front() {
                 Some(next) => self.admit(next, route),

@@ -79,6 +79,10 @@ pub struct Model {
     pub cpus: usize,
     /// Requests that one process works on at once.
     pub threads: usize,
+    /// Requests that one process lets in at once, those included that wait without CPU.
+    pub slots: u32,
+    /// The same for all processes together: a database's connections.
+    pub shared_slots: u32,
     pub costs: Vec<Cost>,
     pub journeys: Vec<JourneyOutline>,
     /// CPU burnt without requests; requests share the rest.
@@ -94,6 +98,8 @@ impl Model {
         Self {
             cpus: 1,
             threads: 1,
+            slots: u32::MAX,
+            shared_slots: u32::MAX,
             costs: routes
                 .iter()
                 .map(|&(r, _, cpu_ms, cv)| Cost { route: route(r), cpu_ms, cv, wait_ms: 0.0 })
@@ -271,6 +277,9 @@ struct Process {
     role: String,
     /// Requests that want CPU; the first ones run.
     queue: VecDeque<usize>,
+    /// Requests with a slot, and those that want one.
+    inside: u32,
+    for_slot: VecDeque<usize>,
     /// Also those that wait without CPU.
     outstanding: u32,
     /// CPU in the current second.
@@ -340,7 +349,14 @@ impl<'r> Hold<'r> {
             .roles
             .iter()
             .flat_map(|role| (0..role.replicas).map(|_| role.name.clone()))
-            .map(|role| Process { role, queue: VecDeque::new(), outstanding: 0, cpu_s: 0.0 })
+            .map(|role| Process {
+                role,
+                queue: VecDeque::new(),
+                inside: 0,
+                for_slot: VecDeque::new(),
+                outstanding: 0,
+                cpu_s: 0.0,
+            })
             .collect();
         let model = &rig.model;
         let routes: Vec<&Route> = model.costs.iter().map(|cost| &cost.route).collect();
@@ -518,7 +534,22 @@ impl<'r> Hold<'r> {
         request.process = least.unwrap();
         self.inside[request.route] += 1;
         processes[request.process].outstanding += 1;
-        processes[request.process].queue.push_back(number);
+        processes[request.process].for_slot.push_back(number);
+        self.fill_slots();
+    }
+
+    fn fill_slots(&mut self) {
+        let (slots, shared) = (self.rig.model.slots, self.rig.model.shared_slots);
+        let mut inside: u32 = self.processes.iter().map(|p| p.inside).sum();
+        for process in &mut self.processes {
+            while process.inside < slots
+                && inside < shared
+                && let Some(request) = process.for_slot.pop_front()
+            {
+                process.queue.push_back(request);
+                (process.inside, inside) = (process.inside + 1, inside + 1);
+            }
+        }
     }
 
     /// Requests that run at this moment share the CPUs that background and neighbour leave, none more than one CPU.
@@ -565,6 +596,7 @@ impl<'r> Hold<'r> {
         let (user, route, refused) = (request.user, request.route, request.refused);
         let latency_us = ((self.now_s - request.planned_s) * 1e6) as u64;
         self.processes[request.process].outstanding -= 1;
+        self.processes[request.process].inside -= 1;
         self.in_flight -= 1;
         if refused {
             *self.seen[route].errors.entry(ErrorClass::Status).or_default() += 1;
@@ -573,6 +605,7 @@ impl<'r> Hold<'r> {
         }
         self.seen[route].bytes += 100;
 
+        self.fill_slots();
         self.inside[route] -= 1;
         if let Some(next) = self.in_front[route].pop_front() {
             self.admit(next);
