@@ -1,6 +1,8 @@
 //! A profile: which lines ran, and which waited for what, while a load was held. Stacks are folded: equal ones are one,
 //! with a count.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::{Deserialize, Serialize};
 
 /// What one instrument saw of the app in one window.
@@ -17,9 +19,20 @@ pub struct Profile {
     /// Samples that were taken and could not be kept.
     #[serde(default)]
     pub lost: u64,
+    /// How often all threads were looked at; 0 of an instrument that sees a thread only when it runs. A count over it is
+    /// a mean number of threads.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u64,
     pub frames: Vec<Frame>,
     /// Descending by count.
     pub stacks: Vec<Stack>,
+    /// Whom the app is connected to, and on how many connections it waited for an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Profile {
@@ -63,6 +76,21 @@ pub struct Stack {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holder: Vec<u32>,
     pub count: u64,
+    /// How many separate waits began in these samples: a thread that did not move between two looks is still in the same
+    /// one. 0 for all stacks where nobody knows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub separate: u64,
+}
+
+/// An address that the app connected to, as the kernel's counters of its connections show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub looks: u64,
+    /// Connections, summed over the looks.
+    pub connections: u64,
+    /// Of those the ones on which the app had spoken last, so that it waited for an answer.
+    pub awaited: u64,
 }
 
 /// What a thread was doing when it was seen.
@@ -77,10 +105,14 @@ pub enum Doing {
     },
     /// For the interpreter's own lock.
     WaitingForInterpreter,
-    /// For the other end of a connection; the port is the peer's.
+    /// For the other end of a connection that the app opened; neither is known of one that is no TCP connection.
     WaitingForPeer {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
         port: Option<u16>,
     },
+    /// For the other end of a connection that was opened to the app.
+    WaitingForClient,
     /// For somebody to connect.
     WaitingForConnection,
     /// For any of several files, connections or timers (`epoll_wait`, `poll`, `select`).

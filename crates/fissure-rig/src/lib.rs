@@ -9,5 +9,6 @@ pub mod keeper;
 pub mod lens;
 mod process;
 pub mod scratch;
+mod tcp_table;
 mod tls;
 mod weight;

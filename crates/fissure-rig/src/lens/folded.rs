@@ -28,7 +28,13 @@ pub(super) struct Sample<P> {
 /// Samples by what they saw.
 #[derive(Debug)]
 pub(super) struct Folded<P> {
-    counts: HashMap<Sample<P>, u64>,
+    counts: HashMap<Sample<P>, Count>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Count {
+    all: u64,
+    separate: u64,
 }
 
 impl<P: Hash + Eq + Clone> Default for Folded<P> {
@@ -39,7 +45,14 @@ impl<P: Hash + Eq + Clone> Default for Folded<P> {
 
 impl<P: Hash + Eq + Clone> Folded<P> {
     pub fn add(&mut self, sample: Sample<P>, count: u64) {
-        *self.counts.entry(sample).or_default() += count;
+        let at = self.counts.entry(sample).or_default();
+        at.all += count;
+        at.separate += count;
+    }
+
+    /// A thread that has not moved since it was added.
+    pub fn add_again(&mut self, sample: Sample<P>) {
+        self.counts.entry(sample).or_default().all += 1;
     }
 
     /// Everything that a frame has to be found for.
@@ -49,7 +62,7 @@ impl<P: Hash + Eq + Clone> Folded<P> {
 
     /// The fact, with every place turned into its frames, innermost first.
     pub fn into_profile(self, frames_of: impl Fn(&P) -> Vec<Frame>) -> Profile {
-        let mut samples: Vec<(Sample<P>, u64)> = self.counts.into_iter().collect();
+        let mut samples: Vec<(Sample<P>, Count)> = self.counts.into_iter().collect();
         // By count, and equal counts in an order that does not change from run to run.
         samples.sort_by(|(a, n), (b, m)| {
             m.cmp(n).then_with(|| (a.process, &a.thread, &a.doing).cmp(&(b.process, &b.thread, &b.doing)))
@@ -72,7 +85,8 @@ impl<P: Hash + Eq + Clone> Folded<P> {
                 folded.push(stack);
                 folded.len() - 1
             });
-            folded[index].count += count;
+            folded[index].count += count.all;
+            folded[index].separate += count.separate;
         }
         folded.sort_by_key(|stack| std::cmp::Reverse(stack.count));
         Profile { frames: table.frames, stacks: folded, ..Profile::default() }

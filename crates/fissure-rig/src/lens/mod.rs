@@ -10,11 +10,14 @@ mod folded;
 mod ledger;
 mod machine;
 mod native;
+mod peers;
 mod profiler;
 mod source;
 mod symbols;
+mod syscall;
 mod threads;
 mod unwind;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fissure_facts::Profile;
 
-use super::native;
+use super::{native, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ impl Stop {
 type Watch = fn(&Subject, &Stop) -> Result<Profile, String>;
 
 /// Every instrument: its name and its work.
-const INSTRUMENTS: [(&str, Watch); 1] = [("native", native::watch)];
+const INSTRUMENTS: [(&str, Watch); 2] = [("native", native::watch), ("waits", waits::watch)];
 
 /// Instruments at work. When it is dropped they stop by themselves.
 pub struct Profiler {

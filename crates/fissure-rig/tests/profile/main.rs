@@ -4,3 +4,5 @@
 
 mod native;
 mod program;
+#[cfg(target_arch = "x86_64")]
+mod waits;

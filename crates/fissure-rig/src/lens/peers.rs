@@ -1,0 +1,234 @@
+//! Whom the app is connected to, and on how many of those connections it waits for an answer, by the kernel's own counters
+//! (`sock_diag(7)`, what `ss -ti` prints). This sees what an event loop waits for, which no look at its threads can tell;
+//! nothing is intercepted, and no privilege is needed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use fissure_facts::profile::Peer;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+
+use crate::tcp_table;
+
+/// The kernel answers at once; this only bounds a hang.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// As much as the kernel puts into one piece of an answer.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+// linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, net/tcp_states.h.
+const HEADER_BYTES: usize = 16;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const REQUEST_AND_DUMP: u16 = 0x301;
+const DONE: u16 = 3;
+const ERROR: u16 = 2;
+const INET_DIAG_INFO: u16 = 2;
+const MESSAGE_BYTES: usize = 72;
+const ESTABLISHED: u8 = 1;
+const SYN_SENT: u8 = 2;
+const LISTEN: u8 = 10;
+
+/// Adds up what it sees at each look.
+pub(super) struct Peers {
+    kernel: OwnedFd,
+    looks: u64,
+    /// Connections, and of those the ones on which the app waits for an answer.
+    seen: BTreeMap<SocketAddr, (u64, u64)>,
+}
+
+/// One TCP socket, as the kernel describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Described {
+    state: u8,
+    local_port: u16,
+    remote: SocketAddr,
+    inode: u64,
+    is_awaited: bool,
+}
+
+impl Peers {
+    pub fn new() -> io::Result<Self> {
+        let close = SocketFlags::CLOEXEC;
+        let protocol = Some(netlink::SOCK_DIAG);
+        let kernel = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, close, protocol)?;
+        set_socket_timeout(&kernel, Timeout::Recv, Some(PATIENCE))?;
+        Ok(Self { kernel, looks: 0, seen: BTreeMap::new() })
+    }
+
+    pub fn look(&mut self, processes: &[u32]) -> io::Result<()> {
+        let own: HashSet<u64> = processes.iter().flat_map(|&pid| tcp_table::inodes(pid)).collect();
+        let mut sockets = self.ask(AddressFamily::INET)?;
+        sockets.extend(self.ask(AddressFamily::INET6)?);
+        self.looks += 1;
+        // Who connected to a port on which somebody listens is that one's client, and no peer of the app's choice.
+        let listens: HashSet<u16> =
+            sockets.iter().filter(|s| s.state == LISTEN).map(|s| s.local_port).collect();
+        for socket in sockets.iter().filter(|s| s.state != LISTEN && own.contains(&s.inode)) {
+            if !listens.contains(&socket.local_port) {
+                let (connections, awaited) = self.seen.entry(socket.remote).or_default();
+                *connections += 1;
+                *awaited += u64::from(socket.is_awaited);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn into_facts(self) -> Vec<Peer> {
+        let looks = self.looks;
+        let fact = |(address, (connections, awaited))| Peer { address, looks, connections, awaited };
+        self.seen.into_iter().map(fact).collect()
+    }
+
+    fn ask(&self, family: AddressFamily) -> io::Result<Vec<Described>> {
+        rustix::net::send(&self.kernel, &question(family), SendFlags::empty())?;
+        let mut found = Vec::new();
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let (bytes, _) = rustix::net::recv(&self.kernel, &mut buffer, RecvFlags::empty())?;
+            if bytes == 0 || understand(&buffer[..bytes], &mut found)? {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// All TCP sockets of a family that are connected, connecting or listening, with their counters.
+fn question(family: AddressFamily) -> Vec<u8> {
+    const TCP: u8 = 6;
+    let body = HEADER_BYTES + 56;
+    let states = 1u32 << ESTABLISHED | 1 << SYN_SENT | 1 << LISTEN;
+    let mut question = Vec::with_capacity(body);
+    question.extend((body as u32).to_ne_bytes());
+    question.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    question.extend(REQUEST_AND_DUMP.to_ne_bytes());
+    question.extend([0; 8]); // sequence number and port
+    question.extend([family.as_raw() as u8, TCP, 1 << (INET_DIAG_INFO - 1), 0]);
+    question.extend(states.to_ne_bytes());
+    question.resize(body, 0); // any address
+    question
+}
+
+/// Reads one piece of the answer; true when it was the last.
+fn understand(mut piece: &[u8], found: &mut Vec<Described>) -> io::Result<bool> {
+    while let (Some(length), Some(kind)) = (u32_at(piece, 0), u16_at(piece, 4)) {
+        let length = (length as usize).clamp(HEADER_BYTES, piece.len().max(HEADER_BYTES));
+        let body = piece.get(HEADER_BYTES..length).unwrap_or_default();
+        match kind {
+            DONE => return Ok(true),
+            ERROR => {
+                let code = u32_at(body, 0).map_or(0, |code| -(code as i32));
+                return Err(io::Error::from_raw_os_error(code));
+            }
+            SOCK_DIAG_BY_FAMILY => found.extend(described(body)),
+            _ => {}
+        }
+        piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// `struct inet_diag_msg` and the attributes behind it.
+fn described(body: &[u8]) -> Option<Described> {
+    let remote = match i32::from(*body.first()?) {
+        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(array::<4>(body, 24)?)),
+        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(array::<16>(body, 24)?)).to_canonical(),
+        _ => return None,
+    };
+    let state = *body.get(1)?;
+    let mut attributes = body.get(MESSAGE_BYTES..)?;
+    let mut is_awaited = state == SYN_SENT;
+    while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
+        let length = usize::from(length).max(4);
+        if kind == INET_DIAG_INFO && state == ESTABLISHED {
+            is_awaited = attributes.get(4..).and_then(app_spoke_last).unwrap_or(false);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(Described {
+        state,
+        local_port: u16::from_be_bytes(array(body, 4)?),
+        remote: SocketAddr::new(remote, u16::from_be_bytes(array(body, 6)?)),
+        inode: u64::from(u32_at(body, 68)?),
+        is_awaited,
+    })
+}
+
+/// `struct tcp_info`: whether what was sent last is younger than what was received last.
+///
+/// The kernel's clock ticks every few milliseconds. Within one tick the segments decide: of a question and its answer each
+/// has one, and where an answer has many this errs towards "not awaited".
+fn app_spoke_last(info: &[u8]) -> Option<bool> {
+    let (sent_ms_ago, received_ms_ago) = (u32_at(info, 44)?, u32_at(info, 52)?);
+    let bytes_received = u64::from_ne_bytes(array(info, 128)?);
+    let (segments_in, segments_out) = (u32_at(info, 152)?, u32_at(info, 156)?);
+    if bytes_received == 0 || sent_ms_ago == received_ms_ago {
+        return Some(segments_out > segments_in);
+    }
+    Some(sent_ms_ago < received_ms_ago)
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_ne_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_question_without_its_answer_is_awaited_and_clients_are_no_peers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut app = TcpStream::connect(address).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        let own = [std::process::id()];
+        let now = |peers: &mut Peers| {
+            let before = peers.seen.get(&address).copied().unwrap_or_default();
+            peers.look(&own).unwrap();
+            let after = peers.seen[&address];
+            (after.0 - before.0, after.1 - before.1)
+        };
+        let mut peers = Peers::new().unwrap();
+        assert_eq!(now(&mut peers), (1, 0), "nothing was asked yet");
+        app.write_all(b"?").unwrap();
+        assert_eq!(now(&mut peers), (1, 1));
+        other.write_all(b"!").unwrap();
+        app.read_exact(&mut [0]).unwrap();
+        assert_eq!(now(&mut peers), (1, 0), "it was answered");
+        app.write_all(b"?").unwrap();
+        assert_eq!(now(&mut peers), (1, 1));
+        let facts = peers.into_facts();
+        let to_listener: Vec<&Peer> = facts.iter().filter(|p| p.address == address).collect();
+        assert!(matches!(to_listener[..], [Peer { looks: 4, connections: 4, awaited: 2, .. }]), "{facts:?}");
+        let client = app.local_addr().unwrap();
+        assert!(facts.iter().all(|peer| peer.address != client), "{facts:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![Just(20u16), Just(2), Just(3), any::<u16>()], length in 0u32..400) {
+            let mut piece = length.to_ne_bytes().to_vec();
+            piece.extend(kind.to_ne_bytes());
+            piece.extend(&bytes);
+            let _ = understand(&piece, &mut Vec::new());
+            let _ = described(&bytes);
+            let _ = app_spoke_last(&bytes);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Blocking system calls: what `/proc/PID/task/TID/syscall` says, and what it means.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use fissure_facts::profile::Doing;
+
+use crate::process::read_into;
+use crate::tcp_table;
+
+/// A blocked thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parked {
+    /// The system call; -1 where the thread is blocked outside one.
+    pub number: i64,
+    pub arguments: [u64; 2],
+    pub sp: u64,
+    pub pc: u64,
+}
+
+/// Kinds of blocking calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Futex {
+        address: u64,
+    },
+    /// Reads, writes, sends or receives.
+    File {
+        fd: u64,
+    },
+    /// Waits for any of `count` files, listed at `address`.
+    Poll {
+        address: u64,
+        count: u64,
+    },
+    Events,
+    Accept,
+    Child,
+    Sleep,
+    Other,
+}
+
+impl Parked {
+    /// Where a thread is blocked; None when it runs.
+    pub fn of(pid: u32, tid: u32, text: &mut String) -> io::Result<Option<Self>> {
+        let path = format!("/proc/{pid}/task/{tid}/syscall");
+        if read_into(&path, text).is_none() {
+            // Not there any more, or not to be seen: the error tells which.
+            return fs::read(&path).map(|_| None);
+        }
+        Ok(Self::parse(text))
+    }
+
+    /// `202 0x7f.. 0x80 0x0 0x0 0x0 0x0 0x7f.. 0x7f..`: number, six arguments, stack pointer, program counter
+    /// (proc_pid_syscall(5)). None for `running`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split_ascii_whitespace();
+        let number: i64 = fields.next()?.parse().ok()?;
+        let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
+        let rest: Vec<u64> = fields.map_while(hex).collect();
+        match (number, rest.as_slice()) {
+            (-1, &[sp, pc]) => Some(Self { number, arguments: [0; 2], sp, pc }),
+            (_, &[first, second, _, _, _, _, sp, pc]) => {
+                Some(Self { number, arguments: [first, second], sp, pc })
+            }
+            _ => None,
+        }
+    }
+
+    pub fn call(&self) -> Call {
+        let [first, second] = self.arguments;
+        match self.number {
+            libc::SYS_futex => Call::Futex { address: first },
+            libc::SYS_read
+            | libc::SYS_readv
+            | libc::SYS_pread64
+            | libc::SYS_recvfrom
+            | libc::SYS_recvmsg
+            | libc::SYS_write
+            | libc::SYS_writev
+            | libc::SYS_pwrite64
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_fsync
+            | libc::SYS_fdatasync
+            | libc::SYS_connect
+            | libc::SYS_flock
+            | libc::SYS_fcntl => Call::File { fd: first },
+            libc::SYS_accept | libc::SYS_accept4 => Call::Accept,
+            libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => Call::Events,
+            libc::SYS_ppoll => poll(first, second),
+            libc::SYS_pselect6 => select(first),
+            libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Call::Sleep,
+            libc::SYS_wait4 | libc::SYS_waitid => Call::Child,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_poll => poll(first, second),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_select => select(first),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_epoll_wait => Call::Events,
+            _ => Call::Other,
+        }
+    }
+}
+
+/// With no file to wait for only the time is left.
+fn poll(address: u64, count: u64) -> Call {
+    if count == 0 { Call::Sleep } else { Call::Poll { address, count } }
+}
+
+fn select(files: u64) -> Call {
+    if files == 0 { Call::Sleep } else { Call::Events }
+}
+
+/// What the processes of the app wait for, with the connections that are known already: a socket's inode is not used
+/// again, and the table of sockets is long.
+#[derive(Default)]
+pub(super) struct Reader {
+    connections: HashMap<u64, Doing>,
+    /// The table was read since the last [`Reader::next_look`].
+    is_fresh: bool,
+}
+
+impl Reader {
+    pub fn next_look(&mut self) {
+        self.is_fresh = false;
+    }
+
+    /// `memory` is the process's own, where the list of polled files is.
+    pub fn doing(&mut self, pid: u32, memory: &File, at: &Parked) -> Doing {
+        match at.call() {
+            Call::Futex { address } => Doing::WaitingForLock { address },
+            Call::File { fd } => self.file(pid, fd),
+            Call::Poll { address, count: 1 } => {
+                let mut fd = [0; 4];
+                match memory.read_exact_at(&mut fd, address) {
+                    Ok(()) => self.file(pid, u64::from(u32::from_ne_bytes(fd))),
+                    Err(_) => Doing::WaitingForEvents,
+                }
+            }
+            Call::Poll { .. } | Call::Events => Doing::WaitingForEvents,
+            Call::Accept => Doing::WaitingForConnection,
+            Call::Child => Doing::WaitingForChild,
+            Call::Sleep => Doing::Sleeping,
+            Call::Other => Doing::Waiting { syscall: at.number },
+        }
+    }
+
+    /// What stands behind a file descriptor of a process.
+    fn file(&mut self, pid: u32, fd: u64) -> Doing {
+        let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
+        let target = target.to_string_lossy();
+        match tcp_table::inode(&target) {
+            Some(inode) => self.connection(pid, inode),
+            None => Doing::WaitingForFile { path: target.into_owned() },
+        }
+    }
+
+    fn connection(&mut self, pid: u32, inode: u64) -> Doing {
+        if !self.connections.contains_key(&inode) && !std::mem::replace(&mut self.is_fresh, true) {
+            let table = tcp_table::read(&format!("/proc/{pid}/net"));
+            let listens = |port| table.iter().any(|s| s.listens && s.local.port() == port);
+            for socket in &table {
+                let doing = if socket.listens {
+                    Doing::WaitingForConnection
+                } else if listens(socket.local.port()) {
+                    Doing::WaitingForClient
+                } else {
+                    let address = Some(socket.remote.ip().to_canonical());
+                    Doing::WaitingForPeer { address, port: Some(socket.remote.port()) }
+                };
+                self.connections.insert(socket.inode, doing);
+            }
+        }
+        // Another kind of socket, or one that was opened since the table was read.
+        let unknown = Doing::WaitingForPeer { address: None, port: None };
+        self.connections.get(&inode).cloned().unwrap_or(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_blocked_thread_is_read_and_a_running_one_is_none() {
+        let text = "202 0x55d0 0x80 0x0 0x0 0x0 0x0 0x7ffd10 0x7f2040\n";
+        let parked = Parked::parse(text).unwrap();
+        assert_eq!((parked.sp, parked.pc), (0x7f_fd10, 0x7f_2040));
+        assert_eq!(Parked::parse("-1 0x10 0x20").unwrap().call(), Call::Other);
+        assert_eq!(Parked::parse("running\n"), None);
+    }
+
+    #[test]
+    fn waiting_for_no_file_is_sleeping() {
+        let call = |number, arguments| Parked { number, arguments, sp: 0, pc: 0 }.call();
+        assert_eq!(call(libc::SYS_pselect6, [0, 0]), Call::Sleep);
+        assert_eq!(call(libc::SYS_pselect6, [5, 0]), Call::Events);
+        assert_eq!(call(libc::SYS_ppoll, [8, 0]), Call::Sleep);
+        assert_eq!(call(libc::SYS_ppoll, [8, 1]), Call::Poll { address: 8, count: 1 });
+        assert_eq!(call(libc::SYS_futex, [0x55d0, 0]), Call::Futex { address: 0x55d0 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9a-fx \\-]{0,120}|\\PC{0,60}") {
+            if let Some(parked) = Parked::parse(&text) {
+                let _ = parked.call();
+            }
+        }
+    }
+}

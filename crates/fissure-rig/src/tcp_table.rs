@@ -1,0 +1,107 @@
+//! The kernel's table of TCP sockets, `/proc/net/tcp{,6}`, and which of them a process holds.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// State of a listening socket (TCP_LISTEN in the kernel's tcp_states.h).
+const LISTEN: &str = "0A";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpSocket {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub listens: bool,
+    pub inode: u64,
+}
+
+/// All sockets of a network namespace: `/proc/net` is one's own, `/proc/PID/net` another's.
+pub fn read(net: &str) -> Vec<TcpSocket> {
+    let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("{net}/{table}")));
+    tables.iter().flatten().flat_map(|text| text.lines().filter_map(parse)).collect()
+}
+
+/// The sockets of every kind that a process holds.
+pub fn inodes(pid: u32) -> Vec<u64> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| inode(fs::read_link(file.path()).ok()?.to_str()?)).collect()
+}
+
+/// What a link in `/proc/PID/fd` says of a socket: `socket:[4242]`.
+pub fn inode(link: &str) -> Option<u64> {
+    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// `  0: 0100007F:1F90 00000000:0000 0A ... inode ...`: local and remote address and the state. The first line is a heading.
+fn parse(line: &str) -> Option<TcpSocket> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    Some(TcpSocket {
+        local: address(fields.get(1)?)?,
+        remote: address(fields.get(2)?)?,
+        listens: *fields.get(3)? == LISTEN,
+        inode: fields.get(9)?.parse().ok()?,
+    })
+}
+
+/// Address and port in hexadecimal, the address as the kernel's 32-bit words in the machine's byte order.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let words: Vec<u8> = address
+        .as_bytes()
+        .chunks(8)
+        .map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok())
+        .collect::<Option<Vec<u32>>>()?
+        .into_iter()
+        .flat_map(u32::to_ne_bytes)
+        .collect();
+    let ip = match words.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(words).ok()?)),
+        16 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(words).ok()?)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_connection_are_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let here = client.local_addr().unwrap();
+        let own = inodes(std::process::id());
+        let found = |keep: &dyn Fn(&TcpSocket) -> bool| {
+            read("/proc/net").iter().filter(|s| keep(s) && own.contains(&s.inode)).count()
+        };
+        assert_eq!(found(&|s| s.listens && s.local == address), 1);
+        assert_eq!(found(&|s| !s.listens && s.local == here && s.remote == address), 1);
+    }
+
+    #[test]
+    fn a_line_of_tcp6_is_read() {
+        let line = "   0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0";
+        let socket = parse(line).unwrap();
+        assert!(socket.listens && socket.inode == 4242 && socket.local.port() == 8080);
+        if cfg!(target_endian = "little") {
+            assert_eq!(socket.local, "[::1]:8080".parse().unwrap());
+        }
+        assert_eq!(
+            parse("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9A-F: ]{0,120}|\\PC{0,60}") {
+            let _ = parse(&text);
+        }
+    }
+}
