@@ -44,21 +44,23 @@ fn is_at(point: &LoadPoint, goal_users_per_s: f64, most: f64) -> bool {
 
 /// Sound windows flat out that are wanted.
 const SATURATED_WINDOWS: usize = 2;
-/// A window counts as flat out when it gets this share of the most done.
-const FLAT_OUT: f64 = 0.85;
-/// Four times the users get clearly more done.
-const ROSE: f64 = 1.2;
+/// Four times the users get this much more done when it was users that the app was short of.
+const ROSE: f64 = 1.5;
 /// More users at once than this are another question than that of a laptop.
 const MOST_USERS: u32 = 1024;
 /// An app that used less CPU flat out than this share is not measured well enough to say how much is left.
 const LEAST_BUSY: f64 = 0.01;
 
-/// Users of a closed loop.
-pub fn closed_users(window: &Window) -> Option<u32> {
+fn closed_users(window: &Window) -> Option<u32> {
     match window.plan.load {
         Load::Closed { users } => Some(users),
         Load::Open { .. } | Load::Arriving(_) => None,
     }
+}
+
+/// Few values that scatter widely give an interval that reaches below what can be.
+fn not_negative(claim: Estimate) -> Estimate {
+    Estimate::new(claim.mid, claim.low.max(0.0), claim.high)
 }
 
 fn right_per_s(window: &Window) -> f64 {
@@ -172,11 +174,11 @@ impl<'r> Evidence<'r> {
             })
             .map(|right| right / per_user)
             .collect();
-        stats::mean_estimate(&rates, self.run.header.seed)
+        stats::mean_estimate(&rates, self.run.header.seed).map(not_negative)
     }
 
     /// The windows flat out: the valid ones, or all where none is, because a rough figure is better than none to plan by.
-    /// Those with too few users to keep the app busy, or so many that it chokes, are left out.
+    /// Those with too few users to keep the app busy are left out, and those with more than it takes.
     pub fn saturated(&self) -> Vec<&Window> {
         let all = || self.windows.iter().filter(|(w, _)| w.plan.purpose == Purpose::Saturate);
         let mut windows: Vec<&Window> = all().filter(|(_, void)| void.is_none()).map(|(w, _)| w).collect();
@@ -184,7 +186,9 @@ impl<'r> Evidence<'r> {
             windows = all().map(|(w, _)| w).collect();
         }
         let most = windows.iter().map(|w| right_per_s(w)).fold(0.0, f64::max);
-        windows.retain(|w| right_per_s(w) >= FLAT_OUT * most);
+        windows.retain(|w| right_per_s(w) * ROSE >= most);
+        let fewest = windows.iter().filter_map(|w| closed_users(w)).min();
+        windows.retain(|w| closed_users(w) == fewest);
         windows
     }
 
@@ -209,9 +213,9 @@ impl<'r> Evidence<'r> {
         (rose && users < MOST_USERS).then_some(users * 4)
     }
 
-    /// Users of the windows flat out: the fewest that sufficed.
-    fn saturating_users(&self) -> Option<u32> {
-        self.saturated().into_iter().filter_map(closed_users).min()
+    /// Users of the windows flat out.
+    pub fn saturating_users(&self) -> Option<u32> {
+        self.saturated().first().and_then(|w| closed_users(w))
     }
 
     fn cpu_share_of(&self, window: &Window) -> f64 {
@@ -229,7 +233,7 @@ impl<'r> Evidence<'r> {
             .filter(|p| p.elapsed_s > 0.0)
             .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
             .collect();
-        stats::mean_estimate(&shares, self.run.header.seed)
+        stats::mean_estimate(&shares, self.run.header.seed).map(not_negative)
     }
 
     /// What the CPUs would stand if nothing else were short, in users per second: no arrangement can do more.

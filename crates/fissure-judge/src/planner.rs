@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::capacity::{self, Bound};
 use crate::demand;
-use crate::evidence::{CONTROL, Evidence, WHOLE, closed_users, controls, open_load};
+use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::remedy::Candidate;
 
 /// How long a check measures when nobody says otherwise, in seconds.
@@ -315,8 +315,7 @@ impl<'r> Desk<'r> {
         if is_idle || self.failed(&profiled) || (holds && self.evidence.solo_misses().is_empty()) {
             return None;
         }
-        let users = self.evidence.saturated().into_iter().filter_map(closed_users).max()?;
-        let load = Load::Closed { users };
+        let load = Load::Closed { users: self.evidence.saturating_users()? };
         let mut plan = self.window(Purpose::Profile, profiled, load, 1.0, self.pace.window_s);
         if begun == 0 {
             return Some((Step::Hold(plan), "look inside: which lines run, and which wait".to_owned()));
@@ -346,8 +345,8 @@ impl<'r> Desk<'r> {
     /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.
     fn rehearse(&self, candidates: &[Candidate]) -> Option<Next> {
         let remedies: Vec<&Arrangement> = worth(candidates)
+            .filter(|c| !self.failed(&c.arrangement) && !self.is_out_of_the_race(c))
             .map(|c| &c.arrangement)
-            .filter(|a| !self.failed(a) && !self.is_out_of_the_race(a))
             .collect();
         if remedies.is_empty() || self.elapsed_share() >= BLOCKS_UNTIL {
             return None;
@@ -443,9 +442,13 @@ impl<'r> Desk<'r> {
         self.evidence.meets_goal(&arrangement.name, &fit)
     }
 
-    /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time.
-    fn is_out_of_the_race(&self, arrangement: &Arrangement) -> bool {
-        self.pace.is_race && self.meets_goal(arrangement) == Some(false)
+    /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time. One window that
+    /// says otherwise than the model is not sure.
+    fn is_out_of_the_race(&self, candidate: &Candidate) -> bool {
+        let windows = self.evidence.open(&candidate.arrangement.name).count();
+        self.pace.is_race
+            && self.meets_goal(&candidate.arrangement) == Some(false)
+            && (windows > 1 || !candidate.predicted_meets_goal)
     }
 
     /// It did not start, or it died under load.

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::WindowEnd;
-use fissure_facts::{Arrangement, Fact, Purpose, WindowPlan};
+use fissure_facts::{Arrangement, Fact, Load, Purpose, WindowPlan};
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
+use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
 use tokio::time::Instant;
 
@@ -19,7 +20,10 @@ const CROWD_START: Duration = Duration::from_millis(120);
 /// How long an interrupted crowd may take to say what it knows.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a window waits for the app to finish what the last one left over.
-const REST_AT_MOST: Duration = Duration::from_secs(4);
+const REST_AT_MOST: Duration = Duration::from_secs(8);
+/// Users without pauses who warm up each copy of an arrangement that has just started, and for how many seconds.
+const WARMING_USERS: u32 = 4;
+const WARMING_S: u32 = 1;
 
 impl Lab<'_> {
     /// Starts the arrangement and plays each journey once, alone.
@@ -67,7 +71,11 @@ impl Lab<'_> {
 
     /// Holds a load for one window.
     pub(super) async fn hold(&mut self, plan: &WindowPlan, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        let stood = self.stage.of(&plan.arrangement).is_some();
         if !self.ensure(&plan.arrangement, interrupt).await? {
+            return Ok(());
+        }
+        if !stood && plan.purpose != Purpose::Asked && !self.warm(plan, interrupt).await? {
             return Ok(());
         }
         if self.order.running.is_none() {
@@ -166,6 +174,27 @@ impl Lab<'_> {
         self.bury(&plan.arrangement)
     }
 
+    /// Copies that have just started are cold, and what they load and compile at their first requests is not what their
+    /// arrangement costs: they get some load that nobody measures. False when the user interrupted.
+    async fn warm(&mut self, plan: &WindowPlan, interrupt: &mut Interrupt) -> Result<bool, Failure> {
+        let users = WARMING_USERS * plan.arrangement.copies();
+        let mode = Mode::Hold {
+            window: plan.window,
+            load: Load::Closed { users },
+            emphasis: None,
+            warmup_s: 0.0,
+            seconds: WARMING_S,
+        };
+        let crowd_plan = self.crowd_plan(&plan.arrangement, mode, None);
+        let mut crowd = self.start_crowd(&crowd_plan).await?;
+        loop {
+            tokio::select! {
+                event = crowd.next() => if event.is_none() { return Ok(true) },
+                () = interrupt.came() => return self.record(Fact::Interrupted).map(|()| false),
+            }
+        }
+    }
+
     /// Waits for the instant at which several machines begin together; false when the user interrupted.
     async fn wait_for_start(&mut self, interrupt: &mut Interrupt) -> Result<bool, Failure> {
         let Some(at) = self.order.start_at else { return Ok(true) };
@@ -210,6 +239,13 @@ impl Lab<'_> {
     async fn rest(&mut self, arrangement: &Arrangement) {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
         let until = Instant::now() + REST_AT_MOST;
+        // A queue before workers that wait burns no CPU; that the app answers again tells that it is gone.
+        let app = &self.project.config.app;
+        for process in self.stage.of(arrangement).into_iter().flat_map(|s| &mut s.processes) {
+            let left = until.saturating_duration_since(Instant::now());
+            let _ =
+                keeper::wait_ready(&mut process.kept, process.port, app.protocol(), &app.health, left).await;
+        }
         let mut meter = Meter::new();
         meter.begin(&self.watched(arrangement, 0));
         while Instant::now() < until {
