@@ -133,7 +133,7 @@ impl Pace {
                 demand_s: 1,
                 demand_rounds: 1,
                 demand_routes: 10,
-                capacity_until: 0.42,
+                capacity_until: 0.38,
                 blocks: 3,
                 is_race: true,
             }
