@@ -8,13 +8,14 @@ mod suite;
 mod tidy;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 cargo xtask test   everything that must hold before a change is merged; installs what the tests need
 cargo xtask ci     the same
 cargo xtask tidy   only the rules of the house (seconds)
-cargo xtask fmt    format the code";
+cargo xtask fmt    format the code
+cargo xtask bench  the crowd against other load generators (bench/README.md; --help)";
 
 fn main() -> ExitCode {
     let root = root();
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["fmt"] => {
             status(run::cargo(&root, "so that a diff shows only what changed", &["fmt", "--all"], &[]))
         }
+        ["bench", words @ ..] => status(bench(&root, words)),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -34,6 +36,21 @@ fn main() -> ExitCode {
             ExitCode::from(64)
         }
     }
+}
+
+/// Python, because two of the other generators are Python anyway. An old `fissure` would be measured without a word, so it is built.
+fn bench(root: &Path, words: &[&str]) -> bool {
+    let build = ["build", "--release", "--locked", "--package", "fissure"];
+    if !run::cargo(root, "the program as users get it", &build, &[]) {
+        return false;
+    }
+    let mut script = Command::new("python3");
+    script.arg(root.join("bench/run.py")).args(words);
+    run::shown(
+        script,
+        &format!("bench/run.py {}", words.join(" ")),
+        "fissure's crowd against other load generators",
+    )
 }
 
 fn status(went_well: bool) -> ExitCode {
