@@ -1,6 +1,7 @@
 //! What was concluded from a run: the whole of what `show` needs besides the facts.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use fissure_facts::config::GoalLoad;
 use fissure_facts::{Arrangement, Estimate, Route};
@@ -12,6 +13,8 @@ pub struct Judgement {
     /// The goal in every unit.
     pub goal: GoalView,
     pub limit: Option<Limit>,
+    /// Where the requests wait, when the CPU is not what gives way and threads were looked at.
+    pub waits: Option<Waits>,
     /// What the dearest lines of the app's own would give if they cost nothing; a prediction, not a measurement.
     pub fix: Option<Fix>,
     /// Of the whole, under the SLO.
@@ -136,6 +139,13 @@ pub enum Resource {
     NotTheApp,
 }
 
+impl Resource {
+    /// What the CPU does gives way, not what the app waits for.
+    pub fn is_of_cpu(self) -> bool {
+        matches!(self, Self::Cpu | Self::OneThread)
+    }
+}
+
 /// What gives way first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
@@ -146,11 +156,12 @@ pub struct Limit {
     pub victims: Vec<Route>,
     /// Sentences with numbers.
     pub evidence: Vec<String>,
-    /// Where in the app's own files it goes, descending; empty when no profiler saw it.
+    /// Where in the app's own files it goes, descending; empty when no profiler saw it. Of a lock: where it is held, then
+    /// where the others wait.
     pub place: Vec<Place>,
 }
 
-/// A function of the app that the limiting resource goes to.
+/// A function of the app that the limiting resource goes to, or in which requests wait for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     pub function: String,
@@ -160,7 +171,7 @@ pub struct Place {
     pub line: u32,
     /// All lines of the function that were seen: an optimiser moves work between neighbours.
     pub lines: Vec<u32>,
-    /// Share of all the CPU that the app uses at the journeys' mix.
+    /// Share of all the CPU that the app uses at the journeys' mix; of what is waited for: of the requests under way.
     pub share: Estimate,
     /// The part of it in which no library was at work for the line.
     pub own_share: f64,
@@ -168,6 +179,71 @@ pub struct Place {
     pub inside: Option<String>,
     /// The route that it belongs to, where that could be told.
     pub route: Option<Route>,
+}
+
+/// Where the requests under way are, flat out, as far as threads and connections show it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Waits {
+    /// Requests that are under way at once: as many as there are users without pauses.
+    pub under_way: f64,
+    /// Those that a CPU works for.
+    pub running: f64,
+    /// Descending.
+    pub places: Vec<Wait>,
+    /// Whom the app is connected to, descending by answers awaited.
+    pub peers: Vec<PeerLoad>,
+    /// Threads that were free to take a request.
+    pub idle_threads: f64,
+    /// A thread serves many connections at once: what their requests wait for does not show on it.
+    pub event_loop: bool,
+}
+
+/// Requests that wait for the same at the same place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wait {
+    pub what: WaitsFor,
+    /// None: no instrument could name a line of the app there.
+    pub at: Option<Spot>,
+    /// Share of the requests under way.
+    pub share: Estimate,
+    /// Where the one stands that holds the lock, and what it waits for itself.
+    pub holder: Option<(Spot, Option<WaitsFor>)>,
+}
+
+/// What a thread waits for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitsFor {
+    Lock,
+    /// The interpreter's own lock.
+    Interpreter,
+    /// To be woken: a condition, a semaphore, a queue. A worker without work waits the same way.
+    Wake,
+    /// The other end of a connection that the app opened; None where it is no TCP connection.
+    Peer(Option<SocketAddr>),
+    /// A file, or a pipe.
+    File(String),
+    Child,
+    /// The time to pass.
+    Time,
+    /// Some other system call.
+    Kernel(i64),
+}
+
+/// A line of the app.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    pub function: String,
+    pub file: String,
+    pub line: u32,
+}
+
+/// Means over the looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeerLoad {
+    pub address: SocketAddr,
+    pub connections: f64,
+    /// Connections on which the app waited for an answer.
+    pub awaited: f64,
 }
 
 /// What few lines would give if they cost nothing.

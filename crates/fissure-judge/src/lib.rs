@@ -22,6 +22,7 @@ pub mod stats;
 pub mod threshold;
 pub mod validity;
 pub mod verdict;
+pub mod waits;
 
 pub use judgement::Judgement;
 pub use planner::{Planned, Planner};

@@ -1,11 +1,13 @@
 //! What gives way first, as far as the facts tell.
 
+pub(crate) mod waiting;
+
 use fissure_facts::Route;
 
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
 use crate::evidence::Evidence;
-use crate::judgement::{Limit, Resource, RouteDemand};
+use crate::judgement::{Limit, Resource, RouteDemand, Waits};
 use crate::lines::Lines;
 use crate::stats;
 
@@ -20,37 +22,27 @@ pub fn limit(
     demands: &Demands,
     fit: Option<&CapacityFit>,
     lines: Option<&Lines>,
+    waits: Option<&Waits>,
 ) -> Option<Limit> {
     let cpu_share = found.saturated_cpu_share()?;
-    let probes: Vec<_> =
-        found.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
-    let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
-    let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
-    let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
-    let thread_share = stats::median(&of_app)?;
-    let thread_cores = stats::median(&of_core)?;
-
     let cpus = found.cpus();
-    let resource = if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
-        Resource::OneThread
-    } else if cpu_share.mid >= FULL {
-        Resource::Cpu
-    } else {
-        return None; // something waits, and this run cannot see what
-    };
-    let mut evidence = vec![format!(
+    let flat_out = format!(
         "flat out the app uses {:.0} % of its {} CPU{}",
         cpu_share.mid * 100.0,
         cpus,
         if cpus > 1.0 { "s" } else { "" }
-    )];
-    if resource == Resource::OneThread {
-        evidence.push(format!(
-            "one thread does {:.0} % of that work and is busy {:.0} % of the time",
-            thread_share * 100.0,
-            thread_cores * 100.0
-        ));
-    }
+    );
+    let victims = fit.map(|fit| fit.victims.clone()).unwrap_or_default();
+    let Some((resource, mut evidence)) = cpu_resource(found, cpu_share.mid) else {
+        let (resource, mut evidence) = waiting::resource(waits?, &found.run.header.config)?;
+        let place = waiting::places(waits?, resource);
+        evidence.insert(0, flat_out);
+        let (routes, said) = waiting::longest(found);
+        evidence.extend(said);
+        return Some(Limit { resource, routes, victims, evidence, place });
+    };
+    evidence.insert(0, flat_out);
+    let place = lines.map(|lines| lines.places.clone()).unwrap_or_default();
     let heavy = heaviest(&demands.routes);
     for route in &heavy {
         if let Some(d) = demands.routes.iter().find(|d| d.route == *route) {
@@ -62,9 +54,27 @@ pub fn limit(
             ));
         }
     }
-    let victims = fit.map(|fit| fit.victims.clone()).unwrap_or_default();
-    let place = lines.map(|lines| lines.places.clone()).unwrap_or_default();
     Some(Limit { resource, routes: heavy, victims, evidence, place })
+}
+
+/// None when neither the CPUs nor one thread are used up.
+pub fn cpu_resource(found: &Evidence<'_>, cpu_share: f64) -> Option<(Resource, Vec<String>)> {
+    let probes: Vec<_> =
+        found.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
+    let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
+    let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
+    let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
+    let thread_share = stats::median(&of_app).unwrap_or(0.0);
+    let thread_cores = stats::median(&of_core).unwrap_or(0.0);
+    if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
+        let said = format!(
+            "one thread does {:.0} % of that work and is busy {:.0} % of the time",
+            thread_share * 100.0,
+            thread_cores * 100.0
+        );
+        return Some((Resource::OneThread, vec![said]));
+    }
+    (cpu_share >= FULL).then(|| (Resource::Cpu, Vec::new()))
 }
 
 /// The routes that together use most of the CPU: descending, until 70 % is reached, at most three.

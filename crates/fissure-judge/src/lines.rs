@@ -15,6 +15,7 @@ use crate::stats;
 use tally::Tally;
 
 pub use fix::fix;
+pub(crate) use origin::own_frame;
 
 /// Places that are named; the rest is too thin to be worth anybody's time.
 const MOST_PLACES: usize = 5;

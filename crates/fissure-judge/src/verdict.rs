@@ -9,11 +9,11 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::judgement::{
     Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyResult,
-    Verdict,
+    Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, remedy, stats};
+use crate::{goal, remedy, stats, waits};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -46,6 +46,8 @@ struct Bench<'r> {
     fit: Option<CapacityFit>,
     demands: Demands,
     lines: Option<Lines>,
+    /// None where the CPU gives way first.
+    waits: Option<Waits>,
     seconds_per_user: f64,
 }
 
@@ -55,7 +57,9 @@ impl<'r> Bench<'r> {
         let fit = evidence.fit(WHOLE);
         let demands = evidence.demands();
         let lines = lines::lines(run, &demands.routes);
-        Self { run, evidence, fit, demands, lines, seconds_per_user: goal::seconds_per_user(run) }
+        let rests = |share: &Estimate| limit::cpu_resource(&evidence, share.mid).is_none();
+        let waits = evidence.saturated_cpu_share().filter(rests).and_then(|_| waits::waits(run));
+        Self { run, evidence, fit, demands, lines, waits, seconds_per_user: goal::seconds_per_user(run) }
     }
 
     fn judge(&self) -> Judgement {
@@ -69,7 +73,14 @@ impl<'r> Bench<'r> {
             doubts: self.doubts(&verdict, &remedies, control.as_ref()),
             not_checked: self.not_checked(),
             goal: self.evidence.goal,
-            limit: limit::limit(&self.evidence, &self.demands, self.fit.as_ref(), self.lines.as_ref()),
+            limit: limit::limit(
+                &self.evidence,
+                &self.demands,
+                self.fit.as_ref(),
+                self.lines.as_ref(),
+                self.waits.as_ref(),
+            ),
+            waits: self.waits.clone(),
             fix,
             capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit)),
             saturation_per_s: self

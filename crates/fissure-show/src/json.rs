@@ -7,7 +7,8 @@ use fissure_facts::config::GoalLoad;
 use fissure_facts::{Estimate, Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    Capacity, CurvePoint, Fix, LatencyChange, Place, RemedyResult, RouteDemand, Verdict,
+    Capacity, CurvePoint, Fix, LatencyChange, PeerLoad, Place, RemedyResult, RouteDemand, Spot, Verdict,
+    Wait, Waits, WaitsFor,
 };
 use serde_json::{Map, Value, json};
 
@@ -39,6 +40,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
             "latency": latencies(run, &c.latency_ratio),
         })),
         "fix": judgement.fix.as_ref().map(fix),
+        "waits": judgement.waits.as_ref().map(waits),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
         "connection_cpu_ms": judgement.connection.map(|c| c.cpu_ms),
@@ -94,6 +96,46 @@ fn place(place: &Place) -> Value {
         "inside": place.inside,
         "route": place.route,
     })
+}
+
+/// Where requests wait when the CPU is not what gives way.
+fn waits(waits: &Waits) -> Value {
+    let spot = |spot: &Spot| json!({ "function": spot.function, "file": spot.file, "line": spot.line });
+    let place = |wait: &Wait| {
+        let held = wait
+            .holder
+            .as_ref()
+            .map(|(at, what)| json!({ "at": spot(at), "waits_for": what.as_ref().map(words::waits_for) }));
+        json!({
+            "kind": wait_kind(&wait.what),
+            "waits_for": words::waits_for(&wait.what),
+            "at": wait.at.as_ref().map(spot),
+            "share": wait.share,
+            "held_at": held,
+        })
+    };
+    let peer = |peer: &PeerLoad| json!({ "address": peer.address, "connections": peer.connections, "awaited": peer.awaited });
+    json!({
+        "under_way": waits.under_way,
+        "running": waits.running,
+        "places": waits.places.iter().map(place).collect::<Vec<_>>(),
+        "peers": waits.peers.iter().map(peer).collect::<Vec<_>>(),
+        "idle_threads": waits.idle_threads,
+        "event_loop": waits.event_loop,
+    })
+}
+
+fn wait_kind(what: &WaitsFor) -> &'static str {
+    match what {
+        WaitsFor::Lock => "lock",
+        WaitsFor::Interpreter => "interpreter",
+        WaitsFor::Wake => "wake",
+        WaitsFor::Peer(_) => "peer",
+        WaitsFor::File(_) => "file",
+        WaitsFor::Child => "child",
+        WaitsFor::Time => "time",
+        WaitsFor::Kernel(_) => "kernel",
+    }
 }
 
 /// What the dearest lines would give if they cost nothing; a prediction.

@@ -2,6 +2,8 @@
 
 use fissure_facts::profile::Frame;
 
+use crate::judgement::Spot;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// In the app's own files.
@@ -65,6 +67,15 @@ pub(super) fn origin(frame: &Frame) -> Origin {
         return Origin::Library;
     }
     Origin::Runtime
+}
+
+/// The innermost frame in the app's own files, and how deep it lies.
+pub(crate) fn own_frame(frames: &[&Frame]) -> Option<(usize, Spot)> {
+    frames.iter().enumerate().find_map(|(depth, frame)| {
+        let (file, line) = (frame.file.clone()?, frame.line?);
+        (origin(frame) == Origin::Own).then_some(())?;
+        Some((depth, Spot { function: short_name(&frame.function), file, line }))
+    })
 }
 
 /// What a person calls the function: without its path, its type parameters, its arguments, and the closures in it.

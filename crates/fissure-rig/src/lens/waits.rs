@@ -20,6 +20,7 @@ use super::unwind::{AddressSpace, Library, Place, Registers};
 use crate::process::read_into;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(200);
 /// Connections are looked at more seldom: their table is long.
 const PEERS_EVERY: Duration = Duration::from_millis(100);
 /// Share of a CPU that looking may cost: with more threads the looks come more seldom.
@@ -34,10 +35,14 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     }
     let mut watcher = Watcher::default();
     let mut peers = Peers::new().ok();
+    // Reading the unwind tables takes far longer than a look.
+    for &pid in &subject.processes {
+        watcher.learn(pid);
+    }
     let (began, mut peers_at) = (Instant::now(), Instant::now());
     let mut looks = 0;
     loop {
-        let look = Instant::now();
+        let (look, cpu) = (Instant::now(), own_cpu());
         watcher.reader.next_look();
         for &pid in &subject.processes {
             watcher.look(pid);
@@ -48,9 +53,8 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
             // Without them the threads still tell most.
             peers = peers.and_then(|mut peers| peers.look(&subject.processes).is_ok().then_some(peers));
         }
-        let spent = look.elapsed();
-        let rest = LOOK_EVERY.saturating_sub(spent).max(spent.mul_f64(1.0 / CPU_SHARE - 1.0));
-        if stop.wait(rest) {
+        let pause = own_cpu().saturating_sub(cpu).mul_f64(1.0 / CPU_SHARE - 1.0).min(LOOK_AT_LEAST_EVERY);
+        if stop.wait(LOOK_EVERY.saturating_sub(look.elapsed()).max(pause)) {
             break;
         }
     }
@@ -95,7 +99,17 @@ struct Process {
     memory: File,
 }
 
+/// CPU time of this thread.
+fn own_cpu() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
 impl Watcher {
+    fn learn(&mut self, pid: u32) {
+        let Self { library, processes, .. } = self;
+        processes.entry(pid).or_insert_with(|| Process::of(pid, library));
+    }
+
     fn look(&mut self, pid: u32) {
         let mut stays: HashMap<u32, Stay> = HashMap::new();
         for tid in of(pid) {

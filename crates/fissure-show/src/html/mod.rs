@@ -3,6 +3,7 @@
 //! The verdict comes first, then what it rests on, in the order in which a doubting reader asks.
 
 pub(crate) mod sections;
+mod waits;
 
 use fissure_facts::{Header, Run};
 use fissure_judge::Judgement;
@@ -53,6 +54,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> String {
         (sections::latency(run, judgement))
         (sections::demands(judgement))
         (sections::lines(judgement))
+        (waits::waits(judgement))
         (sections::doubts(judgement))
         (sections::reproduce(run, judgement))
         (sections::resume(run, judgement))

@@ -10,6 +10,7 @@ use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
 use super::missing::missing;
 use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
+use super::waits::{cure, who_waits};
 use crate::units::{brief, change, ms};
 
 /// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
@@ -19,8 +20,15 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     if let Some(limit) = &judgement.limit {
         lines.push(limit_sentence(judgement, limit));
         lines.extend(limit.evidence.iter().map(|e| evidence(judgement, e)));
-        lines.extend(who_runs(&limit.place));
-        lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
+        if limit.resource.is_of_cpu() {
+            lines.extend(who_runs(&limit.place));
+            lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
+        }
+    }
+    lines.extend(judgement.waits.iter().flat_map(who_waits));
+    // Of what waits and is not helped the verdict's own sentence says it.
+    if !matches!(&judgement.verdict, Verdict::NotEnoughEvidence { reasons } if is_wait(reasons)) {
+        lines.extend(judgement.limit.iter().filter_map(|limit| cure(limit.resource)).map(str::to_owned));
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
@@ -63,6 +71,10 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         Verdict::HoldingUp { .. } | Verdict::ScaleOut { .. } => {}
     }
     lines
+}
+
+fn is_wait(reasons: &[Missing]) -> bool {
+    matches!(reasons.first(), Some(Missing::SomethingWaits { .. }))
 }
 
 pub(super) fn as_it_is(judgement: &Judgement, capacity: &Capacity) -> String {
@@ -129,7 +141,9 @@ pub fn limit_sentence(judgement: &Judgement, limit: &Limit) -> String {
     };
     let mut text = format!("What {gives} is {}", resource(limit.resource));
     if !limit.routes.is_empty() {
-        text.push_str(&format!("; it is used up mostly by {}", routes_text(&limit.routes)));
+        let how =
+            if limit.resource.is_of_cpu() { "it is used up mostly by" } else { "who waits for it is mostly" };
+        text.push_str(&format!("; {how} {}", routes_text(&limit.routes)));
     }
     if !limit.victims.is_empty() {
         text.push_str(&format!("; the first to miss the goal: {}", routes_text(&limit.victims)));

@@ -6,7 +6,9 @@ use fissure_judge::judgement::Missing;
 
 use super::goal::times_the_goal;
 use super::grammar::{code, fragment, full_stop, of_windows, reasons};
+use super::names::resource;
 use super::remedies::best_so_far;
+use super::waits::cure;
 use crate::units::{brief, claim, ms, percent};
 
 /// Why no verdict can be given: what is missing, whose fault it is, how to get it.
@@ -33,8 +35,12 @@ pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
         ),
         Missing::SomethingWaits { cpu_share, best } => {
             let best = best_so_far(judgement, *best);
+            let waits_for = match judgement.limit.as_ref().and_then(|l| Some((l, cure(l.resource)?))) {
+                Some((limit, cure)) => format!("What gives way first is {}. {cure}", resource(limit.resource)),
+                None => "The app waits for something, such as a database, a lock, a pool or another service, and this run could not see which: look at slow queries and at the sizes of pools first.".to_owned(),
+            };
             format!(
-                "Nothing that was tried meets the goal{best}, and the CPU is not the reason: only {} of it was busy. The app waits for something, such as a database, a lock, a pool or another service, and this run could not see which: look at slow queries and at the sizes of pools first.",
+                "Nothing that was tried meets the goal{best}, and the CPU is not the reason: only {} of it was busy. {waits_for}",
                 brief(cpu_share.scaled(100.0), "%")
             )
         }

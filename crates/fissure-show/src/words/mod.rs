@@ -13,6 +13,7 @@ mod missing;
 mod names;
 mod remedies;
 mod verdict;
+mod waits;
 
 pub use details::{details, limit_sentence};
 pub use doubts::{doubts, windows};
@@ -26,3 +27,4 @@ pub use remedies::{
     remedy_name, why_not,
 };
 pub use verdict::{exit_status, goal_met, kind, resume, rung, standing, title, verdict_sentence};
+pub use waits::{holder, spot, wait_share, waits_for};

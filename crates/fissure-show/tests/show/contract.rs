@@ -111,6 +111,7 @@ fn the_verdict_in_json_is_the_one_that_was_given() {
         ("AddReplicas", Value::from(4), Value::from(true), 1),
         ("SplitThisArea", Value::from(5), Value::from(true), 1),
         ("ScaleOut", Value::from(7), Value::from(false), 1),
+        ("NotEnoughEvidence", Value::Null, Value::Null, 2),
         ("NotEnoughEvidence", Value::Null, Value::Null, 130),
     ];
     for (said, (kind, rung, goal_met, exit)) in said.into_iter().zip(wanted) {

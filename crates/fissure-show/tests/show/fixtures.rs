@@ -220,6 +220,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
                 place("total", "src/orders.js", 71, 0.11, None),
             ],
         }),
+        waits: None,
         fix: None,
         capacity: Some(capacity(0.57)),
         saturation_per_s: Some(estimate(31.2, 30.1, 32.4)),
@@ -334,6 +335,52 @@ pub fn not_enough(reasons: Vec<Missing>) -> Judgement {
     judgement
 }
 
+/// A lock is held across a slow call, and no copy helps.
+pub fn something_waits() -> Judgement {
+    let cpu_share = estimate(0.04, 0.03, 0.05);
+    let reasons = vec![Missing::SomethingWaits { cpu_share, best: None }];
+    let mut judgement = judged(Verdict::NotEnoughEvidence { reasons });
+    judgement.remedies.truncate(1);
+    let spot =
+        |function: &str, line| Spot { function: function.to_owned(), file: "src/stock.c".to_owned(), line };
+    let peer: std::net::SocketAddr = "127.0.0.1:7311".parse().unwrap();
+    let wait = |what, at, share: f64, holder| Wait {
+        what,
+        at,
+        share: estimate(share, share - 0.02, share + 0.02),
+        holder,
+    };
+    let charge = spot("charge", 18);
+    judgement.waits = Some(Waits {
+        under_way: 16.0,
+        running: 0.04,
+        places: vec![
+            wait(
+                WaitsFor::Lock,
+                Some(spot("buy", 31)),
+                0.76,
+                Some((charge.clone(), Some(WaitsFor::Peer(Some(peer))))),
+            ),
+            wait(WaitsFor::Peer(Some(peer)), Some(charge), 0.06, None),
+            wait(WaitsFor::Time, None, 0.05, None),
+        ],
+        peers: vec![PeerLoad { address: peer, connections: 16.0, awaited: 0.98 }],
+        idle_threads: 0.2,
+        event_loop: false,
+    });
+    judgement.limit = Some(Limit {
+        resource: Resource::Lock,
+        routes: vec![route("POST /photos")],
+        victims: vec![route("POST /photos")],
+        evidence: vec!["12.2 of the 16 requests under way wait for a lock".to_owned()],
+        place: vec![
+            place("charge", "src/stock.c", 18, 0.76, None),
+            place("buy", "src/stock.c", 31, 0.76, None),
+        ],
+    });
+    judgement
+}
+
 /// Every reason for which there may be no verdict.
 pub fn every_missing() -> Vec<Missing> {
     let route = route("GET /reports/{id}");
@@ -393,6 +440,7 @@ pub fn every_judgement() -> Vec<(&'static str, Judgement)> {
         ("add_replicas", add_replicas()),
         ("split_this_area", split()),
         ("scale_out", scale_out()),
+        ("something_waits", something_waits()),
         ("not_enough_evidence", unlucky),
     ]
 }

@@ -1,0 +1,142 @@
+//! Which resource gives way when it is not the CPU: what most of the requests under way wait for.
+
+use std::net::SocketAddr;
+
+use fissure_facts::config::LinkKind;
+use fissure_facts::{Config, Route};
+
+use crate::evidence::Evidence;
+use crate::judgement::{Place, Resource, Spot, Wait, Waits, WaitsFor};
+
+/// What half of the requests wait for, the others can at most double.
+const MOST: f64 = 0.5;
+/// Connections of which hardly one rests are used up.
+const ALL_TAKEN: f64 = 0.9;
+/// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
+const DATABASE_PORTS: [u16; 7] = [5432, 3306, 6379, 27017, 1433, 1521, 9042];
+/// The routes that are named carry this much of the time.
+const CARRY: f64 = 0.7;
+
+/// The class and what shows it; None where most of the requests wait where nobody can see.
+pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<String>)> {
+    let under_way = waits.under_way;
+    let of = |share: f64| format!("{:.1} of the {under_way:.0} requests under way", share * under_way);
+    let locked = waits.share(|what| *what == WaitsFor::Lock);
+    if locked >= MOST {
+        return Some((Resource::Lock, vec![format!("{} wait for a lock", of(locked))]));
+    }
+    for peer in &waits.peers {
+        let share = waits.share(|what| *what == WaitsFor::Peer(Some(peer.address)));
+        if share >= MOST {
+            let said = format!("{} wait for an answer of {}", of(share), peer.address);
+            return Some((kind_of(peer.address, config), vec![said]));
+        }
+    }
+    let on_disk = waits.share(|what| matches!(what, WaitsFor::File(path) if path.starts_with('/')));
+    if on_disk >= MOST {
+        return Some((Resource::Disk, vec![format!("{} wait for a file", of(on_disk))]));
+    }
+    connections(waits).or_else(|| workers(waits)).map(|said| (Resource::Pool, vec![said]))
+}
+
+/// The lines of the app that it comes down to: of a lock where it is held first, then where the others wait.
+pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
+    let is_it = |wait: &&Wait| match resource {
+        Resource::Lock => wait.what == WaitsFor::Lock,
+        Resource::Disk => matches!(wait.what, WaitsFor::File(_)),
+        Resource::Database | Resource::Downstream => matches!(wait.what, WaitsFor::Peer(_)),
+        _ => true,
+    };
+    let place = |spot: &Spot, wait: &Wait| Place {
+        function: spot.function.clone(),
+        file: spot.file.clone(),
+        line: spot.line,
+        lines: vec![spot.line],
+        share: wait.share,
+        own_share: wait.share.mid,
+        inside: None,
+        route: None,
+    };
+    let mut places: Vec<Place> = Vec::new();
+    let found: Vec<&Wait> = waits.places.iter().filter(is_it).collect();
+    let holders = found.iter().filter_map(|wait| Some((&wait.holder.as_ref()?.0, *wait)));
+    let waiters = found.iter().filter_map(|wait| Some((wait.at.as_ref()?, *wait)));
+    for (spot, wait) in holders.chain(waiters) {
+        let is_new = |p: &Place| (&p.function, &p.file, p.line) != (&spot.function, &spot.file, spot.line);
+        if places.iter().all(is_new) {
+            places.push(place(spot, wait));
+        }
+    }
+    places
+}
+
+/// Few connections, all of them taken: the other requests wait for one.
+fn connections(waits: &Waits) -> Option<String> {
+    let taken = waits.peers.iter().find(|peer| {
+        let is_pool = (0.5..MOST * waits.under_way).contains(&peer.connections);
+        is_pool && peer.awaited >= ALL_TAKEN * peer.connections
+    })?;
+    Some(format!(
+        "{:.0} connections to {} are taken all the time, and {:.0} requests are under way",
+        taken.connections, taken.address, waits.under_way
+    ))
+}
+
+/// Few workers, all of them taken. Of an event loop nobody can tell that.
+fn workers(waits: &Waits) -> Option<String> {
+    let busy = waits.busy_threads();
+    let all_taken = !waits.event_loop && busy >= ALL_TAKEN * (busy + waits.idle_threads);
+    (all_taken && (0.5..MOST * waits.under_way).contains(&busy)).then(|| {
+        format!(
+            "{busy:.1} workers are taken all the time, none is free, and {:.0} requests are under way",
+            waits.under_way
+        )
+    })
+}
+
+/// What a peer is, by its port: a declared link of that kind, else what listens there by default.
+fn kind_of(address: SocketAddr, config: &Config) -> Resource {
+    let is_database = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
+    let port = address.port().to_string();
+    let named = |value: &str| value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port);
+    let declared = config.links.values().find(|link| {
+        let value = link.env.as_ref().and_then(|name| config.app.env.get(name));
+        value.is_some_and(|value| named(value))
+    });
+    let is_database =
+        declared.map_or(DATABASE_PORTS.contains(&address.port()), |link| is_database(link.kind));
+    if is_database { Resource::Database } else { Resource::Downstream }
+}
+
+/// The routes that users wait for flat out, by Little's law: descending, until most of the time is reached.
+pub(crate) fn longest(found: &Evidence<'_>) -> (Vec<Route>, Vec<String>) {
+    let mut waited: Vec<(Route, f64, f64)> = found
+        .run
+        .routes()
+        .into_iter()
+        .map(|route| {
+            let seen = found.saturated().into_iter().map(|w| w.route(&route).latency);
+            let (count, us) = seen.fold((0.0, 0.0), |(count, us), l| {
+                (count + l.count() as f64, us + l.count() as f64 * l.mean_us())
+            });
+            (route, count, us)
+        })
+        .collect();
+    waited.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let sum = |part: fn(&(Route, f64, f64)) -> f64| waited.iter().map(part).sum::<f64>().max(1.0);
+    let (all, all_us) = (sum(|w| w.1), sum(|w| w.2));
+    let (mut routes, mut said, mut carried) = (Vec::new(), Vec::new(), 0.0);
+    for (route, count, us) in waited.into_iter().filter(|w| w.1 > 0.0).take(3) {
+        said.push(format!(
+            "{route} is {:.0} % of the requests and {:.0} % of the time that users wait",
+            100.0 * count / all,
+            100.0 * us / all_us
+        ));
+        routes.push(route);
+        carried += us / all_us;
+        if carried >= CARRY {
+            break;
+        }
+    }
+    (routes, said)
+}

@@ -1,0 +1,203 @@
+//! The waits: where the requests are that the CPU does not work for.
+//!
+//! Flat out and without pauses every user has one request under way, so their number is known (Little's law with a closed
+//! load). A mean number of threads that wait at a place, over it, is the share of the requests that are there; what is left
+//! waits where no thread shows it: before the app takes it, or inside an event loop.
+
+mod kind;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use fissure_facts::profile::{Frame, Stack};
+use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
+
+use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};
+use crate::lines::own_frame;
+use crate::stats;
+use kind::Kind;
+
+/// Places with less of the requests are not worth a line.
+const LEAST_SHARE: f64 = 0.02;
+const MOST_PLACES: usize = 6;
+/// Fewer looks show nothing that can be told from chance.
+const FEWEST_LOOKS: u64 = 20;
+/// Who stayed in one wait for more than this part of the window served no request in it.
+const STUCK: f64 = 1.0 / 3.0;
+
+/// Nothing when nobody looked at the threads while the journeys' mix was played flat out.
+pub fn waits(run: &Run) -> Option<Waits> {
+    let is_base = |w: &Window| w.plan.purpose == Purpose::Profile && w.plan.emphasis.is_none();
+    let window = run.windows().into_iter().find(is_base)?;
+    let Load::Closed { users } = window.plan.load else { return None };
+    let profiles: Vec<&Profile> = run.facts.iter().filter_map(|s| profile_of(&s.fact, &window)).collect();
+    let seen = profiles.iter().copied().find(|p| p.looks >= FEWEST_LOOKS)?;
+    let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+    let under_way = f64::from(users);
+
+    let mut waits = Waits { under_way, ..Waits::default() };
+    waits.running = if elapsed_s > 0.0 { window.app_cpu_s() / elapsed_s } else { 0.0 };
+    let mut groups: BTreeMap<(WaitsFor, Option<Spot>), Group> = BTreeMap::new();
+    for (kind, group) in by_thread_group(seen) {
+        if group.stays_longer_than(STUCK * seen.looks as f64) {
+            continue;
+        }
+        match kind {
+            Kind::Idle => waits.idle_threads += group.count as f64 / seen.looks as f64,
+            Kind::EventLoop => waits.event_loop = true,
+            Kind::Waits(what, spot) => {
+                let spot = spot.or_else(|| named_by_its_language(&profiles, &what));
+                groups.entry((what, spot)).or_default().add(&group);
+            }
+        }
+    }
+    waits.places =
+        groups.iter().filter_map(|(key, group)| place(key, group, seen.looks, under_way)).collect();
+    waits.peers = peers(seen);
+    let unseen = unseen_peers(&waits, seen);
+    waits.places.extend(unseen);
+    waits.places.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
+    name_holders(&mut waits.places, &groups);
+    waits.places.retain(|place| place.share.mid >= LEAST_SHARE);
+    waits.places.truncate(MOST_PLACES);
+    Some(waits)
+}
+
+impl Waits {
+    /// Share of the requests under way that wait for something of this kind.
+    pub fn share(&self, of_kind: impl Fn(&WaitsFor) -> bool) -> f64 {
+        let places = self.places.iter().filter(|place| of_kind(&place.what));
+        places.map(|place| place.share.mid).sum::<f64>().min(1.0)
+    }
+
+    /// Threads that were busy with a request: at work or waiting inside one.
+    pub fn busy_threads(&self) -> f64 {
+        self.running + self.under_way * self.places.iter().map(|p| p.share.mid).sum::<f64>()
+    }
+}
+
+fn profile_of<'r>(fact: &'r Fact, window: &Window) -> Option<&'r Profile> {
+    match fact {
+        Fact::Profiled(profile) if profile.window == window.plan.window => Some(profile),
+        _ => None,
+    }
+}
+
+/// Samples of one kind.
+#[derive(Debug, Clone, Default)]
+struct Group {
+    count: u64,
+    separate: u64,
+    holders: BTreeMap<Spot, u64>,
+}
+
+impl Group {
+    fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.separate += other.separate;
+        for (spot, count) in &other.holders {
+            *self.holders.entry(spot.clone()).or_default() += count;
+        }
+    }
+
+    fn stays_longer_than(&self, looks: f64) -> bool {
+        self.separate > 0 && self.count as f64 > looks * self.separate as f64
+    }
+}
+
+/// Waits by what for and where; of idle threads and event loops those of one process and name stand together, because
+/// some of them may be at work while others are stuck for good.
+fn by_thread_group(profile: &Profile) -> Vec<(Kind, Group)> {
+    let mut groups: BTreeMap<(u32, &str, Kind), Group> = BTreeMap::new();
+    for stack in &profile.stacks {
+        let Some(kind) = kind::of(profile, stack) else { continue };
+        let group = groups.entry((stack.process, &stack.thread, kind)).or_default();
+        group.count += stack.count;
+        group.separate += stack.separate;
+        if let Some(spot) = holder(profile, stack) {
+            *group.holders.entry(spot).or_default() += stack.count;
+        }
+    }
+    groups.into_iter().map(|((.., kind), group)| (kind, group)).collect()
+}
+
+fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {
+    let frames: Vec<&Frame> =
+        stack.holder.iter().filter_map(|&index| profile.frames.get(index as usize)).collect();
+    own_frame(&frames).map(|(_, spot)| spot)
+}
+
+/// Where an instrument that knows the language saw most threads wait for the same.
+fn named_by_its_language(profiles: &[&Profile], what: &WaitsFor) -> Option<Spot> {
+    let mut spots: BTreeMap<Spot, u64> = BTreeMap::new();
+    for profile in profiles.iter().filter(|p| p.looks == 0) {
+        for stack in &profile.stacks {
+            if let Some(Kind::Waits(other, Some(spot))) = kind::of(profile, stack)
+                && std::mem::discriminant(&other) == std::mem::discriminant(what)
+            {
+                *spots.entry(spot).or_default() += stack.count;
+            }
+        }
+    }
+    spots.into_iter().max_by_key(|(_, count)| *count).map(|(spot, _)| spot)
+}
+
+/// The interval is Wilson's with the separate waits as hits: samples of one wait are one witness.
+fn place(key: &(WaitsFor, Option<Spot>), group: &Group, looks: u64, under_way: f64) -> Option<Wait> {
+    let share = (group.count as f64 / looks as f64 / under_way).min(1.0);
+    let witnesses = if group.separate > 0 { group.separate } else { group.count };
+    let share = witnessed(share, witnesses as f64)?;
+    Some(Wait { what: key.0.clone(), at: key.1.clone(), share, holder: None })
+}
+
+/// A share that `hits` independent witnesses stand for.
+fn witnessed(share: f64, hits: f64) -> Option<Estimate> {
+    let trials = (hits / share.max(1e-9)).round().max(hits);
+    let interval = stats::wilson(hits as u64, trials as u64)?;
+    Some(Estimate::new(share, interval.low.min(share), interval.high.max(share)))
+}
+
+fn peers(profile: &Profile) -> Vec<PeerLoad> {
+    let mean = |sum: u64, looks: u64| sum as f64 / looks.max(1) as f64;
+    let mut peers: Vec<PeerLoad> = profile
+        .peers
+        .iter()
+        .map(|p| PeerLoad {
+            address: p.address,
+            connections: mean(p.connections, p.looks),
+            awaited: mean(p.awaited, p.looks),
+        })
+        .collect();
+    peers.sort_by(|a, b| b.awaited.total_cmp(&a.awaited));
+    peers
+}
+
+/// Answers that are awaited by no thread: an event loop does.
+fn unseen_peers(waits: &Waits, profile: &Profile) -> Vec<Wait> {
+    let looks = profile.peers.iter().map(|p| p.looks).max().unwrap_or(0) as f64;
+    let by_threads = |address: SocketAddr| waits.share(|what| *what == WaitsFor::Peer(Some(address)));
+    let unseen = waits.peers.iter().filter_map(|peer| {
+        let share = (peer.awaited / waits.under_way).min(1.0);
+        (by_threads(peer.address) < share / 2.0).then_some(())?;
+        let share = witnessed(share, (share * looks).round())?;
+        Some(Wait { what: WaitsFor::Peer(Some(peer.address)), at: None, share, holder: None })
+    });
+    unseen.collect()
+}
+
+/// Who stands in the way of those that wait for a lock: where it was seen most, and what it waits for there.
+fn name_holders(places: &mut [Wait], groups: &BTreeMap<(WaitsFor, Option<Spot>), Group>) {
+    let doing: Vec<(Spot, WaitsFor)> =
+        places.iter().filter_map(|p| Some((p.at.clone()?, p.what.clone()))).collect();
+    for place in places {
+        let group = groups.get(&(place.what.clone(), place.at.clone()));
+        let holder = group.and_then(|g| g.holders.iter().max_by_key(|(_, count)| **count));
+        place.holder = holder.map(|(spot, _)| {
+            let what = doing.iter().find(|(at, _)| at == spot).map(|(_, what)| what.clone());
+            (spot.clone(), what)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What a blocked thread waits for, by its system call and the functions on its stack.
+
+use std::net::SocketAddr;
+
+use fissure_facts::Profile;
+use fissure_facts::profile::{Doing, Frame, Stack};
+
+use crate::judgement::{Spot, WaitsFor};
+use crate::lines::own_frame;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// For a request to come.
+    Idle,
+    /// For any of many connections, one of which may be a request's.
+    EventLoop,
+    /// For something that a request needs.
+    Waits(WaitsFor, Option<Spot>),
+}
+
+/// None for a thread that runs.
+pub(super) fn of(profile: &Profile, stack: &Stack) -> Option<Kind> {
+    let frames: Vec<&Frame> = profile.frames(stack).collect();
+    let (inner, spot) = match own_frame(&frames) {
+        Some((depth, spot)) => (&frames[..depth], Some(spot)),
+        None => (&frames[..], None),
+    };
+    let what = match &stack.doing {
+        Doing::Running => return None,
+        Doing::WaitingForConnection | Doing::WaitingForClient => return Some(Kind::Idle),
+        Doing::WaitingForEvents => return Some(Kind::EventLoop),
+        Doing::WaitingForInterpreter => WaitsFor::Interpreter,
+        Doing::WaitingForLock { .. } if named(inner, &["take_gil"]) => WaitsFor::Interpreter,
+        Doing::WaitingForLock { .. } if !stack.holder.is_empty() || is_lock(inner) => WaitsFor::Lock,
+        Doing::WaitingForLock { .. } => WaitsFor::Wake,
+        Doing::WaitingForPeer { address, port } => {
+            WaitsFor::Peer(address.zip(*port).map(|(address, port)| SocketAddr::new(address, port)))
+        }
+        Doing::WaitingForFile { path } => WaitsFor::File(path.clone()),
+        Doing::WaitingForChild => WaitsFor::Child,
+        Doing::Sleeping => WaitsFor::Time,
+        Doing::Waiting { syscall } => WaitsFor::Kernel(*syscall),
+    };
+    // Helpers of a runtime wait to be woken, or for a pipe, without any line of the app on their stacks.
+    let is_plain = match &what {
+        WaitsFor::Wake | WaitsFor::Kernel(_) => true,
+        WaitsFor::File(path) => !path.starts_with('/') || path.starts_with("/dev/"),
+        _ => false,
+    };
+    if is_plain && spot.is_none() { Some(Kind::Idle) } else { Some(Kind::Waits(what, spot)) }
+}
+
+/// A mutex and no condition: who waits for a condition passes through functions that say so.
+fn is_lock(inner: &[&Frame]) -> bool {
+    named(inner, &["mutex", "rwlock", "lll_lock", "lock_contended", "lock_slow", "spin"])
+        && !named(inner, &["cond_wait", "cond_timedwait", "condvar", "condition"])
+}
+
+fn named(frames: &[&Frame], parts: &[&str]) -> bool {
+    let has = |frame: &&Frame| {
+        let name = frame.function.to_lowercase();
+        parts.iter().any(|part| name.contains(part))
+    };
+    frames.iter().any(has)
+}

@@ -1,0 +1,203 @@
+//! Hand-made looks at an app with sixteen users: what each shows is known.
+
+use fissure_facts::profile::{Doing, Frame, Peer, Stack};
+use fissure_facts::{Arrangement, Config, Header, Stamped, Step, WindowPlan};
+use proptest::prelude::*;
+
+use super::*;
+use crate::judgement::Resource;
+use crate::limit::waiting;
+
+const USERS: u32 = 16;
+const LOOKS: u64 = 500;
+
+fn config() -> Config {
+    let text =
+        "[app]\ncommand = \"./app\"\n[users]\njourneys = [\"a.hurl\"]\n[goal]\nusers = 40\np95 = \"100ms\"\n";
+    Config::parse(text).unwrap()
+}
+
+/// `buy` waits for the lock that `charge` holds; the others are the language's or the kernel's.
+fn frames() -> Vec<Frame> {
+    let own = |function: &str, line| Frame {
+        function: function.to_owned(),
+        file: Some("src/stock.c".to_owned()),
+        line: Some(line),
+        in_app: true,
+        ..Frame::default()
+    };
+    let of_libc = |function: &str| Frame {
+        function: function.to_owned(),
+        module: Some("/usr/lib/libc.so.6".to_owned()),
+        ..Frame::default()
+    };
+    vec![
+        own("buy", 31),
+        own("charge", 18),
+        of_libc("pthread_mutex_lock"),
+        of_libc("recv"),
+        of_libc("pthread_cond_wait"),
+        of_libc("accept"),
+    ]
+}
+
+/// Threads on average, what they do, their frames, and how long one wait lasts, in looks.
+fn threads(number: f64, doing: Doing, frames: &[u32], holder: &[u32], lasts: u64) -> Stack {
+    let count = (number * LOOKS as f64) as u64;
+    Stack {
+        process: 1,
+        thread: "app".to_owned(),
+        doing,
+        frames: frames.to_vec(),
+        holder: holder.to_vec(),
+        count,
+        separate: (count / lasts).max(1),
+    }
+}
+
+fn run_of(stacks: Vec<Stack>, peers: Vec<Peer>) -> Run {
+    let header = Header {
+        format: fissure_facts::run::FORMAT.to_owned(),
+        fissure: String::new(),
+        run: String::new(),
+        started_unix_s: 0,
+        verb: "check".to_owned(),
+        seed: 1,
+        machine: fissure_facts::Machine::default(),
+        config: config(),
+        journeys: Vec::new(),
+    };
+    let plan = WindowPlan {
+        window: 3,
+        purpose: Purpose::Profile,
+        arrangement: Arrangement::profiled(),
+        load: Load::Closed { users: USERS },
+        emphasis: None,
+        warmup_s: 1.0,
+        seconds: 5,
+        seed: 1,
+    };
+    let profile = Profile {
+        window: 3,
+        instrument: "waits".to_owned(),
+        looks: LOOKS,
+        frames: frames(),
+        stacks,
+        peers,
+        ..Profile::default()
+    };
+    let facts = [Fact::StepBegan { step: Step::Hold(plan), why: String::new() }, Fact::Profiled(profile)];
+    let mut run = Run::new(header);
+    run.facts = facts.into_iter().map(|fact| Stamped { at_s: 1.0, fact }).collect();
+    run
+}
+
+fn seen(stacks: Vec<Stack>, peers: Vec<Peer>) -> (Waits, Option<Resource>) {
+    let waits = waits(&run_of(stacks, peers)).unwrap();
+    let resource = waiting::resource(&waits, &config()).map(|(resource, _)| resource);
+    (waits, resource)
+}
+
+fn peer(port: u16, connections: u64, awaited: u64) -> Peer {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Peer { address, looks: 50, connections: 50 * connections, awaited: 50 * awaited }
+}
+
+fn waiting_for(port: u16) -> Doing {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Doing::WaitingForPeer { address: Some(address.ip()), port: Some(port) }
+}
+
+const LOCK: Doing = Doing::WaitingForLock { address: 0x40 };
+
+#[test]
+fn a_lock_that_is_held_across_a_call_is_the_lock_and_not_whom_is_called() {
+    let stacks = vec![
+        threads(14.8, LOCK, &[2, 0], &[3, 1], 20),
+        threads(1.0, waiting_for(7311), &[3, 1], &[], 2),
+        threads(0.2, Doing::WaitingForClient, &[3], &[], 1),
+    ];
+    let (waits, resource) = seen(stacks, vec![peer(7311, 1, 1)]);
+    assert_eq!(resource, Some(Resource::Lock));
+    let lock = &waits.places[0];
+    assert!((lock.share.mid - 14.8 / 16.0).abs() < 0.01 && lock.share.low < lock.share.mid, "{lock:?}");
+    let (holder, what) = lock.holder.clone().unwrap();
+    assert_eq!((holder.function.as_str(), holder.line), ("charge", 18));
+    assert_eq!(what, Some(WaitsFor::Peer(Some("127.0.0.1:7311".parse().unwrap()))));
+    let places = waiting::places(&waits, Resource::Lock);
+    let named: Vec<(&str, u32)> = places.iter().map(|p| (p.function.as_str(), p.line)).collect();
+    assert_eq!(named, [("charge", 18), ("buy", 31)], "who holds it comes first");
+}
+
+#[test]
+fn who_waits_for_a_peer_waits_for_a_database_or_for_another_service() {
+    for (port, wanted) in [(5432, Resource::Database), (7311, Resource::Downstream)] {
+        let stacks = vec![threads(15.0, waiting_for(port), &[3, 1], &[], 3)];
+        assert_eq!(seen(stacks, vec![peer(port, 15, 15)]).1, Some(wanted));
+    }
+}
+
+#[test]
+fn an_event_loop_shows_whom_it_asked_by_its_connections() {
+    let looping = || vec![threads(0.9, Doing::WaitingForEvents, &[], &[], 1)];
+    let (waits, resource) = seen(looping(), vec![peer(7311, 16, 15)]);
+    assert_eq!(resource, Some(Resource::Downstream));
+    assert!(waits.event_loop && waits.places[0].at.is_none(), "{waits:?}");
+    assert_eq!(
+        seen(looping(), vec![peer(5432, 2, 2)]).1,
+        Some(Resource::Pool),
+        "two connections for sixteen"
+    );
+    assert_eq!(seen(looping(), vec![peer(5432, 8, 1)]).1, None, "most wait where nobody can see");
+    assert_eq!(seen(looping(), Vec::new()).1, None);
+}
+
+#[test]
+fn few_workers_that_are_all_taken_are_a_pool_and_idle_ones_are_none() {
+    let asleep = |number| threads(number, Doing::Sleeping, &[1], &[], 2);
+    assert_eq!(seen(vec![asleep(2.0)], Vec::new()).1, Some(Resource::Pool));
+    let idle = threads(3.0, Doing::WaitingForConnection, &[5], &[], 2);
+    let (waits, resource) = seen(vec![asleep(2.0), idle], Vec::new());
+    assert_eq!(resource, None, "{waits:?}");
+    assert!((waits.idle_threads - 3.0).abs() < 0.01);
+}
+
+#[test]
+fn who_never_moved_served_no_request() {
+    let stuck = threads(1.0, Doing::WaitingForChild, &[0], &[], LOOKS);
+    let (waits, _) = seen(vec![stuck, threads(2.0, Doing::Sleeping, &[1], &[], 2)], Vec::new());
+    assert!(waits.places.iter().all(|wait| wait.what != WaitsFor::Child), "{waits:?}");
+}
+
+#[test]
+fn a_condition_is_no_lock() {
+    let stacks = vec![threads(14.0, LOCK, &[4, 0], &[], 2)];
+    let (waits, resource) = seen(stacks, Vec::new());
+    assert_eq!(waits.places[0].what, WaitsFor::Wake);
+    assert_ne!(resource, Some(Resource::Lock));
+    let helpers = vec![threads(4.0, LOCK, &[4], &[], 2)];
+    assert!(seen(helpers, Vec::new()).0.places.is_empty(), "no line of the app is on their stacks");
+}
+
+#[test]
+fn few_separate_waits_leave_the_share_vague() {
+    let of =
+        |lasts| seen(vec![threads(8.0, Doing::Sleeping, &[1], &[], lasts)], Vec::new()).0.places[0].share;
+    let width = |lasts| of(lasts).high - of(lasts).low;
+    assert!(width(150) > 2.0 * width(2), "{:?} {:?}", of(150), of(2));
+}
+
+proptest! {
+    #[test]
+    fn any_looks_give_shares(numbers in prop::collection::vec((0.0f64..40.0, 0usize..6, 1u64..90), 0..12), peers in prop::collection::vec((1u16..9999, 0u64..40, 0u64..40), 0..4)) {
+        let doings = [LOCK, Doing::Sleeping, waiting_for(80), Doing::WaitingForClient, Doing::WaitingForEvents, Doing::WaitingForChild];
+        let stacks = numbers.iter().map(|&(n, doing, lasts)| threads(n, doings[doing].clone(), &[2, 0], &[], lasts)).collect();
+        let peers = peers.iter().map(|&(port, all, awaited)| peer(port, all, awaited.min(all))).collect();
+        let (waits, _) = seen(stacks, peers);
+        for wait in &waits.places {
+            prop_assert!(0.0 <= wait.share.low && wait.share.low <= wait.share.mid, "{wait:?}");
+            prop_assert!(wait.share.mid <= wait.share.high && wait.share.high <= 1.0, "{wait:?}");
+        }
+        prop_assert!(waits.places.is_sorted_by(|a, b| a.share.mid >= b.share.mid));
+    }
+}

@@ -1,0 +1,115 @@
+//! The waits: where the requests are that the CPU does not work for, for what, and who is in the way.
+
+use fissure_judge::judgement::{Resource, Spot, Wait, Waits, WaitsFor};
+
+use super::grammar::{and, code};
+use crate::units::{brief, number, percent};
+
+/// Places that a sentence names; the page's table has all.
+const NAMED: usize = 3;
+/// A smaller part of the requests is not worth a sentence.
+const REST: f64 = 0.1;
+
+/// What is waited for, for a table cell.
+pub fn waits_for(what: &WaitsFor) -> String {
+    match what {
+        WaitsFor::Lock => "a lock".to_owned(),
+        WaitsFor::Interpreter => "the interpreter's lock".to_owned(),
+        WaitsFor::Wake => {
+            "being woken (a condition, a queue; a worker without work waits the same way)".to_owned()
+        }
+        WaitsFor::Peer(Some(address)) => format!("an answer of {}", code(address)),
+        WaitsFor::Peer(None) => "an answer over a connection whose other end is not known".to_owned(),
+        WaitsFor::File(path) if path.starts_with('/') => format!("the file {}", code(path)),
+        WaitsFor::File(_) => "a pipe".to_owned(),
+        WaitsFor::Child => "another process".to_owned(),
+        WaitsFor::Time => "the time to pass (a sleep)".to_owned(),
+        WaitsFor::Kernel(-1) => "the kernel, outside any system call (memory from disk)".to_owned(),
+        WaitsFor::Kernel(number) => format!("the kernel (system call {number})"),
+    }
+}
+
+/// `charge` (`app.c:12`), or that no line is known.
+pub fn spot(at: Option<&Spot>) -> String {
+    at.map_or("a place that no instrument could name".to_owned(), |spot| {
+        format!("{} ({})", code(&spot.function), code(format!("{}:{}", spot.file, spot.line)))
+    })
+}
+
+/// Who holds the lock, for a table cell.
+pub fn holder(wait: &Wait) -> Option<String> {
+    let (at, what) = wait.holder.as_ref()?;
+    let meanwhile = what.as_ref().map(|what| format!(", waiting for {}", waits_for(what)));
+    Some(format!("{}{}", spot(Some(at)), meanwhile.unwrap_or_default()))
+}
+
+/// Share of the requests under way with its interval, for a table cell.
+pub fn wait_share(wait: &Wait) -> String {
+    brief(wait.share.scaled(100.0), "%")
+}
+
+/// Where the requests wait, a sentence each.
+pub(super) fn who_waits(waits: &Waits) -> Vec<String> {
+    let named: Vec<String> = waits
+        .places
+        .iter()
+        .take(NAMED)
+        .map(|wait| {
+            let where_ = wait.at.as_ref().map_or(String::new(), |at| format!("in {} ", spot(Some(at))));
+            format!("{} {where_}for {}", wait_share(wait), waits_for(&wait.what))
+        })
+        .collect();
+    let mut lines = Vec::new();
+    let under_way = number(waits.under_way);
+    if !named.is_empty() {
+        lines.push(format!("Who waits, of the {under_way} requests under way flat out: {}.", and(&named)));
+    }
+    lines.extend(waits.places.iter().filter_map(|wait| {
+        Some(format!(
+            "The lock that is waited for in {} is held in {}.",
+            spot(wait.at.as_ref()),
+            holder(wait)?
+        ))
+    }));
+    let seen: f64 =
+        waits.places.iter().map(|wait| wait.share.mid).sum::<f64>() + waits.running / waits.under_way;
+    let rest = 1.0 - seen;
+    if rest >= REST {
+        let where_ = if waits.event_loop {
+            "inside an event loop or before the app took them: for what is not known, because no thread of their own shows it"
+        } else {
+            "before a thread of the app took them"
+        };
+        lines.push(format!("The other {} wait {where_}.", percent(rest)));
+    }
+    let busiest = waits.peers.iter().filter(|peer| peer.awaited >= REST).take(NAMED);
+    lines.extend(busiest.map(|peer| {
+        format!(
+            "On its {} connections to {} it waits for {} answers at once.",
+            number(peer.connections),
+            code(peer.address),
+            number(peer.awaited)
+        )
+    }));
+    lines
+}
+
+/// What helps against what gives way, in one sentence; nothing for the CPU, which remedies and lines are for.
+pub(super) fn cure(resource: Resource) -> Option<&'static str> {
+    match resource {
+        Resource::Lock => Some("Hold the lock for less: move what is slow out of it, or lock less at once."),
+        Resource::Pool => Some(
+            "Let more in at once (more connections or workers), or let each take less time, and check again.",
+        ),
+        Resource::Database => Some(
+            "No arrangement of the app makes the database faster: look at its slow statements and missing indexes, or ask it less often.",
+        ),
+        Resource::Downstream => Some(
+            "No arrangement of the app makes the other service faster: ask it less often, keep its answers, or do not wait for it within the request.",
+        ),
+        Resource::Disk => {
+            Some("Write less often (in batches, without waiting for each), or not within the request.")
+        }
+        Resource::Cpu | Resource::OneThread | Resource::Memory | Resource::NotTheApp => None,
+    }
+}
