@@ -1,7 +1,8 @@
 //! A profile: which lines ran, and which waited for what, while a load was held. Stacks are folded: equal ones are one,
 //! with a count.
 
-use std::net::{IpAddr, SocketAddr};
+// An address is a noun of a profile; who judges has no other business with the network.
+pub use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 

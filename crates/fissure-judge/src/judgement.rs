@@ -1,9 +1,9 @@
 //! What was concluded from a run: the whole of what `show` needs besides the facts.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use fissure_facts::config::GoalLoad;
+use fissure_facts::profile::SocketAddr;
 use fissure_facts::{Arrangement, Estimate, Route};
 use serde::Serialize;
 

@@ -7,9 +7,8 @@
 mod kind;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use fissure_facts::profile::{Frame, Stack};
+use fissure_facts::profile::{Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
 use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};

@@ -1,8 +1,7 @@
 //! Which resource gives way when it is not the CPU: what most of the requests under way wait for.
 
-use std::net::SocketAddr;
-
 use fissure_facts::config::LinkKind;
+use fissure_facts::profile::SocketAddr;
 use fissure_facts::{Config, Route};
 
 use crate::evidence::Evidence;

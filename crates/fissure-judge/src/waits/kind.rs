@@ -1,6 +1,6 @@
 //! What a blocked thread waits for, by its system call and the functions on its stack.
 
-use std::net::SocketAddr;
+use fissure_facts::profile::SocketAddr;
 
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
