@@ -13,8 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 USERS = 64
-# A user of fissure's has connections of its own, as a browser has. k6 and locust hand them on to the next user unless told otherwise.
-PER_USER = {"CONNECTIONS": "per user"}
+# A user of fissure's has connections of its own, as a browser has. Others hand them on to the next user, unless told otherwise.
+NEW, PER_USER = ", new connection per user", {"CONNECTIONS": "per user"}
 STALL = {"rate": 500, "seconds": 10, "connections": 10}
 
 
@@ -83,7 +83,13 @@ class Fissure(Generator):
         return [("fissure", *self.load(url, "--closed", USERS, "--for", f"{seconds}s"))]
 
     def journey(self, url, seconds):
-        return [("fissure", *self.load(HERE / "journey/journey.hurl", "--base", url.rstrip("/"), "--closed", USERS, "--for", f"{seconds}s"))]
+        once, often = HERE / "journey/journey.hurl", self.folder / "ten-journeys.hurl"
+        often.write_text(once.read_text() * 10)
+        words = ["--base", url.rstrip("/"), "--closed", USERS, "--for", f"{seconds}s"]
+        return [
+            ("fissure" + NEW, *self.load(once, *words)),
+            ("fissure, kept for ten journeys", *self.load(often, *words)),
+        ]
 
     def stall(self, url):
         words = [url, "--rate", STALL["rate"], "--even", "--for", f"{STALL['seconds']}s"]
@@ -218,7 +224,7 @@ class K6(FromPyPI):
 
     def journey(self, url, seconds):
         command, env, read = self.k6("journey", url, USERS, seconds)
-        return [("k6", command, env, read), ("k6, new connection per user", command, env | PER_USER, read)]
+        return [("k6", command, env, read), ("k6" + NEW, command, env | PER_USER, read)]
 
     def stall(self, url):
         return [(f"k6 constant-arrival-rate, {vus} VUs", *self.k6("arrivals", url, vus, 10)) for vus in (10, 1000)]
@@ -256,7 +262,7 @@ class Locust(FromPyPI):
 
     def journey(self, url, seconds):
         command, env, read = self.locust("journey", url, USERS, seconds)
-        return [("locust", command, env, read), ("locust, new connection per user", command, env | PER_USER, read)]
+        return [("locust", command, env, read), ("locust" + NEW, command, env | PER_USER, read)]
 
     def stall(self, url):
         return [("locust constant_throughput(50), 10 users", *self.locust("arrivals", url, 10, 11))]

@@ -140,20 +140,22 @@ def report(rows, missing):
 
 def per_cpu(part, parts):
     rate = lambda row: row["served"] / row["cpu_s"]  # not what the tool says that it sent
-    own = [rate(r) for r in parts[part].get(("fissure", None), [])]
+    rates = {name: [rate(row) for row in rows] for (name, _), rows in parts[part].items()}
+    # Like with like: who opens a connection for each user, and who keeps it for the next one.
+    own = lambda name: next((r for n, r in rates.items() if n.startswith("fissure") and n.endswith(peers.NEW) == name.endswith(peers.NEW)), [])
     table = []
     for (name, _), rows in parts[part].items():
-        rates = [rate(r) for r in rows]
-        multiples = [a / b for a, b in zip(own, rates)]
+        multiples = [a / b for a, b in zip(own(name), rates[name])]
         table.append([
-            name, f"{median(rates):,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}", f"{median(multiples):.2f}" if multiples else "-",
+            name, f"{median(rates[name]):,.0f}", f"{min(rates[name]):,.0f} to {max(rates[name]):,.0f}", f"{median(multiples):.2f}" if multiples else "-",
             f"{median(r['resident'] for r in rows) / 1e6:.0f}", f"{sum(r.get('failed', 0) for r in rows):.0f}", len(rows),
         ])
     yield from shown(["generator", "requests per CPU s", "range", "fissure has x", "MB", "failed", "rounds"], table,
                      f"{part}: closed loop, {peers.USERS} users, requests per CPU second of the generator")
-    flat = [rate(r) for r in parts["flat"].get(("fissure", None), [])]
-    if part == "journey" and flat and own:
-        yield f"fissure's journey has {median(own) / median(flat):.2f} of its own flat rate."
+    flat = [rate(row) for row in parts["flat"].get(("fissure", None), [])]
+    if part == "journey" and flat:
+        for name in (name for name in rates if name.startswith("fissure")):
+            yield f"{name}: {median(rates[name]) / median(flat):.2f} of its own flat rate"
 
 
 def stalled(_, parts):
