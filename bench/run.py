@@ -154,6 +154,7 @@ def per_cpu(part, parts):
                      f"{part}: closed loop, {peers.USERS} users, requests per CPU second of the generator")
     flat = [rate(row) for row in parts["flat"].get(("fissure", None), [])]
     if part == "journey" and flat:
+        yield ""
         for name in (name for name in rates if name.startswith("fissure")):
             yield f"{name}: {median(rates[name]) / median(flat):.2f} of its own flat rate"
 
