@@ -32,12 +32,27 @@ impl Route {
         Ok(Self { method, template: template.to_owned() })
     }
 
+    /// `GET /`.
+    pub fn root() -> Self {
+        Self { method: "GET".to_owned(), template: "/".to_owned() }
+    }
+
     pub fn method(&self) -> &str {
         &self.method
     }
 
     pub fn template(&self) -> &str {
         &self.template
+    }
+
+    /// The template without the name of a message, which stands behind `#`.
+    pub fn path(&self) -> &str {
+        self.template.split_once('#').map_or(&self.template, |(path, _)| path)
+    }
+
+    /// Goes over a connection that stays open: a WebSocket, a stream of events.
+    pub fn is_live(&self) -> bool {
+        matches!(self.method.as_str(), "WEBSOCKET" | "EVENTS" | "SEND" | "RECEIVE" | "CLOSE")
     }
 
     /// A route that reads and changes nothing, by its method.
@@ -70,7 +85,7 @@ impl Route {
 
     /// The first path segment, as an area's natural name: `/photos/{id}` gives `photos`, `/` gives nothing.
     pub fn first_segment(&self) -> Option<&str> {
-        self.template.split('/').find(|s| !s.is_empty()).filter(|s| !s.starts_with('{'))
+        self.path().split('/').find(|s| !s.is_empty()).filter(|s| !s.starts_with('{'))
     }
 }
 

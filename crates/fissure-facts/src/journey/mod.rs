@@ -8,6 +8,7 @@ mod body;
 mod cursor;
 mod error;
 mod json_path;
+mod live;
 mod model;
 mod query;
 mod request;
@@ -36,20 +37,26 @@ pub type Files<'a> = dyn Fn(&str) -> std::io::Result<Vec<u8>> + 'a;
 pub fn parse(name: &str, text: &str, files: &Files<'_>) -> Result<Journey, JourneyError> {
     // A byte order mark is how some editors sign; it is no part of the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let steps = steps(text, files).map_err(|wrong| wrong.in_file(name, text))?;
+    let steps = steps(&live::unmarked(text), files).map_err(|wrong| wrong.in_file(name, text))?;
     Ok(Journey { name: name.to_owned(), steps })
 }
 
 fn steps(text: &str, files: &Files<'_>) -> Parsed<Vec<JourneyStep>> {
     let mut cursor = Cursor::new(text);
-    let mut steps = Vec::new();
+    let (mut steps, mut open) = (Vec::new(), live::Open::default());
     loop {
         cursor.blank_lines();
         if cursor.is_at_end() {
             break;
         }
+        if let Some(step) = open.step(&mut cursor, files)? {
+            steps.push(step);
+            continue;
+        }
+        let at = cursor.place();
         let mut step = request::request(&mut cursor, files)?;
         response::response(&mut cursor, &mut step)?;
+        open.take_note(&mut step, at)?;
         steps.push(step);
     }
     if steps.is_empty() {

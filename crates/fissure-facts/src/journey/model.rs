@@ -22,6 +22,7 @@ pub struct Journey {
 pub struct JourneyStep {
     /// Line of the request in the file, from 1.
     pub line: u32,
+    pub kind: StepKind,
     pub route: Route,
     /// Think time before the request (`[Options] delay`), before it is cut to `think_max`.
     pub think: Duration,
@@ -49,6 +50,43 @@ pub struct JourneyStep {
     pub expected_headers: Vec<(String, Template)>,
     pub captures: Vec<Capture>,
     pub asserts: Vec<Assert>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// Sends a request and reads its answer.
+    Request,
+    /// `WEBSOCKET`: opens a WebSocket, which stays open.
+    WebSocket,
+    /// `EVENTS`: opens a stream of server-sent events.
+    Events,
+    /// `SEND`: the body goes over the WebSocket, and an answer is waited for if one is expected.
+    Send(Option<Expected>),
+    /// `RECEIVE`: what comes by itself is waited for.
+    Receive(Expected),
+    /// `CLOSE`.
+    Close(Source),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    WebSocket,
+    Events,
+}
+
+/// A message or an event that is waited for; captures and asserts look at it.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub from: Source,
+    /// The type of the event; `None` takes every one.
+    pub event: Option<String>,
+    /// The time limit of requests when absent.
+    pub within: Option<Duration>,
+    /// How many must fit until it is the one, from 1.
+    pub nth: u32,
+    /// `[Where]`: what does not fit is passed over.
+    pub wanted: Vec<Assert>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +262,16 @@ pub enum Operand {
 
 /// Values a user carries through a journey.
 pub type Variables = BTreeMap<String, serde_json::Value>;
+
+impl StepKind {
+    pub fn expected(&self) -> Option<&Expected> {
+        match self {
+            Self::Send(expected) => expected.as_ref(),
+            Self::Receive(expected) => Some(expected),
+            _ => None,
+        }
+    }
+}
 
 impl Journey {
     /// What the judge needs to know of it, with think times cut to `think_max`.

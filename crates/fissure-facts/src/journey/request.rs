@@ -7,8 +7,8 @@ use super::cursor::Cursor;
 use super::error::{Parsed, Wrong};
 use super::routes::route_of;
 use super::text::{self, Until};
-use super::{Body, ExpectedStatus, Files, JourneyStep, Part, PartContent, Piece, Template};
-use crate::HttpVersion;
+use super::{Body, ExpectedStatus, Files, JourneyStep, Part, PartContent, Piece, StepKind, Template};
+use crate::{HttpVersion, Route};
 
 /// Reads a request up to its answer part or the next request.
 pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<JourneyStep> {
@@ -18,26 +18,7 @@ pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<Jour
     let Some(route) = route_of(&method, &target) else {
         return Err(start.wrong(format!("`{method}` with this path is not a route")));
     };
-    let mut step = JourneyStep {
-        line: start.line(),
-        route,
-        think: Duration::ZERO,
-        method,
-        target,
-        headers: Vec::new(),
-        query: Vec::new(),
-        cookies: Vec::new(),
-        basic_auth: None,
-        body: Body::None,
-        variables: Vec::new(),
-        http: None,
-        follow_redirects: false,
-        status: ExpectedStatus::Unsaid,
-        version: None,
-        expected_headers: Vec::new(),
-        captures: Vec::new(),
-        asserts: Vec::new(),
-    };
+    let mut step = JourneyStep { route, method, target, ..JourneyStep::empty(start.line()) };
     for (name, value) in pairs(cursor, "a header")? {
         step.headers.push((name, value));
     }
@@ -52,6 +33,33 @@ pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<Jour
         cursor.line_end()?;
     }
     Ok(step)
+}
+
+impl JourneyStep {
+    /// `GET /`, with nothing that it says and nothing that it expects.
+    pub(super) fn empty(line: u32) -> Self {
+        Self {
+            line,
+            kind: StepKind::Request,
+            route: Route::root(),
+            think: Duration::ZERO,
+            method: "GET".to_owned(),
+            target: Template::text("/"),
+            headers: Vec::new(),
+            query: Vec::new(),
+            cookies: Vec::new(),
+            basic_auth: None,
+            body: Body::None,
+            variables: Vec::new(),
+            http: None,
+            follow_redirects: false,
+            status: ExpectedStatus::Unsaid,
+            version: None,
+            expected_headers: Vec::new(),
+            captures: Vec::new(),
+            asserts: Vec::new(),
+        }
+    }
 }
 
 fn method(cursor: &mut Cursor<'_>) -> Parsed<String> {
@@ -333,7 +341,7 @@ fn boolean(cursor: &mut Cursor<'_>) -> Parsed<bool> {
     }
 }
 
-fn delay(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
+pub(super) fn delay(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
     let start = *cursor;
     let digits = cursor.take_while(|c| c.is_ascii_digit());
     let unit_ms = match cursor.take_while(char::is_alphabetic) {
@@ -350,7 +358,7 @@ fn delay(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
 }
 
 /// `name=value`; numbers, booleans and null keep their type, as in the language.
-fn variable(cursor: &mut Cursor<'_>) -> Parsed<(String, Template)> {
+pub(super) fn variable(cursor: &mut Cursor<'_>) -> Parsed<(String, Template)> {
     let start = *cursor;
     let name = cursor.take_while(text::is_name_character).to_owned();
     if name.is_empty() {

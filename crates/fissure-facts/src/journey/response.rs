@@ -87,7 +87,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Parsed<(Option<HttpVersion>, Expected
     Ok((version, status))
 }
 
-fn captures(cursor: &mut Cursor<'_>) -> Parsed<Vec<Capture>> {
+pub(super) fn captures(cursor: &mut Cursor<'_>) -> Parsed<Vec<Capture>> {
     let mut captures = Vec::new();
     while let Some((start, key)) = next_key(cursor)? {
         let name = text::plain(key)
@@ -113,7 +113,7 @@ fn captures(cursor: &mut Cursor<'_>) -> Parsed<Vec<Capture>> {
     Ok(captures)
 }
 
-fn asserts(cursor: &mut Cursor<'_>) -> Parsed<Vec<Assert>> {
+pub(super) fn asserts(cursor: &mut Cursor<'_>) -> Parsed<Vec<Assert>> {
     let mut asserts = Vec::new();
     loop {
         let mut ahead = *cursor;

@@ -432,6 +432,28 @@ fn the_page_about_journeys_tells_the_truth() {
     let columns = ["user".to_owned(), "password".to_owned()];
     assert_eq!(unbound_variables(&journey, &columns), []);
 
+    let (_, live) = page.split_once("## WebSocket").unwrap();
+    let live = read(live.split_once("```hurl\n").unwrap().1.split_once("```").unwrap().0);
+    assert_eq!(unbound_variables(&live, &columns), []);
+    let routes: Vec<String> = live.steps.iter().map(|s| s.route.to_string()).collect();
+    assert_eq!(
+        routes,
+        [
+            "GET /rooms",
+            "WEBSOCKET /rooms/{room}/live",
+            "SEND /rooms/{room}/live#join",
+            "SEND /rooms/{room}/live#talk",
+            "EVENTS /notices",
+            "POST /orders",
+            "RECEIVE /notices#paid",
+            "CLOSE /notices",
+            "CLOSE /rooms/{room}/live",
+        ]
+    );
+    for route in [1, 2, 6] {
+        assert!(page.contains(&format!("`{}`", routes[route])), "{}", routes[route]);
+    }
+
     let text = format!(
         "{}xpath \"string(//title)\" == \"Shop\"",
         "GET {{base}}/\nHTTP 200\n[Asserts]\n".to_owned() + &"\n".repeat(8)

@@ -35,6 +35,9 @@ pub fn unbound_variables(journey: &Journey, known: &[String]) -> Vec<(u32, Strin
             known.push(name);
         }
         check(step.line, used_by_request(step), &known);
+        for assert in step.kind.expected().iter().flat_map(|expected| &expected.wanted) {
+            check(assert.line, used_by_assert(assert), &known);
+        }
         for capture in &step.captures {
             check(capture.line, used_by_filters(&capture.filters).collect(), &known);
             known.push(&capture.name);

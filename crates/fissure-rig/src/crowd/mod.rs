@@ -14,6 +14,7 @@ mod draft;
 mod engine;
 mod event;
 mod jar;
+mod live;
 mod merge;
 mod own_host;
 mod parent;

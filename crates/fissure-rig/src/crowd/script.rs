@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use fissure_facts::fact::ErrorClass;
-use fissure_facts::journey::{Body, Journey, JourneyStep, Piece, Query, Template, Variables};
+use fissure_facts::journey::{Body, Journey, JourneyStep, Piece, Query, StepKind, Template, Variables};
 use fissure_facts::{Protocol, Route};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
@@ -149,7 +149,11 @@ impl ScriptStep {
             role: setting.dispatch.role_of(&step.route),
             protocol: Protocol { http: step.http.or(setting.protocol.http), ..setting.protocol },
             limit: setting.dispatch.limit_of(&step.route),
-            times: (setting.times)(&step.route),
+            // Nothing comes a second time because it is waited for, and what is closed stays closed.
+            times: match step.kind {
+                StepKind::Receive(_) | StepKind::Close(_) => 1,
+                _ => (setting.times)(&step.route),
+            },
             think_ns: step.think.min(setting.think_max).as_nanos() as u64,
             keep: Keep {
                 headers: step.follow_redirects

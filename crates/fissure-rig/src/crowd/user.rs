@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fissure_facts::Protocol;
 use fissure_facts::fact::ErrorClass;
-use fissure_facts::journey::Variables;
+use fissure_facts::journey::{StepKind, Variables};
 use hyper::header::LOCATION;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -16,11 +16,12 @@ use super::dispatch::{Replica, Role};
 use super::draft::Draft;
 use super::engine::Engine;
 use super::jar::Jar;
+use super::live::{self, Live};
 use super::recorder::Outcome;
 use super::redirect;
 use super::script::{Personal, Script, ScriptStep};
 use super::timer::{Alarm, monotonic_ns};
-use crate::journey::{Answer, judge};
+use crate::journey::{Answer, Problem, judge};
 
 /// Browsers give up after about twenty; a journey that needs more than ten goes in circles.
 const REDIRECTS_MAX: u32 = 10;
@@ -34,9 +35,11 @@ pub(super) type Connections = Vec<(Arc<Replica>, Connection)>;
 pub(super) struct User {
     engine: Rc<Engine>,
     number: u64,
-    variables: Variables,
-    jar: Jar,
+    pub(super) variables: Variables,
+    pub(super) jar: Jar,
     connections: Connections,
+    /// What the journey has left open.
+    pub(super) live: Option<Box<Live>>,
     random: Pcg64Mcg,
 }
 
@@ -48,6 +51,7 @@ impl User {
             number,
             jar: Jar::default(),
             connections: Vec::new(),
+            live: None,
             random: Pcg64Mcg::seed_from_u64(engine.seed_of(number)),
         }
     }
@@ -76,7 +80,10 @@ impl User {
                 }
                 let planned_ns = if time == 0 { free_ns + step.think_ns } else { free_ns };
                 engine.recorder.planned(step.route, planned_ns);
-                think.until(planned_ns).await;
+                match &mut self.live {
+                    None => think.until(planned_ns).await,
+                    Some(live) => live.until(&think, planned_ns).await,
+                }
                 // In a box: what a request needs is many times what a waiting user needs.
                 let outcome = Box::pin(self.perform(step, planned_ns, &patience)).await;
                 engine.recorder.ended(step.route, planned_ns, &outcome);
@@ -101,14 +108,24 @@ impl User {
         engine.recorder.turned_to(step.route, planned_ns, turned_ns);
         let mut outcome =
             Outcome { ended_ns: turned_ns, sent_ns: None, status: None, body_bytes: 0, failure: None };
-        let answered =
-            patience.limit(turned_ns + engine.timeout_ns, self.attempt(step, planned_ns, &mut outcome));
-        let failure = match answered.await {
+        let mut seen = 0;
+        let limit_ns = live::limit_of(step).map_or(engine.timeout_ns, |within| within.as_nanos() as u64);
+        let attempt = async {
+            match step.step.kind {
+                StepKind::Request => self.attempt(step, planned_ns, &mut outcome).await,
+                // Boxed, so that it does not make the task of a user larger who only sends requests.
+                _ => Box::pin(self.attempt_live(step, planned_ns, &mut outcome, &mut seen)).await,
+            }
+        };
+        let failure = match patience.limit(turned_ns + limit_ns, attempt).await {
             Some(Ok(())) => None,
             Some(Err(failure)) => Some(failure),
             None => Some(Failure {
                 class: ErrorClass::Timeout,
-                sentence: format!("no whole answer within {} s", engine.timeout_ns as f64 / 1e9),
+                sentence: match step.step.kind.expected() {
+                    Some(expected) => live::nothing_came(expected, seen, limit_ns as f64 / 1e9),
+                    None => format!("no whole answer within {} s", limit_ns as f64 / 1e9),
+                },
             }),
         };
         if outcome.failure.is_none() && failure.is_some() {
@@ -161,8 +178,7 @@ impl User {
         let duration = Duration::from_nanos(outcome.ended_ns.saturating_sub(planned_ns));
         let mut answer = Answer::new(reply.status, &reply.headers, &reply.body, &url, duration);
         answer.version = reply.version;
-        judge(&step.step, &answer, &mut self.variables)
-            .map_err(|problem| Failure { class: problem.class, sentence: problem.sentence })
+        Ok(judge(&step.step, &answer, &mut self.variables)?)
     }
 
     /// Points the draft to where a redirect leads, if that is the app.
@@ -195,15 +211,25 @@ impl User {
                 Err(broken) => return Err(broken.failure),
             }
         }
-        let (mut fresh, took) = self.engine.opener.open(replica.address, draft.protocol, self.number).await?;
-        self.engine.recorder.connected(monotonic_ns(), &took, had_one);
+        let mut fresh = self.connect(replica, draft.protocol, had_one).await?;
         let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
         self.keep(replica, fresh);
         Ok(reply)
     }
 
+    pub(super) async fn connect(
+        &self,
+        replica: &Replica,
+        protocol: Protocol,
+        had_one: bool,
+    ) -> Result<Connection, Failure> {
+        let (connection, took) = self.engine.opener.open(replica.address, protocol, self.number).await?;
+        self.engine.recorder.connected(monotonic_ns(), &took, had_one);
+        Ok(connection)
+    }
+
     /// A connection at rest, taken out while in use: what is interrupted in the middle of an answer must not be used again.
-    fn take(&mut self, replica: &Arc<Replica>, protocol: Protocol) -> Option<Connection> {
+    pub(super) fn take(&mut self, replica: &Arc<Replica>, protocol: Protocol) -> Option<Connection> {
         let take = |at_rest: &mut Connections| {
             let index =
                 at_rest.iter().rposition(|(r, c)| Arc::ptr_eq(r, replica) && c.protocol == protocol)?;
@@ -215,7 +241,7 @@ impl User {
         }
     }
 
-    fn keep(&mut self, replica: &Arc<Replica>, connection: Connection) {
+    pub(super) fn keep(&mut self, replica: &Arc<Replica>, connection: Connection) {
         let at_rest = (Arc::clone(replica), connection);
         match &self.engine.handed_on {
             Some(of_all) => of_all.borrow_mut().push(at_rest),
@@ -228,8 +254,14 @@ impl User {
         }
     }
 
-    fn personal(&mut self) -> Personal<'_> {
+    pub(super) fn personal(&mut self) -> Personal<'_> {
         Personal { variables: &mut self.variables, jar: &self.jar, random: &mut self.random }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { class: problem.class, sentence: problem.sentence }
     }
 }
 

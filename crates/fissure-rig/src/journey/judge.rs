@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use fissure_facts::fact::ErrorClass;
-use fissure_facts::journey::{ExpectedStatus, Filter, JourneyStep, Query, Template, Variables};
+use fissure_facts::journey::{Assert, ExpectedStatus, Filter, JourneyStep, Query, Template, Variables};
 use hyper::header::LOCATION;
 use serde_json::Value;
 
@@ -55,23 +55,29 @@ fn check(step: &JourneyStep, answer: &Answer<'_>, vars: &mut Variables) -> Resul
         vars.insert(capture.name.clone(), value);
     }
     expected_headers(step, answer, vars)?;
-    for assert in &step.asserts {
-        let failed = |sentence: String| assert_problem(assert.line, &sentence);
-        let seen = seen(&assert.query, &assert.filters, answer, vars).map_err(failed)?;
-        let right = holds(&assert.predicate, seen.as_ref(), &|t| in_text(t, vars), vars).map_err(failed)?;
-        if right == Some(!assert.not) {
-            continue;
-        }
-        let not = if assert.not { "not " } else { "" };
-        let subject = subject(&assert.query, &assert.filters);
-        let expected = super::predicate::shown(&assert.predicate);
-        let actual = match &seen {
-            None => found_nothing(&assert.query, &assert.filters, answer),
-            Some(seen) => format!("{subject} is {}", shown(&assert.query, seen)),
-        };
-        return Err(failed(format!("expected {subject} {not}{expected}, but {actual}")));
+    step.asserts.iter().try_for_each(|assert| check_assert(assert, answer, vars))
+}
+
+/// Is it what is looked for? What cannot be asked of it does not fit.
+pub fn fits(wanted: &[Assert], answer: &Answer<'_>, vars: &Variables) -> bool {
+    wanted.iter().all(|assert| check_assert(assert, answer, vars).is_ok())
+}
+
+fn check_assert(assert: &Assert, answer: &Answer<'_>, vars: &Variables) -> Result<(), Problem> {
+    let failed = |sentence: String| assert_problem(assert.line, &sentence);
+    let seen = seen(&assert.query, &assert.filters, answer, vars).map_err(failed)?;
+    let right = holds(&assert.predicate, seen.as_ref(), &|t| in_text(t, vars), vars).map_err(failed)?;
+    if right == Some(!assert.not) {
+        return Ok(());
     }
-    Ok(())
+    let not = if assert.not { "not " } else { "" };
+    let subject = subject(&assert.query, &assert.filters);
+    let expected = super::predicate::shown(&assert.predicate);
+    let actual = match &seen {
+        None => found_nothing(&assert.query, &assert.filters, answer),
+        Some(seen) => format!("{subject} is {}", shown(&assert.query, seen)),
+    };
+    Err(failed(format!("expected {subject} {not}{expected}, but {actual}")))
 }
 
 fn assert_problem(line: u32, sentence: &str) -> Problem {

@@ -18,6 +18,6 @@ mod secret;
 mod tests;
 
 pub use answer::Answer;
-pub use judge::{Problem, judge, needs_body};
+pub use judge::{Problem, fits, judge, needs_body};
 pub use render::{MissingVariable, render, set_variables};
 pub use request::{body_bytes, target};

@@ -6,6 +6,7 @@ mod cost;
 mod honesty;
 mod hostile;
 mod http2;
+mod live;
 mod load;
 mod modern;
 mod process;

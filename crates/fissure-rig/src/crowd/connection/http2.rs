@@ -82,7 +82,7 @@ impl Http2 {
     }
 
     /// Sends a request and gives its answer as soon as its head is here.
-    async fn send(&mut self, draft: &Draft<'_>) -> Result<Response<Incoming>, Broken> {
+    pub(super) async fn send(&mut self, draft: &Draft<'_>) -> Result<Response<Incoming>, Broken> {
         let request = with_pseudo_headers(draft).map_err(|failure| failure.broken(Again::No))?;
         match self.sender.send_request(request).await {
             Ok(response) => Ok(response),

@@ -1,5 +1,6 @@
 //! One connection of one user: what the user needs of it, whichever protocol is spoken on it.
 
+mod endless;
 mod http1;
 mod http2;
 mod stream;
@@ -9,11 +10,13 @@ use std::net::SocketAddr;
 
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::{HttpVersion, Protocol};
-use hyper::HeaderMap;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Response};
 
 use self::http1::Http1;
 use self::http2::Http2;
-use self::stream::{Stream, Traffic};
+pub(super) use self::stream::Stream;
+use self::stream::Traffic;
 use super::draft::Draft;
 use super::timer::monotonic_ns;
 
@@ -146,6 +149,31 @@ impl Connection {
             }),
             // Boxed, so that it does not make the task of a user larger who speaks HTTP/1.1.
             Speaks::Http2(http2) => Box::pin(http2.exchange(draft, keep)).await,
+        }
+    }
+}
+
+impl Connection {
+    /// Sends a request whose answer has no end. It takes all of a connection, or one stream of HTTP/2.
+    pub(super) async fn begin(
+        self,
+        draft: &Draft<'_>,
+    ) -> Result<(Response<Incoming>, Option<Self>), Failure> {
+        let Self { protocol, speaks, traffic } = self;
+        match speaks {
+            Speaks::Http1(http1) => Ok((endless::answer(http1.into_stream(), draft).await?, None)),
+            Speaks::Http2(mut http2) => {
+                let response = http2.send(draft).await.map_err(|broken| broken.failure)?;
+                Ok((response, Some(Self { protocol, speaks: Speaks::Http2(http2), traffic })))
+            }
+        }
+    }
+
+    /// For another protocol, once HTTP/1.1 is over; an HTTP/2 connection cannot be left.
+    pub(super) fn into_stream(self) -> Option<Stream> {
+        match self.speaks {
+            Speaks::Http1(http1) => Some(http1.into_stream()),
+            Speaks::Http2(_) => None,
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::tls;
 
-pub(super) struct Stream {
+pub(in crate::crowd) struct Stream {
     transport: Transport,
     traffic: Traffic,
 }

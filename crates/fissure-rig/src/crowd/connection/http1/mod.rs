@@ -42,6 +42,10 @@ impl Http1 {
         Self { stream, is_at_rest: true }
     }
 
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Neither closed by the app nor full of bytes that no request asked for.
     pub(super) fn is_ready(&mut self) -> bool {
         let mut byte = [0];
