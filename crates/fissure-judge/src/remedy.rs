@@ -150,6 +150,8 @@ impl Variant {
 fn limits(model: &Model, goal: &Goal) -> Vec<Variant> {
     heavy(model, goal)
         .into_iter()
+        // In front of the app nobody can make a message wait.
+        .filter(|route| !route.is_live())
         .map(|route| Variant {
             kind: RemedyKind::LimitConcurrency,
             strengths: LIMITS.iter().map(|&at_once| Arrangement::limited(&route, at_once)).collect(),

@@ -80,7 +80,8 @@ struct Found {
 
 impl Found {
     /// Under the first of `words` that is still free, or the last with a number.
-    fn add(&mut self, model: &Model, routes: Vec<Route>, words: &[String]) {
+    fn add(&mut self, model: &Model, mut routes: Vec<Route>, words: &[String]) {
+        complete(&mut routes, model);
         let mut set = routes.clone();
         set.sort();
         if routes.is_empty() || routes.len() == model.routes.len() || !self.sets.insert(set) {
@@ -94,6 +95,14 @@ impl Found {
             self.areas.push(Area { role, routes });
         }
     }
+}
+
+/// What goes over one open connection stays together.
+fn complete(routes: &mut Vec<Route>, model: &Model) {
+    let live: Vec<String> = routes.iter().filter(|r| r.is_live()).map(|r| r.path().to_owned()).collect();
+    let others = model.routes.iter().map(|r| &r.route).filter(|r| r.is_live() && !routes.contains(r));
+    let company: Vec<Route> = others.filter(|r| live.iter().any(|path| path == r.path())).cloned().collect();
+    routes.extend(company);
 }
 
 /// Routes by the first, and by the first two, fixed segments of their paths: `/api/orders/{id}` is below `api` and
@@ -111,14 +120,13 @@ fn groups(model: &Model) -> BTreeMap<Vec<String>, Vec<Route>> {
 
 /// The segments up to the first parameter.
 fn fixed_segments(route: &Route) -> Vec<String> {
-    let segments = route.template().split('/').filter(|s| !s.is_empty());
+    let segments = route.path().split('/').filter(|s| !s.is_empty());
     segments.take_while(|s| !s.contains('{')).map(str::to_owned).collect()
 }
 
 /// The last fixed segment anywhere in the path: `POST /photos` is `photos`, `GET /photos/{id}/thumb` is `thumb`.
 fn word_of(route: &Route) -> String {
-    let segments: Vec<&str> =
-        route.template().split('/').filter(|s| !s.is_empty() && !s.contains('{')).collect();
+    let segments: Vec<&str> = route.path().split('/').filter(|s| !s.is_empty() && !s.contains('{')).collect();
     segments.last().map_or_else(|| "home".to_owned(), |segment| word(segment))
 }
 
@@ -204,6 +212,21 @@ mod tests {
     fn a_parameter_by_another_name_is_the_same_route_in_an_area() {
         let model = model(&[("GET /", 0.5, 1.0), ("GET /photos/{id}/thumb", 0.5, 20.0)]);
         assert_eq!(roles(&model, &[("thumbs", &["GET /photos/{photo}/thumb"])]), [("thumbs".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_goes_over_one_open_connection_is_not_torn_apart() {
+        let model = model(&[
+            ("GET /", 0.5, 1.0),
+            ("GET /chat", 0.1, 1.0),
+            ("WEBSOCKET /chat", 0.1, 0.1),
+            ("SEND /chat#join", 0.2, 20.0),
+            ("CLOSE /chat", 0.1, 0.1),
+        ]);
+        let areas = areas(&model, &goal(), &BTreeMap::new());
+        let routes = |n: usize| areas[n].routes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(routes(0), ["SEND /chat#join", "WEBSOCKET /chat", "CLOSE /chat"]);
+        assert_eq!((areas[0].role.as_str(), areas.len(), routes(1).len()), ("chat", 2, 4));
     }
 
     #[test]
