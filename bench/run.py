@@ -185,7 +185,7 @@ def remembered(_, parts):
             f"{median(late):.3g}" if late else "", f"{median(growth) / 1e6:.2f}" if growth else "", len(rows),
         ])
     yield from shown(["generator", "users", "MB", "KB per user", "CPU s", "late p99 ms", "MB per minute", "rounds"], table,
-                     "memory: users who read for 5 s before each page, connections kept open; resident memory of all processes, at most")
+                     "memory: users who read for 1 s before each page, connections kept open; resident memory of all processes, at most")
 
 
 def spread(values):

@@ -23,7 +23,7 @@ export function flat() { http.get(`${BASE}/`); }
 export { flat as arrivals };
 
 export function think() {
-  sleep(__ITER === 0 ? Math.random() * 5 : 5);
+  sleep(__ITER === 0 ? Math.random() : 1);
   http.get(`${BASE}/`);
 }
 

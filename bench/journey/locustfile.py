@@ -16,11 +16,11 @@ class User(FastHttpUser):
     if BENCH == "arrivals":
         wait_time = constant_throughput(50)
     elif BENCH == "think":
-        wait_time = constant(5)
+        wait_time = constant(1)
 
     def on_start(self):
         if BENCH == "think":
-            gevent.sleep(random.random() * 5)
+            gevent.sleep(random.random())
 
     @task
     def play(self):

@@ -17,7 +17,7 @@ async fn main() -> Result<(), GooseError> {
     let scenario = match std::env::var("BENCH").as_deref() {
         Ok("journey") => scenario.register_transaction(transaction!(journey)),
         Ok("think") => {
-            let pause = Duration::from_secs(5);
+            let pause = Duration::from_secs(1);
             scenario.register_transaction(transaction!(flat)).set_wait_time(pause, pause)?
         }
         _ => scenario.register_transaction(transaction!(flat)),
