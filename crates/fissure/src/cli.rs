@@ -128,9 +128,9 @@ pub struct LoadArgs {
     /// How long, in whole seconds (default: 10s, or the length of the profile)
     #[arg(long = "for", value_name = "TIME", help_heading = LOAD)]
     pub duration: Option<Span>,
-    /// Load before that is not measured
-    #[arg(long, value_name = "TIME", default_value = "0s", help_heading = LOAD)]
-    pub warmup: Span,
+    /// Load before that is not measured (default: none, or with --users as long as the longest journey pauses)
+    #[arg(long, value_name = "TIME", help_heading = LOAD)]
+    pub warmup: Option<Span>,
     /// Begin at this instant on every machine, like 2026-11-25T14:30:00Z
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
     pub start_at: Option<jiff::Timestamp>,

@@ -89,26 +89,29 @@ pub fn asked(run: &Run, summary: &LoadSummary) -> String {
             format!("{} without pauses", count(u64::from(*users), "user", "users"))
         }
         (_, load) => load.arrivals().map_or(String::new(), |a| {
-            let like = if a.spacing == Spacing::Even { ", evenly spaced" } else { "" };
-            format!("{} users/s{like}", shape(&a.stretches, f64::from(plan.seconds)))
+            let like = if a.spacing == Spacing::Even { ", evenly spaced," } else { "" };
+            format!("{}{like}", shape(&a.stretches, f64::from(plan.seconds)))
         }),
     };
     format!("{load}{machines} for {} s", plan.seconds)
 }
 
-/// `500`, `100 to 1,000`, `100, 200, 400`, `12 to 840 in 24 stretches`.
+/// `500 users/s`, `100 to 1,000 users/s`, `100, 200, 400 users/s`, `12 to 840 users/s in 24 stretches`.
 fn shape(stretches: &[Stretch], seconds: f64) -> String {
     let is_steady = |s: &Stretch| s.from_per_s == s.to_per_s;
     match stretches {
-        [one] if is_steady(one) => number(one.from_per_s),
-        [one] if one.seconds >= seconds => format!("{} to {}", number(one.from_per_s), number(one.to_per_s)),
+        [one] if is_steady(one) => format!("{} users/s", number(one.from_per_s)),
+        [one] if one.seconds >= seconds => {
+            format!("{} to {} users/s", number(one.from_per_s), number(one.to_per_s))
+        }
         _ if stretches.len() <= 6 && stretches.iter().all(is_steady) => {
-            stretches.iter().map(|s| number(s.from_per_s)).collect::<Vec<_>>().join(", ")
+            let rates: Vec<String> = stretches.iter().map(|s| number(s.from_per_s)).collect();
+            format!("{} users/s", rates.join(", "))
         }
         _ => {
             let ends = || stretches.iter().flat_map(|s| [s.from_per_s, s.to_per_s]);
             let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
-            format!("{} to {} in {} stretches", number(least), number(most), stretches.len())
+            format!("{} to {} users/s in {} stretches", number(least), number(most), stretches.len())
         }
     }
 }

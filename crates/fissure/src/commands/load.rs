@@ -110,7 +110,13 @@ fn asked(args: &LoadArgs, goal: Option<&Goal>, journeys: &[JourneyOutline]) -> R
             None => steady(DEFAULT_PER_S)?,
         }
     };
-    Ok(Asked { load, warmup_s: args.warmup.0.as_secs_f64(), seconds: seconds as u32 })
+    // Before the first users have come to the end of their pauses, fewer are inside than were asked for.
+    let settling_s = match load {
+        AskedLoad::UsersAtOnce(_) => journeys.iter().map(JourneyOutline::think_s).fold(0.0, f64::max),
+        AskedLoad::As(_) => 0.0,
+    };
+    let warmup_s = args.warmup.map_or(settling_s, |span| span.0.as_secs_f64());
+    Ok(Asked { load, warmup_s, seconds: seconds as u32 })
 }
 
 fn at_least_one(users: u32) -> Result<u32, Failure> {
