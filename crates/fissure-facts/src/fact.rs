@@ -142,7 +142,7 @@ impl RouteSecond {
 }
 
 /// One measured second of a window, as the crowd saw it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CrowdSecond {
     pub window: u32,
     /// 0 is the first measured second.

@@ -209,8 +209,8 @@ fn quantity(name: &str) -> Option<Quantity> {
 
 #[cfg(test)]
 mod tests {
-    use fissure_facts::Latencies;
-    use fissure_facts::fact::ErrorClass;
+    use fissure_facts::fact::{CrowdSecond, ErrorClass};
+    use fissure_facts::{Arrangement, Latencies, Load, Purpose, WindowPlan};
     use proptest::prelude::*;
 
     use super::*;
@@ -273,6 +273,46 @@ mod tests {
         assert_eq!(Quantity::Errors.of(&half_wrong, 1.0), Some(0.5));
         assert_eq!(Quantity::Rate.of(&half_wrong, 10.0), Some(5.0));
         assert_eq!(Quantity::Quantile(0.5).of(&RouteSecond::default(), 1.0), None);
+    }
+
+    /// What was measured is exactly the limit: `<` and `>` break, `<=` and `>=` hold.
+    #[test]
+    fn at_the_limit_only_or_equal_holds() {
+        let second = CrowdSecond {
+            routes: [("GET /".parse().unwrap(), seen(&[300; 98], 2))].into(),
+            ..CrowdSecond::default()
+        };
+        let window = Window {
+            plan: WindowPlan {
+                window: 1,
+                purpose: Purpose::Asked,
+                arrangement: Arrangement::whole(),
+                load: Load::Open { users_per_s: 100.0 },
+                emphasis: None,
+                warmup_s: 0.0,
+                seconds: 1,
+                seed: 1,
+            },
+            crowd: vec![second],
+            probes: Vec::new(),
+            end: None,
+            deaths: Vec::new(),
+        };
+        let holds = |text: &str| read(text).check(&window).holds;
+        let p95_us = seen(&[300; 98], 2).latency.quantile_us(0.95);
+        for (or_equal, strictly, beyond) in [
+            (format!("p95<={p95_us}us"), format!("p95<{p95_us}us"), format!("p95<={}us", p95_us - 1)),
+            ("errors<=2%".into(), "errors<2%".into(), "errors<=1.9%".into()),
+            ("rate of every route>=98".into(), "rate of every route>98".into(), "rate>=98.1".into()),
+        ] {
+            assert_eq!(holds(&or_equal), Some(true), "{or_equal}");
+            assert_eq!(holds(&strictly), Some(false), "{strictly}");
+            assert_eq!(holds(&beyond), Some(false), "{beyond}");
+        }
+        // Two of a hundred were wrong, so 99 of a hundred were not right in any time.
+        assert_eq!(holds("p99<1h"), Some(false));
+        assert_eq!(holds("p98<301ms"), Some(true));
+        assert_eq!(holds("p50 of GET /nobody<1s"), None);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use fissure_facts::config::Goal;
 use fissure_facts::fact::{CrowdSecond, ErrorClass, PlayedStep, ProbeSecond, RouteSecond, WindowEnd};
 use fissure_facts::{Fact, Latencies, Load, Route, Run, Stamped, Step};
 use fissure_judge::asked::{Asked, AskedLoad};
+use fissure_judge::foresight;
 use fissure_judge::load::{NotOne, Outcome, summarise};
 use fissure_judge::validity::Void;
 use proptest::prelude::*;
@@ -125,6 +126,24 @@ fn a_load_that_needs_more_files_than_there_are_is_not_begun() {
     );
     run.header.config.load.connections = Some(50);
     assert!(!asked(50_000.0).next(&run).why.contains("ulimit"));
+}
+
+#[test]
+fn ports_that_are_still_waiting_are_foreseen_unless_connections_are_handed_on() {
+    let mut run = begun("a");
+    run.header.machine.ports = Some(28_000);
+    // A user who leaves keeps the port for a minute; nobody else is there for longer than the load.
+    let foreseen = |run: &Run, per_s, seconds| {
+        foresight::of(run, &Load::Open { users_per_s: per_s }, seconds)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let said = foreseen(&run, 1_000.0, 60.0);
+    assert!(said.len() == 1 && said[0].contains("60000 ports") && said[0].contains("TIME_WAIT"), "{said:?}");
+    assert!(foreseen(&run, 1_000.0, 20.0).is_empty() && foreseen(&run, 400.0, 600.0).is_empty());
+    run.header.config.load.hand_on = true;
+    assert!(foreseen(&run, 1_000.0, 60.0).is_empty());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod chart;
 pub mod compare;
 pub mod html;
 pub mod json;
+pub mod k6;
 pub mod load;
 pub mod terminal;
 pub mod units;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use fissure_facts::config::Span;
 use fissure_judge::threshold::Threshold;
 
@@ -34,6 +34,11 @@ pub enum Verb {
     /// Load a server or journeys: open arrivals, honest latencies, thresholds
     #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
+    /// Write what `load` would play as a script for k6, for those who have a cluster of it
+    #[command(after_help = "Example: fissure export k6 --rate 200 --for 5m --out load.js\n         \
+                            k6 run -e BASE=http://127.0.0.1:8000 load.js\n\n\
+                            The other options are those of `fissure load`. What k6 cannot do is an error with its line.")]
+    Export(Box<ExportArgs>),
     /// Show a run again, compare two, or add up what several machines loaded
     #[command(after_help = "Examples: fissure report                    the last run\n          \
                             fissure report RUN1 RUN2          what changed\n          \
@@ -178,6 +183,24 @@ pub struct LoadArgs {
     /// Run the app in its own folder instead of a scratch copy: it may change its data
     #[arg(long)]
     pub in_place: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("out", |arg| arg.value_name("FILE").help("Write the script to this file (default: standard output)")))]
+#[command(mut_args(|arg| { let is_lost = NOT_EXPORTED.contains(&arg.get_id().as_str()); arg.hide(is_lost) }))]
+pub struct ExportArgs {
+    /// The tool that is to play it
+    pub tool: Tool,
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// Options of `load` that a script cannot hold; they are refused.
+const NOT_EXPORTED: [&str; 6] = ["warmup", "seed", "start_at", "connections", "json", "in_place"];
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Tool {
+    K6,
 }
 
 const LOAD: &str = "Load";

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Verb::Init(args) => commands::init::init(&args),
         Verb::Check(args) => commands::check::check(&args),
         Verb::Load(args) => commands::load::load(&args),
+        Verb::Export(args) => commands::export::export(&args),
         Verb::Report(args) => commands::report::report(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),

@@ -14,8 +14,9 @@ pub struct JsonPath {
     steps: Option<Vec<Step>>,
 }
 
+/// One step of a plain way through JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Name(String),
     Index(usize),
 }
@@ -24,6 +25,11 @@ impl JsonPath {
     pub fn parse(text: &str) -> Result<Self, serde_json_path::ParseError> {
         let path = serde_json_path::JsonPath::parse(text)?;
         Ok(Self { is_singular: is_singular(&path.to_string()), steps: steps(text), path })
+    }
+
+    /// The way to the only node that it can meet, if only names and places from the front lead there.
+    pub fn steps(&self) -> Option<&[Step]> {
+        self.steps.as_deref()
     }
 
     /// A path that can only meet one node gives its value or nothing; any other path gives a list.
@@ -38,7 +44,7 @@ impl JsonPath {
     /// The same, straight from the text: what is beside the path is skipped and never built. None when this path cannot
     /// be followed so.
     pub fn look_in_text(&self, text: &str) -> Option<serde_json::Result<Option<Value>>> {
-        let steps = self.steps.as_deref()?;
+        let steps = self.steps()?;
         let mut reader = serde_json::Deserializer::from_str(text);
         let found = Follow(steps).deserialize(&mut reader);
         Some(found.and_then(|value| reader.end().map(|()| value)))

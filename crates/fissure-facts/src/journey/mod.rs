@@ -21,7 +21,7 @@ mod variables;
 mod tests;
 
 pub use error::JourneyError;
-pub use json_path::JsonPath;
+pub use json_path::{JsonPath, Step as PathStep};
 pub use model::*;
 pub use routes::unify_routes;
 pub use variables::unbound_variables;

@@ -6,7 +6,7 @@ use fissure_show::{html, json, terminal};
 
 use crate::fixtures;
 
-fn compare(file: &str, got: &str) {
+pub fn compare(file: &str, got: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, got).unwrap();
@@ -32,6 +32,14 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// The style sheet is not what a golden text should guard; one element (of a table: one row) a line makes a difference
+/// readable.
+pub fn page_lines(page: &str) -> String {
+    let (head, rest) = page.split_once("<style>").unwrap();
+    let (_, body) = rest.split_once("</style>").unwrap();
+    format!("{head}{body}\n").replace("><", ">\n<").replace(">\n<td", "><td")
+}
+
 #[test]
 fn the_terminal_says_what_it_said() {
     let run = fixtures::run();
@@ -54,12 +62,6 @@ fn the_json_says_what_it_said() {
 fn the_page_says_what_it_said() {
     let run = fixtures::run();
     for (name, judgement) in fixtures::every_judgement() {
-        // The style sheet is not what a golden text should guard; one element (of a table: one row) a line makes a difference
-        // readable.
-        let page = html::report(&run, &judgement);
-        let (head, rest) = page.split_once("<style>").unwrap();
-        let (_, body) = rest.split_once("</style>").unwrap();
-        let lines = format!("{head}{body}\n").replace("><", ">\n<").replace(">\n<td", "><td");
-        compare(&format!("{name}.html"), &lines);
+        compare(&format!("{name}.html"), &page_lines(&html::report(&run, &judgement)));
     }
 }

@@ -6,5 +6,7 @@ mod compare;
 mod contract;
 mod fixtures;
 mod golden;
+mod k6;
+mod load;
 mod page;
 mod sentences;

@@ -70,7 +70,7 @@ fn show(runs: &[Run], folder: Option<&Path>, args: &LoadArgs) -> Result<Exit, Fa
 }
 
 /// How much, by the command line, or else by the goal.
-fn asked(args: &LoadArgs, goal: Option<&Goal>, journeys: &[JourneyOutline]) -> Result<Asked, Failure> {
+pub fn asked(args: &LoadArgs, goal: Option<&Goal>, journeys: &[JourneyOutline]) -> Result<Asked, Failure> {
     let bad = |sentence: String| Failure::new(Exit::Usage, sentence);
     let hours = args.profile.as_deref().map(|file| read_profile(file, args, journeys)).transpose()?;
     let hours_s = hours.as_ref().map(|h| h.len() as f64 * 3600.0);
@@ -146,7 +146,7 @@ fn read_profile(file: &Path, args: &LoadArgs, journeys: &[JourneyOutline]) -> Re
 }
 
 /// Puts what the command line says into the configuration, so that the run's header holds what the run was.
-fn settle(
+pub fn settle(
     project: &mut Project,
     args: &LoadArgs,
     goal: Option<&Goal>,
