@@ -172,11 +172,11 @@ fn any_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_of_a_journey_escapes_from_its_literal(texts in prop::collection::vec(any_text(), 8), name in any_text()) {
-        let [path, header, field, file, json, pattern, assert, column] = texts.as_slice() else { return Ok(()) };
+    fn no_text_of_a_journey_escapes_from_its_literal(texts in prop::collection::vec(any_text(), 6), name in any_text()) {
+        let [header, field, json, pattern, assert, column] = texts.as_slice() else { return Ok(()) };
         let variants = [
-            format!("GET {{{{base}}}}/{path}\nX-A: {header}\n[Query]\n{field}: {assert}\nHTTP 200\nX-B: {header}\n"),
-            format!("POST {{{{base}}}}/\n[Multipart]\na: {field}\nb: file,{file}; {header}\nHTTP 200\n[Asserts]\nbody contains \"{assert}\"\n"),
+            format!("GET {{{{base}}}}/a\nX-A: {header}\n[Query]\nq: {assert}\nHTTP 200\nX-B: {header}\n"),
+            format!("POST {{{{base}}}}/\n[Multipart]\na: {field}\nb: file,x.bin; {header}\nHTTP 200\n[Asserts]\nbody contains \"{assert}\"\n"),
             format!("POST {{{{base}}}}/\n{{\"a\": \"{json}\"}}\nHTTP 200\n[Captures]\na: regex \"({pattern})\" replace \"{header}\" \"{assert}\"\n"),
             format!("POST {{{{base}}}}/\n```\n{json}\n{field}\n```\nHTTP 200\n[Asserts]\nbody matches /{pattern}/\njsonpath \"$['{field}']\" == `{assert}`\n"),
         ];
