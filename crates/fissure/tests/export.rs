@@ -144,6 +144,12 @@ fn what_k6_cannot_do_is_an_error_with_its_line() {
     says(&after("body matches /\\pL/"), &[], 65, "browse.hurl:4: `\\p` of this regular expression");
     says("GET {{base}}/\nA: 1\na: 2\n", &[], 65, "browse.hurl:1: k6 cannot send the header `a` twice");
     says("GET {{base}}/\n[Options]\nhttp2: true\n", &[], 65, "browse.hurl:1: k6 speaks HTTP/2 only over TLS");
+    says(
+        &format!("{fine}\n#> EVENTS {{{{base}}}}/news\n"),
+        &[],
+        65,
+        "browse.hurl:4: steps on a WebSocket or a stream",
+    );
     let folder = Folder::empty().file("a.hurl", fine);
     folder
         .fissure(&["export", "k6", "a.hurl", "--base", "http://127.0.0.1:1", "--users", "9"])

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use fissure_facts::HttpVersion;
-use fissure_facts::journey::{ExpectedStatus, JourneyStep};
+use fissure_facts::journey::{ExpectedStatus, JourneyStep, StepKind};
 
 use super::{Export, NotTranslated, Source, js, regex};
 
@@ -61,6 +61,10 @@ impl<'a> Writer<'a> {
 
     /// In the order in which the crowd judges: version and status, captures, headers, asserts.
     fn step(&mut self, step: &JourneyStep) -> Result<(), Refusal> {
+        if !matches!(step.kind, StepKind::Request) {
+            let sentence = "steps on a WebSocket or a stream of events are not translated to k6";
+            return Err(Refusal::new(step.line, sentence));
+        }
         let think_s = step.think.min(self.export.think_max).as_secs_f64();
         if think_s > 0.0 {
             self.line(&format!("sleep({think_s});"));
