@@ -177,7 +177,7 @@ pub struct LoadArgs {
     /// Keep the run in this folder (default: in .fissure/runs, where there is a fissure.toml)
     #[arg(long, value_name = "FOLDER", help_heading = RESULT)]
     pub out: Option<PathBuf>,
-    /// The folder with the fissure.toml that names your own hosts ([load] own_hosts)
+    /// The folder with the fissure.toml that names your own hosts (`own_hosts` of its `[load]`)
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     pub project: PathBuf,
     /// Run the app in its own folder instead of a scratch copy: it may change its data
