@@ -9,6 +9,7 @@ pub mod arrangement;
 pub mod arrivals;
 pub mod config;
 pub mod estimate;
+pub mod examination;
 pub mod fact;
 pub mod histogram;
 pub mod journal;

@@ -4,6 +4,7 @@
 //! What it changes on the machine is undone on drop, and by a small child process when fissure is killed.
 
 pub mod crowd;
+mod examine;
 pub mod journey;
 pub mod keeper;
 pub mod lens;
@@ -12,3 +13,5 @@ pub mod scratch;
 mod tcp_table;
 mod tls;
 mod weight;
+
+pub use examine::examine;

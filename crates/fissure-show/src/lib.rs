@@ -7,6 +7,7 @@
 
 mod chart;
 pub mod compare;
+pub mod doctor;
 pub mod html;
 pub mod json;
 pub mod k6;

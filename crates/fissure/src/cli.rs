@@ -44,6 +44,9 @@ pub enum Verb {
                             fissure report RUN1 RUN2          what changed\n          \
                             fissure report --merge RUN RUN... load runs of several machines as one")]
     Report(ReportArgs),
+    /// What this machine allows, what falls away without it, and what to do
+    #[command(after_help = "Example: fissure doctor\n\nExit status 2 when something essential is missing.")]
+    Doctor(DoctorArgs),
     /// Keeps the processes of one role (started by fissure itself)
     #[command(name = "__guard", hide = true)]
     Guard,
@@ -62,6 +65,13 @@ pub struct DemoArgs {
     pub folder: Option<PathBuf>,
     #[command(flatten)]
     pub measure: MeasureArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON instead of text for people
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

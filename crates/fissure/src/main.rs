@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Verb::Load(args) => commands::load::load(&args),
         Verb::Export(args) => commands::export::export(&args),
         Verb::Report(args) => commands::report::report(&args),
+        Verb::Doctor(args) => commands::doctor::doctor(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),
         Verb::Crowd => return ExitCode::from(fissure_rig::crowd::child() as u8),

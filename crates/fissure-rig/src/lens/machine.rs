@@ -114,7 +114,7 @@ pub(super) fn storage_bytes(pid: u32, text: &mut String) -> Option<(u64, u64)> {
 }
 
 /// The CPUs that fissure itself may run on.
-pub(super) fn own_cpus() -> Vec<usize> {
+pub(crate) fn own_cpus() -> Vec<usize> {
     let mask = sched_getaffinity(None).unwrap_or_default();
     (0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect()
 }

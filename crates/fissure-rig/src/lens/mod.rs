@@ -30,7 +30,12 @@ use ledger::{Ledger, Reading};
 use machine::Machine;
 use threads::{Threads, Worked};
 
+pub(crate) use machine::own_cpus;
+pub(crate) use native::can_sample;
+pub(crate) use peers::can_see_connections;
+pub(crate) use profiler::instruments;
 pub use profiler::{Profiler, Seen, Subject};
+pub(crate) use waits::can_read_stack;
 
 /// Threads below this share of the second's CPU are not listed.
 const BUSY_THREAD_SHARE: f64 = 0.01;

@@ -82,6 +82,13 @@ struct Rings {
     _counters: Vec<Counter>,
 }
 
+/// Whether the kernel would give samples here; true: without its own part.
+pub(crate) fn can_sample() -> Result<bool, String> {
+    let cpus = super::machine::own_cpus();
+    let subject = Subject { processes: vec![std::process::id()], cpus, folders: Vec::new() };
+    open(&subject).map(|(_, user_only)| user_only)
+}
+
 /// With the kernel's part where that is allowed. True: without.
 fn open(subject: &Subject) -> Result<(Rings, bool), String> {
     let refused = |e: &io::Error| matches!(e.kind(), io::ErrorKind::PermissionDenied);

@@ -39,6 +39,12 @@ pub(super) struct Peers {
     seen: BTreeMap<SocketAddr, (u64, u64)>,
 }
 
+/// Whether the kernel describes connections here.
+pub(crate) fn can_see_connections() -> Result<(), String> {
+    let look = || Peers::new()?.look(&[]);
+    look().map_err(|e| e.to_string())
+}
+
 /// One TCP socket, as the kernel describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Described {

@@ -43,6 +43,11 @@ type Watch = fn(&Subject, &Stop) -> Result<Profile, String>;
 /// Every instrument: its name and its work.
 const INSTRUMENTS: [(&str, Watch); 2] = [("native", native::watch), ("waits", waits::watch)];
 
+/// Their names.
+pub fn instruments() -> impl Iterator<Item = &'static str> {
+    INSTRUMENTS.into_iter().map(|(name, _)| name)
+}
+
 /// Instruments at work. When it is dropped they stop by themselves.
 pub struct Profiler {
     at_work: Vec<AtWork>,

@@ -73,6 +73,14 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     Ok(Profile { period_s, user_only: true, looks, peers, ..profile })
 }
 
+/// Whether the stack of this process, which must be blocked, can be read.
+pub(crate) fn can_read_stack(pid: u32) -> Result<(), String> {
+    let stay =
+        Stay::of(pid, pid, &mut String::new()).map_err(|e| e.to_string())?.ok_or("it is not blocked")?;
+    let memory = File::open(format!("/proc/{pid}/mem")).map_err(|e| e.to_string())?;
+    memory.read_exact_at(&mut [0; 8], stay.at.sp).map_err(|e| e.to_string())
+}
+
 #[derive(Default)]
 struct Watcher {
     library: Library,
