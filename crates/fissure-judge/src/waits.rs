@@ -19,8 +19,8 @@ use kind::Kind;
 /// Places with less of the requests are not worth a line.
 const LEAST_SHARE: f64 = 0.02;
 const MOST_PLACES: usize = 6;
-/// Fewer looks show nothing that can be told from chance.
-const FEWEST_LOOKS: u64 = 20;
+/// Deep stacks make looks dear and few; that their shares are vague, the intervals say.
+const FEWEST_LOOKS: u64 = 5;
 /// Who stayed in one wait for more than this part of the window served no request in it.
 const STUCK: f64 = 1.0 / 3.0;
 
