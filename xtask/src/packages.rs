@@ -19,6 +19,11 @@ const NEEDS: &[Need] = &[
         package: "python3",
         without: "apps that behave badly (crates/fissure/tests/bad_input.rs)",
     },
+    Need {
+        program: "node",
+        package: "nodejs",
+        without: "the profiler of Node (crates/fissure-rig/tests/profile)",
+    },
     Need { program: "mkfifo", package: "coreutils", without: "folders with a pipe in them (init)" },
     Need { program: "kill", package: "procps", without: "ends by signal (crates/fissure/tests)" },
 ];

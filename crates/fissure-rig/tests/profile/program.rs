@@ -1,21 +1,32 @@
 //! Small programs: built, started, looked into, ended.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
-use fissure_rig::lens::{Profiler, Subject};
+use fissure_rig::lens::{Hooks, Profiler, Subject};
 
-/// Long enough for hundreds of samples of a busy thread.
+/// Long enough to see what waits.
 const WATCH: Duration = Duration::from_secs(2);
+/// What a busy program works at least while it is watched, in hundredths of a second of CPU: enough for hundreds of
+/// samples, however long a loaded machine takes for it.
+const WORK_TICKS: u64 = 150;
+const WORKS_WITHIN: Duration = Duration::from_secs(60);
+
+/// One program is watched at a time: they would take each other's CPU.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A folder with a source and the program that runs in it; both go away with the test.
 pub struct Program {
     folder: tempfile::TempDir,
     source: String,
     child: Child,
+    hooks: Option<Hooks>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Drop for Program {
@@ -28,6 +39,7 @@ impl Drop for Program {
 impl Program {
     /// A C program with line tables and without frame pointers, as release builds are.
     pub fn of_c(name: &str, text: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join(name);
         std::fs::write(&source, text).unwrap();
@@ -38,7 +50,35 @@ impl Program {
             .status();
         assert!(built.unwrap().success(), "a C compiler is needed to build fissure, too");
         let child = Command::new(&program).current_dir(&folder).stdin(Stdio::null()).spawn().unwrap();
-        Self { folder, source: text.to_owned(), child }
+        Self { folder, source: text.to_owned(), child, hooks: None, _alone: alone }
+    }
+
+    /// A Node program, started as fissure starts an app for the profilers. It says when it is ready.
+    pub fn of_node(name: &str, text: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join(name);
+        std::fs::write(&source, text).unwrap();
+        let hooks = Hooks::create(&folder.path().join("hooks")).unwrap();
+        let mut child = Command::new("node")
+            .arg(&source)
+            .current_dir(&folder)
+            .envs(hooks.environment(|_| None))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ready");
+        Self { folder, source: text.to_owned(), child, hooks: Some(hooks), _alone: alone }
+    }
+
+    /// The program and its children.
+    fn processes(&self) -> Vec<u32> {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()));
+        let children = children.unwrap_or_default();
+        [self.pid()].into_iter().chain(children.split_whitespace().map(|pid| pid.parse().unwrap())).collect()
     }
 
     pub fn pid(&self) -> u32 {
@@ -54,13 +94,38 @@ impl Program {
         self.source.lines().position(|line| line.contains(mark)).unwrap() as u32 + 1
     }
 
+    /// What the instrument of this name sees of a program that works without end.
+    pub fn look_at_work(&self, instrument: &str) -> Profile {
+        self.look_until(instrument, || {
+            let (began, until) = (self.ticks(), Instant::now() + WORKS_WITHIN);
+            while self.ticks() < began + WORK_TICKS && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        })
+    }
+
+    /// CPU of the program and its children so far.
+    fn ticks(&self) -> u64 {
+        let of = |pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').skip(11).take(2);
+            fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        };
+        self.processes().into_iter().map(of).sum()
+    }
+
     /// What the instrument of this name sees.
     pub fn look(&self, instrument: &str) -> Profile {
-        let processes = vec![self.pid()];
+        self.look_until(instrument, || std::thread::sleep(WATCH))
+    }
+
+    fn look_until(&self, instrument: &str, wait: impl FnOnce()) -> Profile {
+        let processes = self.processes();
         let cpus = (0..std::thread::available_parallelism().unwrap().get()).collect();
         let folders: Vec<PathBuf> = vec![self.folder().to_path_buf()];
-        let profiler = Profiler::start(&Subject { processes, cpus, folders });
-        std::thread::sleep(WATCH);
+        let hooks = self.hooks.as_ref().map(|hooks| hooks.folder().to_path_buf());
+        let profiler = Profiler::start(&Subject { processes, cpus, folders, hooks });
+        wait();
         let seen = profiler.finish(7);
         assert!(!seen.blind.iter().any(|(name, _)| *name == instrument), "{:?}", seen.blind);
         seen.profiles.into_iter().find(|p| p.instrument == instrument).unwrap()

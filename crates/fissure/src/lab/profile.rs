@@ -16,6 +16,7 @@ impl Lab<'_> {
         if let Some(standing) = self.stage.of(arrangement) {
             subject.processes = standing.processes.iter().flat_map(|p| p.kept.tree()).collect();
             subject.folders.extend(standing.copy().map(Path::to_path_buf));
+            subject.hooks = standing.hooks().map(Path::to_path_buf);
         }
         subject.folders.push(self.project.folder.clone());
         subject

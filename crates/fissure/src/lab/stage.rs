@@ -9,6 +9,7 @@ use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact};
 use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
+use fissure_rig::lens::Hooks;
 use fissure_rig::scratch::{self, Scratch};
 
 use crate::project::Project;
@@ -30,6 +31,8 @@ pub struct Stage<'p> {
 pub struct Standing {
     pub arrangement: Arrangement,
     pub processes: Vec<Process>,
+    /// Of the copy that is kept for the profilers.
+    hooks: Option<Hooks>,
     /// Dropped after the processes: it deletes the folder in which they ran.
     scratch: Option<Scratch>,
 }
@@ -109,7 +112,12 @@ impl<'p> Stage<'p> {
 
     async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
         let (scratch, folder) = self.copy()?;
-        let mut standing = Standing { arrangement: arrangement.clone(), processes: Vec::new(), scratch };
+        // Without them the profilers see less, and say so.
+        let hooks =
+            arrangement.profiled.then(|| self.run_folder.join(format!("hooks-{}", std::process::id())));
+        let hooks = hooks.and_then(|folder| Hooks::create(&folder).ok());
+        let mut standing =
+            Standing { arrangement: arrangement.clone(), processes: Vec::new(), hooks, scratch };
 
         let mut places = Vec::new();
         for role in &arrangement.roles {
@@ -132,7 +140,12 @@ impl<'p> Stage<'p> {
             })?;
         }
         for (role, replica, port) in &places {
-            let env = self.environment(&folder, role, *port, &places);
+            let mut env = self.environment(&folder, role, *port, &places);
+            if let Some(hooks) = &standing.hooks {
+                let own =
+                    |name: &str| env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+                env.extend(hooks.environment(|name| own(name).or_else(|| std::env::var(name).ok())));
+            }
             let launch =
                 self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
             let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
@@ -251,6 +264,11 @@ impl Standing {
     /// The copy in which it runs; None: the app's own folder.
     pub fn copy(&self) -> Option<&Path> {
         self.scratch.as_ref().map(Scratch::path)
+    }
+
+    /// The folder that lets profilers look inside.
+    pub fn hooks(&self) -> Option<&Path> {
+        self.hooks.as_ref().map(Hooks::folder)
     }
 
     /// Files outside the scratch copy and inside the app's own folder that the app holds open for writing.
