@@ -1,4 +1,4 @@
-//! The inspector of a Node process: the Chrome DevTools Protocol (https://chromedevtools.github.io/devtools-protocol/v8)
+//! The inspector of a Node process: the Chrome DevTools Protocol (<https://chromedevtools.github.io/devtools-protocol/v8>)
 //! over a WebSocket on loopback.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,5 +1,5 @@
 //! From places in scripts to places in the sources that they were made of (TypeScript, bundles), by their source maps
-//! (https://tc39.es/ecma426).
+//! (<https://tc39.es/ecma426>).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
