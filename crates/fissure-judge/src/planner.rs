@@ -132,7 +132,7 @@ impl Pace {
                 window_s: 3,
                 demand_s: 1,
                 demand_rounds: 1,
-                demand_routes: 10,
+                demand_routes: 6,
                 capacity_until: 0.38,
                 blocks: 3,
                 is_race: true,
