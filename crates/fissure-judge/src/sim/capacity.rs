@@ -70,7 +70,6 @@ impl Targets {
         (self, left_out)
     }
 
-    /// Requests of each route that may be late, of those that are recorded of a trace.
     /// Does every route keep its SLO in the first `requests` of the trace?
     fn kept(&self, layout: &Layout, trace: &Trace, requests: usize, requests_per_ms: f64) -> bool {
         let mut counts = vec![0u32; self.0.len()];

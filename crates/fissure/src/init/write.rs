@@ -65,10 +65,11 @@ pub fn write_toml(guess: &Guess) -> String {
 }
 
 /// The journey to begin with: the front page. Anything but a failure of the server is right, because nothing is known
-/// of the app: its front page may be a redirect to a login, or an API may have none.
+/// of the app: its front page may be a redirect to a login, or an API may have none. The user thinks for a second: the goal counts users, and
+/// users that never pause would be tens of thousands of requests a second.
 pub fn first_journey() -> &'static str {
     "# What one user does: requests in order. Replace this by what your users really do.\n\
-     GET {{base}}/\nHTTP *\n[Asserts]\nstatus < 500\n"
+     GET {{base}}/\n[Options]\ndelay: 1s\nHTTP *\n[Asserts]\nstatus < 500\n"
 }
 
 fn entry(out: &mut String, key: &str, value: &str, comment: Option<String>) {
