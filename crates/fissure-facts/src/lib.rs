@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod route;
 pub mod run;
 pub mod step;
+pub mod traffic;
 pub mod window;
 
 pub use arrangement::{Arrangement, Role};
@@ -32,4 +33,5 @@ pub use protocol::{HttpVersion, Protocol};
 pub use route::Route;
 pub use run::{Header, JourneyOutline, Machine, OutlineStep, Run};
 pub use step::{Emphasis, Load, Purpose, Step, WindowPlan};
+pub use traffic::Exchange;
 pub use window::Window;
