@@ -83,6 +83,20 @@ impl Route {
         self.method == other.method && shape(&self.template) == shape(&other.template)
     }
 
+    /// Serves a request with this method and path: `GET /photos/{id}` serves `GET /photos/7`.
+    pub fn serves(&self, method: &str, path: &str) -> bool {
+        let (mut template, mut path) = (self.path().split('/'), path.split('/'));
+        let fits = |t: &str, p: &str| t == p || (t.contains('{') && !p.is_empty());
+        self.method == method
+            && loop {
+                match (template.next(), path.next()) {
+                    (None, None) => break true,
+                    (Some(t), Some(p)) if fits(t, p) => {}
+                    _ => break false,
+                }
+            }
+    }
+
     /// The first path segment, as an area's natural name: `/photos/{id}` gives `photos`, `/` gives nothing.
     pub fn first_segment(&self) -> Option<&str> {
         self.path().split('/').find(|s| !s.is_empty()).filter(|s| !s.starts_with('{'))
@@ -129,6 +143,14 @@ mod tests {
         assert!(a.matches(&b));
         assert!(!a.matches(&"POST /photos/{id}/thumb".parse().unwrap()));
         assert!(!a.matches(&"GET /photos/{id}".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_template_serves_paths_of_its_shape() {
+        let route: Route = "GET /photos/{id}".parse().unwrap();
+        assert!(route.serves("GET", "/photos/7") && Route::root().serves("GET", "/"));
+        assert!(!route.serves("POST", "/photos/7") && !route.serves("GET", "/photos/"));
+        assert!(!route.serves("GET", "/photos/7/thumb") && !route.serves("GET", "/photos"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! What it changes on the machine is undone on drop, and by a small child process when fissure is killed.
 
 pub mod crowd;
+pub mod door;
 mod examine;
 pub mod journey;
 pub mod keeper;

@@ -44,6 +44,14 @@ pub enum Verb {
                             fissure report RUN1 RUN2          what changed\n          \
                             fissure report --merge RUN RUN... load runs of several machines as one")]
     Report(ReportArgs),
+    /// Run the app behind a front door and record what people do with it
+    #[command(
+        after_help = "Examples: fissure up                  click through http://127.0.0.1:8080, then Ctrl-C\n          \
+                            fissure up ~/my-app --tls     for apps that insist on https\n\n\
+                            What comes through the door is recorded in .fissure/recordings; `fissure users` makes \
+                            journeys of it."
+    )]
+    Up(UpArgs),
     /// What this machine allows, what falls away without it, and what to do
     #[command(after_help = "Example: fissure doctor\n\nExit status 2 when something essential is missing.")]
     Doctor(DoctorArgs),
@@ -82,6 +90,25 @@ pub struct InitArgs {
     /// Overwrite a fissure.toml that is there
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The app's folder, or its fissure.toml
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    /// Where the door listens on 127.0.0.1 (default: 8080, or another one when that is taken)
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Run the app in its own folder instead of a scratch copy: what people change stays changed
+    #[arg(long)]
+    pub in_place: bool,
+    /// Record nothing
+    #[arg(long)]
+    pub no_record: bool,
+    /// Serve https, too, with a certificate of its own for this machine
+    #[arg(long)]
+    pub tls: bool,
 }
 
 #[derive(Debug, Args)]

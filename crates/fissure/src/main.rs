@@ -12,6 +12,7 @@ mod load;
 mod progress;
 mod project;
 mod runs;
+mod up;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Verb::Load(args) => commands::load::load(&args),
         Verb::Export(args) => commands::export::export(&args),
         Verb::Report(args) => commands::report::report(&args),
+        Verb::Up(args) => commands::up::up(&args),
         Verb::Doctor(args) => commands::doctor::doctor(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),

@@ -39,6 +39,15 @@ impl Project {
         Self::assemble(folder, config)
     }
 
+    /// The app alone: nobody has said yet what its users do.
+    pub fn without_users(path: &Path) -> Result<Self, Failure> {
+        let file = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_path_buf() };
+        let config = Self::config(&file)?;
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = canonical(folder)?;
+        Ok(Self { folder, config, journeys: Vec::new(), data: Vec::new() })
+    }
+
     /// Reads and checks a `fissure.toml`.
     pub fn config(file: &Path) -> Result<Config, Failure> {
         let text = std::fs::read_to_string(file).map_err(|e| {
@@ -55,9 +64,7 @@ impl Project {
 
     /// Reads the journeys and the data that a configuration names.
     pub fn assemble(folder: &Path, config: Config) -> Result<Self, Failure> {
-        let folder = folder.canonicalize().map_err(|e| {
-            Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", folder.display()))
-        })?;
+        let folder = canonical(folder)?;
         let data = match &config.users.data {
             Some(name) => read_data(&folder.join(name))?,
             None => Vec::new(),
@@ -70,6 +77,12 @@ impl Project {
     pub fn outlines(&self) -> Vec<JourneyOutline> {
         self.journeys.iter().map(|l| l.journey.outline(l.weight, self.config.users.think_max.0)).collect()
     }
+}
+
+fn canonical(folder: &Path) -> Result<PathBuf, Failure> {
+    folder
+        .canonicalize()
+        .map_err(|e| Failure::new(Exit::BadInput, format!("{} cannot be entered: {e}.", folder.display())))
 }
 
 fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<Vec<Loaded>, Failure> {

@@ -7,3 +7,4 @@ pub mod export;
 pub mod init;
 pub mod load;
 pub mod report;
+pub mod up;

@@ -21,9 +21,8 @@ use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::runs;
-use stage::Stage;
-
 pub use machine::refuse_shared_data;
+pub use stage::{Stage, Standing};
 
 /// What the command line adds to a project.
 #[derive(Debug, Clone)]
@@ -182,18 +181,18 @@ fn broken_journal(error: JournalError) -> Failure {
 }
 
 /// Ctrl-C or a request to end, as a future that can be asked again and again.
-struct Interrupt {
+pub struct Interrupt {
     int: Option<tokio::signal::unix::Signal>,
     term: Option<tokio::signal::unix::Signal>,
 }
 
 impl Interrupt {
-    fn listen() -> Self {
+    pub fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         Self { int: signal(SignalKind::interrupt()).ok(), term: signal(SignalKind::terminate()).ok() }
     }
 
-    async fn came(&mut self) {
+    pub async fn came(&mut self) {
         tokio::select! {
             () = one(self.int.as_mut()) => {}
             () = one(self.term.as_mut()) => {}

@@ -1,0 +1,316 @@
+//! One request on its way to the app, and the answer on its way back.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::ext::on_informational;
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderValue, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper_util::rt::TokioIo;
+
+use super::Inside;
+use super::body::{Answer, Hold, Lender, Lent};
+use super::gate::{REFUSED, Word};
+use super::headers;
+use super::pool::{Busy, Lease};
+use super::witness::{Draft, Passed};
+
+/// How often a request is sent once more at most: once for a connection that had become stale, once for an app that
+/// went away meanwhile.
+const REPLAYS_MAX: u32 = 2;
+/// An app that knows nothing of `100 Continue` is sent the body after this, as clients do.
+const CONTINUE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A client's connection.
+pub(super) struct Visit {
+    pub(super) inside: Arc<Inside>,
+    pub(super) client: IpAddr,
+    pub(super) is_tls: bool,
+    pub(super) word: Word,
+}
+
+/// Tells the gate how a request for another protocol was answered, whatever happens.
+struct Switch<'a> {
+    word: Option<&'a Word>,
+    agreed: bool,
+}
+
+impl Drop for Switch<'_> {
+    fn drop(&mut self) {
+        if let Some(word) = self.word {
+            word.decide(self.agreed);
+        }
+    }
+}
+
+/// What is said instead of an answer of the app's.
+struct Problem {
+    status: StatusCode,
+    why: String,
+}
+
+fn problem(status: StatusCode, why: impl Into<String>) -> Problem {
+    Problem { status, why: why.into() }
+}
+
+impl Problem {
+    fn answer(self) -> Response<Answer> {
+        let mut answer = Response::new(Answer::own(format!("fissure's front door: {}.\n", self.why)));
+        *answer.status_mut() = self.status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        answer
+    }
+}
+
+impl Visit {
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Answer>, Infallible> {
+        let asked_to_switch = request.version() < Version::HTTP_2 && headers::asks_to_switch(&request);
+        let mut switch = Switch { word: asked_to_switch.then_some(&self.word), agreed: false };
+        if let Err(refused) = self.check(&request) {
+            return Ok(refused.answer());
+        }
+        let (head, body) = request.into_parts();
+        let inside = &self.inside;
+        let draft = Draft::new(&inside.witness, inside.keeps_bodies, inside.opened, self.client, &head);
+        match self.forward(head, body, &draft, &mut switch).await {
+            Ok(answer) => Ok(answer),
+            Err(problem) => {
+                draft.fail(&problem.why);
+                Ok(problem.answer())
+            }
+        }
+    }
+
+    /// What the gate has refused, and what HTTP/2 can smuggle (RFC 9113 8).
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+        let refuse = |status: u16, why: &'static str| {
+            (self.inside.witness)(Passed::Refused { client: self.client, why });
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            Err(problem(status, format!("this request is refused, {why}")))
+        };
+        if request.method().as_str() == REFUSED {
+            let refusal = self.word.refusal();
+            return refuse(
+                refusal.map_or(400, |r| r.status),
+                refusal.map_or("its method is taken", |r| r.why),
+            );
+        }
+        if request.version() == Version::HTTP_2 {
+            if request.method() == Method::CONNECT {
+                return refuse(501, "tunnels are for HTTP/1.1");
+            }
+            let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+            let authority = request.uri().authority().map(|a| a.as_str().as_bytes());
+            if let (Some(host), Some(authority)) = (host, authority)
+                && !host.eq_ignore_ascii_case(authority)
+            {
+                return refuse(400, "its `:authority` names another host than its Host");
+            }
+            if host.or(authority).is_none() {
+                return refuse(400, "it names no host");
+            }
+            if headers::has_blanks_around_a_value(request.headers()) {
+                return refuse(400, "a header's value begins or ends with a blank");
+            }
+        }
+        Ok(())
+    }
+
+    async fn forward(
+        &self,
+        mut head: Parts,
+        body: Incoming,
+        draft: &Arc<Draft>,
+        switch: &mut Switch<'_>,
+    ) -> Result<Response<Answer>, Problem> {
+        let inside = &self.inside;
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let is_http2 = head.version == Version::HTTP_2;
+        let client_upgrade = head.extensions.remove::<OnUpgrade>();
+        let host = self.dress(&mut head, switch.word.is_some())?;
+        let host_text = host.to_str().unwrap_or_default().to_owned();
+
+        let expects =
+            head.headers.get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let hold = (expects && !body.is_end_stream()).then(Arc::<Hold>::default);
+        let lender = Lender::new(body, Arc::clone(draft), hold.clone());
+        let (response, lease) = self.send(head, &lender, hold.as_ref()).await?;
+        let (mut head, body) = response.into_parts();
+        draft.answers(&head);
+
+        let upgrade = head.extensions.remove::<OnUpgrade>();
+        let protocol = head.headers.get(UPGRADE).cloned();
+        headers::remove_hop_by_hop(&mut head.headers);
+        headers::keep_redirects_here(
+            &mut head.headers,
+            lease.address().port(),
+            &format!("{scheme}://{host_text}"),
+        );
+        head.version = Version::HTTP_11;
+        if hold.is_some_and(|hold| !hold.is_lifted()) && !is_http2 {
+            // Nobody knows whether the client sends its body after this answer, so nothing can follow it.
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(upgrade) = upgrade {
+            let Some(client) = client_upgrade else {
+                return Err(problem(
+                    StatusCode::BAD_GATEWAY,
+                    "the app changes the protocol, which nobody asked for",
+                ));
+            };
+            if let Some(protocol) = protocol {
+                headers::ask_to_switch(&mut head.headers, protocol);
+            }
+            switch.agreed = true;
+            draft.finish();
+            tokio::spawn(inside.tunnel(client, upgrade, lease.into_busy()));
+            return Ok(Response::from_parts(head, Answer::own("")));
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(problem(
+                StatusCode::BAD_GATEWAY,
+                "the app changes the protocol, which nobody asked for",
+            ));
+        }
+        Ok(Response::from_parts(head, Answer::from_app(body, Arc::clone(draft), lender, lease)))
+    }
+
+    /// Makes the request the door's own; gives the host for which it is.
+    fn dress(&self, head: &mut Parts, asked_to_switch: bool) -> Result<HeaderValue, Problem> {
+        let bad = |why: &str| problem(StatusCode::BAD_REQUEST, why);
+        let authority = head.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+        let known = head.headers.get(HOST).cloned().or(authority);
+        // HTTP/1.0 may leave it out.
+        let host = known.unwrap_or_else(|| self.inside.host.clone());
+        let protocol = asked_to_switch.then(|| headers::wanted_protocol(&head.headers)).flatten();
+        headers::remove_hop_by_hop(&mut head.headers);
+        headers::join_cookies(&mut head.headers);
+        headers::say_who_asked(&mut head.headers, self.client, self.is_tls, &host);
+        headers::trace(&mut head.headers, rand::random(), rand::random());
+        if self.inside.pool.speaks_http2() {
+            let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+            let authority =
+                Authority::try_from(host.as_bytes()).map_err(|_| bad("its Host is not a host"))?;
+            let mut parts = hyper::http::uri::Parts::default();
+            let is_tls = self.inside.pool.is_tls();
+            parts.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+            (parts.authority, parts.path_and_query) = (Some(authority), Some(path));
+            head.uri = Uri::from_parts(parts).map_err(|_| bad("its target is not a path"))?;
+            head.headers.remove(HOST);
+            head.version = Version::HTTP_2;
+            return Ok(host);
+        }
+        if let Some(protocol) = protocol {
+            headers::ask_to_switch(&mut head.headers, protocol);
+        }
+        if head.method != Method::CONNECT {
+            let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+            head.uri = Uri::from(path);
+        }
+        head.headers.insert(HOST, host.clone());
+        head.version = Version::HTTP_11;
+        Ok(host)
+    }
+
+    /// Sends the request and, where nobody can notice, sends it again: when nothing of it was sent, or when it changes
+    /// nothing the second time (RFC 9110 9.2.2), nothing of its body was sent and nothing of an answer came.
+    async fn send(
+        &self,
+        head: Parts,
+        lender: &Lender,
+        hold: Option<&Arc<Hold>>,
+    ) -> Result<(Response<Incoming>, Lease), Problem> {
+        let inside = &self.inside;
+        let is_idempotent = head.method.is_idempotent();
+        let mut attempt = 0;
+        loop {
+            let busy = inside.choose(head.method.as_str(), head.uri.path())?;
+            let busy = if attempt == 0 { inside.pool.reuse(busy, is_idempotent) } else { Err(busy) };
+            let mut lease = match busy {
+                Ok(lease) => lease,
+                Err(busy) => {
+                    let connected = inside.pool.connect(busy, inside.patience).await;
+                    connected.map_err(|why| problem(StatusCode::BAD_GATEWAY, why))?
+                }
+            };
+            let mut request = Request::from_parts(head.clone(), lender.lend());
+            if let Some(hold) = hold {
+                wait_for_continue(&mut request, hold);
+            }
+            let failed = match lease.send(request).await {
+                Ok(response) => return Ok((response, lease)),
+                Err(failed) => failed,
+            };
+            if lender.has_failed() {
+                let why = self.word.refusal().map_or("its body broke off", |r| r.why);
+                (inside.witness)(Passed::Refused { client: self.client, why });
+                return Err(problem(StatusCode::BAD_REQUEST, format!("this request is refused, {why}")));
+            }
+            let may_repeat =
+                failed.was_unsent || (is_idempotent && failed.was_unheard && !lender.was_touched());
+            if !may_repeat || attempt == REPLAYS_MAX {
+                return Err(problem(
+                    StatusCode::BAD_GATEWAY,
+                    format!("the app gave no answer ({})", failed.why),
+                ));
+            }
+            attempt += 1;
+        }
+    }
+}
+
+/// The body waits with its client until the app wants it.
+fn wait_for_continue(request: &mut Request<Lent>, hold: &Arc<Hold>) {
+    let lifts = Arc::clone(hold);
+    on_informational(request, move |said| {
+        if said.status() == StatusCode::CONTINUE {
+            lifts.lift();
+        }
+    });
+    let later = Arc::clone(hold);
+    tokio::spawn(async move {
+        tokio::time::sleep(CONTINUE_WITHIN).await;
+        later.lift();
+    });
+}
+
+impl Inside {
+    fn choose(&self, method: &str, path: &str) -> Result<Busy, Problem> {
+        let table = self.table();
+        self.pool
+            .choose(table.serving(method, path))
+            .ok_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, "no process of the app serves this now"))
+    }
+
+    /// Bytes both ways until both have ended, or the door is closed.
+    fn tunnel(
+        self: &Arc<Self>,
+        client: OnUpgrade,
+        app: OnUpgrade,
+        busy: Busy,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let mut closing = self.closing.subscribe();
+        async move {
+            let _busy = busy;
+            let copied = async {
+                let (Ok(client), Ok(app)) = tokio::join!(client, app) else { return };
+                let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));
+                // Either side may break off; the other then sees it.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut app).await;
+            };
+            tokio::select! {
+                () = copied => {}
+                _ = closing.changed() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The gate in front of hyper's server: bytes of HTTP/1.x are let through once [`Framing`] has judged them, so that
+//! nothing behind it ever sees a request that can be read in two ways.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::framing::{Found, Framing, Refusal};
+
+/// Stands in for a request that was refused, so that its answer takes its turn behind those of the requests before it.
+pub(super) const REFUSED: &str = "FISSURE-REFUSED";
+const STAND_IN: &[u8] = b"FISSURE-REFUSED / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
+
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What gate and handler of one connection tell each other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Word(Arc<Mutex<Said>>);
+
+#[derive(Debug, Default)]
+struct Said {
+    refusal: Option<Refusal>,
+    /// The app's answer to a request for another protocol.
+    switched: Option<bool>,
+    waiting: Option<Waker>,
+}
+
+impl Word {
+    /// Why the gate let no more requests in.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.lock().refusal
+    }
+
+    /// The app has agreed to another protocol, or has not.
+    pub(super) fn decide(&self, switched: bool) {
+        let mut said = self.lock();
+        said.switched = Some(switched);
+        if let Some(waiting) = said.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        // Each change is one assignment: a panic leaves nothing in halves.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Gate<S> {
+    stream: S,
+    framing: Framing,
+    word: Word,
+    /// Read and not yet judged.
+    unjudged: Vec<u8>,
+    /// Judged and not yet taken.
+    let_in: Vec<u8>,
+    /// Where in `let_in` the last request begins, as long as nothing of it was taken.
+    begins: Option<usize>,
+    refused: bool,
+    /// A request was refused of which a part had been taken.
+    broken: bool,
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(stream: S) -> (Self, Word) {
+        let word = Word::default();
+        let gate = Self {
+            stream,
+            framing: Framing::new(),
+            word: word.clone(),
+            unjudged: Vec::new(),
+            let_in: Vec::new(),
+            begins: None,
+            refused: false,
+            broken: false,
+            lingering: None,
+        };
+        (gate, word)
+    }
+
+    fn judge(&mut self) {
+        let mut judged = 0;
+        while !self.refused {
+            match self.framing.read(&self.unjudged[judged..]) {
+                Ok(Found::Head(length)) => {
+                    self.begins = Some(self.let_in.len());
+                    self.let_in.extend_from_slice(&self.unjudged[judged..judged + length]);
+                    judged += length;
+                }
+                Ok(Found::More(length)) => {
+                    self.let_in.extend_from_slice(&self.unjudged[judged..judged + length]);
+                    judged += length;
+                }
+                Ok(Found::Nothing) => break,
+                Err(refusal) => self.refuse(refusal),
+            }
+        }
+        self.unjudged.drain(..judged);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refused = true;
+        self.word.lock().refusal = Some(refusal);
+        if self.framing.is_between_requests() {
+            self.let_in.extend_from_slice(STAND_IN);
+        } else if let Some(begins) = self.begins {
+            self.let_in.truncate(begins);
+            self.let_in.extend_from_slice(STAND_IN);
+        } else {
+            self.broken = true;
+        }
+    }
+
+    /// Gives of what was let in as much as fits.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let given = self.let_in.len().min(buf.remaining());
+        buf.put_slice(&self.let_in[..given]);
+        self.let_in.drain(..given);
+        self.begins = self.begins.and_then(|at| at.checked_sub(given));
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let gate = self.get_mut();
+        loop {
+            if !gate.let_in.is_empty() {
+                gate.give(buf);
+                return Poll::Ready(Ok(()));
+            }
+            if gate.broken {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            if gate.refused {
+                // Its answer ends the connection; what the client still sends is nobody's business.
+                return Poll::Pending;
+            }
+            if gate.framing.is_undecided() {
+                let mut said = gate.word.lock();
+                let Some(switched) = said.switched.take() else {
+                    said.waiting = Some(cx.waker().clone());
+                    return Poll::Pending;
+                };
+                drop(said);
+                gate.framing.decide(switched);
+                gate.judge();
+                continue;
+            }
+            let unread = gate.framing.unread();
+            if unread > 0 && gate.unjudged.is_empty() {
+                return gate.pass(cx, buf, unread);
+            }
+            // The reader's buffer serves as a place to read into, and gets back only what was judged.
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut gate.stream).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            gate.unjudged.extend_from_slice(&buf.filled()[before..]);
+            buf.set_filled(before);
+            gate.judge();
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Bytes of a body whose length is known, straight from the network.
+    fn pass(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, at_most: u64) -> Poll<io::Result<()>> {
+        let room = usize::try_from(at_most).unwrap_or(usize::MAX).min(buf.remaining());
+        let filled = {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+            part.filled().len()
+        };
+        buf.advance(filled);
+        self.framing.passed(filled as u64);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Who closes a socket in which something unread lies destroys what it has just written (RFC 9112 9.6): so what
+    /// the client still sends is read and thrown away, for a moment.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let gate = self.get_mut();
+        if gate.lingering.is_none() {
+            ready!(Pin::new(&mut gate.stream).poll_shutdown(cx))?;
+        }
+        if gate.framing.is_free() {
+            return Poll::Ready(Ok(()));
+        }
+        let patience = gate.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut thrown_away = [0; 4096];
+        while patience.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut thrown_away);
+            ready!(Pin::new(&mut gate.stream).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,278 @@
+//! What a proxy takes out of a head and puts into it (RFC 9110 7.6, RFC 7239, W3C Trace Context).
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::{Method, Request};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Removes what is meant for the next neighbour only. `Connection` cannot name away what frames, routes or tells who
+/// asked.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Trailers outlive the hop, as bodies do; who asks for another coding of transfer asks this neighbour.
+    let wants_trailers = has_token(headers, &TE, "trailers");
+    let named: Vec<HeaderName> = options(headers)
+        .filter_map(|option| option.parse().ok())
+        .filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER].contains(name))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|v| v.split(',')).any(|v| v.trim().eq_ignore_ascii_case(token))
+}
+
+/// The gate holds back what follows such a request until it hears how it was answered.
+pub(super) fn asks_to_switch<B>(request: &Request<B>) -> bool {
+    request.method() == Method::CONNECT
+        || (request.headers().contains_key(UPGRADE) && has_token(request.headers(), &CONNECTION, "upgrade"))
+}
+
+/// The protocols that a request asks for. HTTP/2 is no matter of the app's: the door speaks it itself.
+pub(super) fn wanted_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let wanted = headers.get(UPGRADE)?;
+    let speaks_http2 = wanted.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("h2c"));
+    (!speaks_http2).then(|| wanted.clone())
+}
+
+pub(super) fn ask_to_switch(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Who asked, how, and for which host. The door is the first proxy: what a client says of itself counts for nothing,
+/// under whatever spelling an app would take for the same (`X_Forwarded_For`).
+pub(super) fn say_who_asked(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, host: &HeaderValue) {
+    let known = [&FORWARDED_FOR, &FORWARDED_PROTO, &FORWARDED_HOST];
+    let claimed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_'))
+        .filter(|name| known.iter().any(|k| k.as_str() == name.as_str().replace('_', "-")))
+        .cloned()
+        .collect();
+    for name in claimed {
+        headers.remove(name);
+    }
+    let proto = if is_tls { "https" } else { "http" };
+    let node = if client.is_ipv6() { format!("\"[{client}]\"") } else { client.to_string() };
+    let mut forwarded = format!("for={node};proto={proto}").into_bytes();
+    if !host.as_bytes().contains(&b'"') {
+        forwarded = [&forwarded, &b";host=\""[..], host.as_bytes(), b"\""].concat();
+    }
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
+    headers.insert(FORWARDED_HOST, host.clone());
+    if let Ok(client) = client.to_string().try_into() {
+        headers.insert(FORWARDED_FOR, client);
+    }
+    match HeaderValue::from_bytes(&forwarded) {
+        Ok(forwarded) => headers.insert(FORWARDED, forwarded),
+        Err(_) => headers.remove(FORWARDED),
+    };
+}
+
+/// Passes a trace on, or begins one with the two random numbers.
+pub(super) fn trace(headers: &mut HeaderMap, trace: u128, span: u64) {
+    let known = headers.get(TRACEPARENT).and_then(|v| v.to_str().ok()).is_some_and(is_traceparent);
+    if known {
+        return;
+    }
+    headers.remove(TRACESTATE); // it belongs to a trace that nobody understands
+    if let Ok(value) = format!("00-{:032x}-{:016x}-01", trace.max(1), span.max(1)).try_into() {
+        headers.insert(TRACEPARENT, value);
+    }
+}
+
+/// `00-` trace `-` span `-` flags; later versions may go on behind that.
+fn is_traceparent(value: &str) -> bool {
+    let parts: Vec<&str> = value.split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let not_zero = |part: &str| part.bytes().any(|b| b != b'0');
+    match parts[..] {
+        [version, trace, span, flags, ..] => {
+            hex(version, 2)
+                && version != "ff"
+                && (version != "00" || parts.len() == 4)
+                && hex(trace, 32)
+                && not_zero(trace)
+                && hex(span, 16)
+                && not_zero(span)
+                && hex(flags, 2)
+        }
+        _ => false,
+    }
+}
+
+/// HTTP/2 may send a cookie header in crumbs; HTTP/1.1 has one (RFC 9113 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Values that HTTP/2 forbids and that its reader lets pass (RFC 9113 8.2.1).
+pub(super) fn has_blanks_around_a_value(headers: &HeaderMap) -> bool {
+    headers.values().any(|v| v.as_bytes().trim_ascii().len() != v.len())
+}
+
+/// An app that names its own port in a redirect would lead people past the door.
+pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, door: &str) {
+    let Entry::Occupied(mut location) = headers.entry(LOCATION) else { return };
+    let Ok(url) = location.get().to_str() else { return };
+    let own = [format!("127.0.0.1:{app_port}"), format!("localhost:{app_port}")];
+    let path = url.split_once("://").and_then(|(_, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        own.iter().any(|o| *o == rest[..end]).then(|| &rest[end..])
+    });
+    if let Some(here) = path.and_then(|path| HeaderValue::try_from(format!("{door}{path}")).ok()) {
+        location.insert(here);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    fn names(map: &HeaderMap) -> Vec<&str> {
+        map.keys().map(HeaderName::as_str).collect()
+    }
+
+    #[test]
+    fn connection_names_headers_away_but_none_that_frames_or_tells_who_asked() {
+        let mut map = headers(&[
+            ("host", "x"),
+            ("connection", "close, TE, X-Mine, Content-Length, X-Forwarded-For"),
+            ("x-mine", "1"),
+            ("content-length", "3"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip, trailers"),
+            ("accept", "*/*"),
+        ]);
+        remove_hop_by_hop(&mut map);
+        say_who_asked(&mut map, [127, 0, 0, 9].into(), false, &HeaderValue::from_static("x"));
+        assert!(map.contains_key("x-forwarded-for"));
+        let mut left = names(&map);
+        left.sort_unstable();
+        let expected = [
+            "accept",
+            "content-length",
+            "forwarded",
+            "host",
+            "te",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+        ];
+        assert_eq!(left, expected);
+        assert_eq!(map["te"], "trailers");
+    }
+
+    #[test]
+    fn what_a_client_claims_of_itself_is_not_passed_on() {
+        let mut map = headers(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "7.7.7.7"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x_mine", "stays"),
+        ]);
+        say_who_asked(&mut map, "::1".parse().unwrap(), true, &HeaderValue::from_static("a:1"));
+        assert!(!format!("{map:?}").contains("6.6.6.6"), "{map:?}");
+        assert_eq!(map["forwarded"], "for=\"[::1]\";proto=https;host=\"a:1\"");
+        assert!(map.contains_key("x_mine"));
+    }
+
+    #[test]
+    fn a_trace_goes_on_and_nonsense_begins_a_new_one() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let mut map = headers(&[("traceparent", good), ("tracestate", "a=1")]);
+        trace(&mut map, 7, 9);
+        assert_eq!(
+            (map["traceparent"].to_str().unwrap(), &map["tracestate"]),
+            (good, &"a=1".parse().unwrap())
+        );
+        for wrong in
+            ["", "00-0-0-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", &good.to_uppercase()]
+        {
+            let mut map = headers(&[("traceparent", wrong), ("tracestate", "a=1")]);
+            trace(&mut map, 7, 9);
+            assert_eq!(map["traceparent"], "00-00000000000000000000000000000007-0000000000000009-01");
+            assert!(!map.contains_key("tracestate"));
+        }
+        let later = format!("01{}-more", &good[2..]);
+        assert!(is_traceparent(&later) && !is_traceparent(&format!("{good}-more")));
+    }
+
+    #[test]
+    fn redirects_to_the_apps_own_port_stay_at_the_door() {
+        let led = |to: &str| {
+            let mut map = headers(&[("location", to)]);
+            keep_redirects_here(&mut map, 4321, "http://127.0.0.1:8080");
+            map["location"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(led("http://localhost:4321/a?b"), "http://127.0.0.1:8080/a?b");
+        assert_eq!(led("http://127.0.0.1:4321"), "http://127.0.0.1:8080");
+        for elsewhere in ["/a", "http://127.0.0.1:43210/", "https://example.test/?http://127.0.0.1:4321/"] {
+            assert_eq!(led(elsewhere), elsewhere);
+        }
+    }
+
+    #[test]
+    fn crumbs_of_cookies_become_one() {
+        let mut map = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        join_cookies(&mut map);
+        assert_eq!(map["cookie"], "a=1; b=2");
+    }
+}

@@ -1,0 +1,64 @@
+//! One line for each request.
+
+use anstyle::{AnsiColor, Style};
+use fissure_facts::Exchange;
+use fissure_rig::door::Passed;
+
+/// Columns that a target may take.
+const TARGET_COLUMNS: usize = 72;
+
+pub(super) fn line(passed: &Passed) -> String {
+    match passed {
+        Passed::Answered(exchange) => {
+            let status = exchange.answer.as_ref().map_or(0, |answer| answer.status);
+            let style = match status {
+                0..400 => Style::new(),
+                400..500 => AnsiColor::Yellow.on_default(),
+                _ => AnsiColor::Red.on_default(),
+            };
+            format!("{style}{status}{style:#}  {}", rest(exchange))
+        }
+        Passed::Unanswered(exchange, why) => format!("---  {}: {why}", rest(exchange)),
+        Passed::Refused { client, why } => format!("---  a request of {client} was refused: {why}"),
+    }
+}
+
+fn rest(exchange: &Exchange) -> String {
+    let took_ms = exchange.took_us as f64 / 1e3;
+    let took = if took_ms < 10.0 { format!("{took_ms:.1}") } else { format!("{took_ms:.0}") };
+    format!("{took:>6} ms  {:<6} {}", exchange.request.method, shown(&exchange.request.target))
+}
+
+/// A target comes from strangers: nothing in it reaches the terminal that could steer it.
+fn shown(target: &str) -> String {
+    let plain: String = target.chars().filter(|c| !c.is_control()).collect();
+    match plain.char_indices().nth(TARGET_COLUMNS) {
+        Some((at, _)) => format!("{}...", &plain[..at]),
+        None => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fissure_facts::traffic::{Answered, Asked};
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_was_asked_answered_and_how_long_it_took() {
+        let exchange = Exchange {
+            request: Asked {
+                method: "GET".to_owned(),
+                target: "/a\u{1b}[2J?b".to_owned(),
+                ..Asked::default()
+            },
+            answer: Some(Answered { status: 200, ..Answered::default() }),
+            took_us: 1_240,
+            ..Exchange::default()
+        };
+        let plain = anstream::adapter::strip_str(&line(&Passed::Answered(exchange.clone()))).to_string();
+        assert_eq!(plain, "200     1.2 ms  GET    /a[2J?b");
+        let long = Exchange { request: Asked { target: "/é".repeat(90), ..Asked::default() }, ..exchange };
+        assert!(line(&Passed::Unanswered(long, "it died".to_owned())).ends_with("...: it died"));
+    }
+}
