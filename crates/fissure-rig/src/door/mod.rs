@@ -1,8 +1,8 @@
 //! The front door: people, browsers and test suites use the app through it. It passes everything on as it is, tells
 //! a witness of it, and lets the arrangement behind it change without anybody noticing.
 //!
-//! hyper serves the clients, behind a [gate](gate) that lets through nothing that two programs could understand in two
-//! ways; a [pool](pool) of connections of hyper's client leads to the app. Bodies are passed on frame by frame.
+//! hyper serves the clients, behind a gate (`gate`) that lets through nothing that two programs could understand in two
+//! ways; a pool (`pool`) of connections of hyper's client leads to the app. Bodies are passed on frame by frame.
 //!
 //! **Invariant:** a request that may have been heard is never sent twice, unless that changes nothing.
 
