@@ -42,6 +42,12 @@ pub enum Fact {
     Profiled(Profile),
     /// A process of the app ended although nobody asked it to.
     ChildDied { arrangement: String, role: String, replica: u32, how: String, last_lines: Vec<String> },
+    /// The fault of a window came into force, at the beginning of this measured second.
+    FaultInjected { window: u32, second: u32 },
+    /// It was lifted, at the beginning of this measured second.
+    FaultLifted { window: u32, second: u32 },
+    /// It could not be injected.
+    FaultNotTried { window: u32, why: String },
     /// Something was left out or fell away, in a sentence for the report (no port free for a second copy, ...).
     LeftOut { what: String, why: String },
     /// The user pressed Ctrl-C, or the machine asked fissure to end.

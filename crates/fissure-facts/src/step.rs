@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arrangement, Arrivals, Route, Spacing};
+use crate::{Arrangement, Arrivals, Fault, Route, Spacing};
 
 /// What the lab does next. A planner answers with one of these; the rig performs it and adds facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Purpose {
     Rehearse { block: u32 },
     /// A load that the user asked for (`fissure load`).
     Asked,
+    /// What a fault spoils: a part before it, a part with it, a part after it.
+    Fault(Fault),
 }
 
 /// How users arrive.

@@ -6,6 +6,7 @@
 pub mod crowd;
 pub mod door;
 mod examine;
+pub mod faults;
 pub mod journey;
 pub mod keeper;
 pub mod lens;
@@ -14,5 +15,6 @@ pub mod scratch;
 mod tcp_table;
 mod tls;
 mod weight;
+pub mod wire;
 
 pub use examine::examine;

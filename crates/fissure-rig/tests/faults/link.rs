@@ -1,0 +1,185 @@
+//! Faults of links, through the relay.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fissure_facts::{FaultKind, Trigger};
+use fissure_rig::wire::Relay;
+
+use super::*;
+
+/// A server that counts requests; `/N` is answered with N bytes more.
+struct Server {
+    relay: Relay,
+    asked: Arc<AtomicU32>,
+}
+
+fn server() -> Server {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                let mut bytes = [0; 1024];
+                let Ok(length @ 1..) = stream.read(&mut bytes) else { return };
+                count.fetch_add(1, Ordering::SeqCst);
+                let request = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let more = request.split(['/', ' ']).nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+                let _ = stream.write_all(format!("HTTP/1.0 200 OK\r\n\r\n{}ok", "x".repeat(more)).as_bytes());
+            });
+        }
+    });
+    Server { relay: Relay::start(0, upstream, &[]).unwrap(), asked }
+}
+
+impl Server {
+    fn ask(&self, path: &str) -> Result<(String, Duration), std::io::Error> {
+        ask(self.relay.port(), path, SILENCE)
+    }
+
+    fn disturb(&self, kind: FaultKind) -> fissure_rig::wire::Disturbed {
+        self.relay.disturb(kind, Trigger::Always, 1, PATIENCE)
+    }
+}
+
+fn median(mut spans: Vec<f64>) -> f64 {
+    spans.sort_by(f64::total_cmp);
+    spans[spans.len() / 2]
+}
+
+#[test]
+fn an_undisturbed_relay_changes_no_byte() {
+    let server = server();
+    let (answer, _) = server.ask("/300000").unwrap();
+    assert_eq!(answer.len(), "HTTP/1.0 200 OK\r\n\r\nok".len() + 300_000);
+}
+
+#[test]
+fn latency_is_added_once_and_not_to_every_piece() {
+    let server = server();
+    let typical = |path: &str| {
+        median((0..9).map(|_| ask(server.relay.port(), path, PATIENCE).unwrap().1.as_secs_f64()).collect())
+    };
+    // Three hundred kilobytes are many pieces; each is to come later, not after the one before it came later.
+    let (small, large) = (typical("/"), typical("/300000"));
+    let _later = server.disturb(FaultKind::Latency { ms: 100 });
+    let (small, large) = (typical("/") - small, typical("/300000") - large);
+    for added in [small, large] {
+        // Never less. More only where the machine is busy: a delay for each piece would be seconds.
+        assert!((0.095..0.5).contains(&added), "{added} s instead of 0.1 s");
+    }
+}
+
+#[test]
+fn bandwidth_is_what_was_asked_for() {
+    let server = server();
+    let _narrow = server.disturb(FaultKind::Bandwidth { kib_per_s: 512 });
+    let took = ask(server.relay.port(), "/524288", PATIENCE).unwrap().1.as_secs_f64();
+    // Half a mebibyte takes a second, and longer only where the machine is busy.
+    assert!((0.95..3.0).contains(&took), "{took} s");
+}
+
+#[test]
+fn jitter_varies_and_keeps_the_order() {
+    let server = server();
+    let _jitter = server.disturb(FaultKind::Jitter { ms: 60 });
+    let spans: Vec<f64> = (0..20).map(|_| server.ask("/").unwrap().1.as_secs_f64()).collect();
+    let (least, most) =
+        (spans.iter().copied().fold(f64::MAX, f64::min), spans.iter().copied().fold(0.0, f64::max));
+    assert!(most - least > 0.01, "{spans:?}");
+    let (answer, _) = server.ask("/100000").unwrap();
+    assert!(answer.ends_with("xok") && answer.starts_with("HTTP"));
+}
+
+#[test]
+fn slices_arrive_slowly_and_whole() {
+    let server = server();
+    let _slices = server.disturb(FaultKind::Slicer { bytes: 10, pause_us: 2000 });
+    let (answer, took) = ask(server.relay.port(), "/1000", PATIENCE).unwrap();
+    assert!(answer.ends_with("xok"));
+    assert!(took > Duration::from_millis(200), "a hundred pauses of two milliseconds took {took:?}");
+}
+
+#[test]
+fn a_slow_close_delays_the_end_only() {
+    let server = server();
+    let _slow = server.disturb(FaultKind::SlowClose { ms: 300 });
+    let (answer, took) = server.ask("/").unwrap();
+    assert!(answer.ends_with("ok") && took >= Duration::from_millis(295), "{took:?}");
+}
+
+#[test]
+fn connections_that_break_say_how() {
+    let server = server();
+    let fails = |kind: FaultKind, expected: &str| {
+        let _broken = server.disturb(kind);
+        // The relay learns of it a moment later, and what was open by then may end in another way.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let seen = match server.ask("/1000") {
+                Err(error) => format!("{:?}", error.kind()),
+                Ok((answer, _)) => format!("{} bytes", answer.len()),
+            };
+            if seen == expected {
+                return;
+            }
+            assert!(Instant::now() < until, "{kind}: {seen} instead of {expected}");
+        }
+    };
+    fails(FaultKind::Reset, "ConnectionReset");
+    fails(FaultKind::Cut, "ConnectionReset");
+    fails(FaultKind::Fin, "0 bytes");
+    fails(FaultKind::Blackhole, "WouldBlock");
+    fails(FaultKind::Refuse, "ConnectionRefused");
+    wait_until_it_answers(server.relay.port());
+}
+
+#[test]
+fn half_open_lets_the_request_in_and_loses_its_answer() {
+    let server = server();
+    wait_until_it_answers(server.relay.port());
+    let before = server.asked.load(Ordering::SeqCst);
+    let lost = server.disturb(FaultKind::HalfOpen);
+    assert_eq!(server.ask("/").unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(server.asked.load(Ordering::SeqCst), before + 1, "the request did not arrive");
+    drop(lost);
+    wait_until_it_answers(server.relay.port());
+}
+
+#[test]
+fn what_was_on_its_way_comes_out_of_a_black_hole() {
+    let server = server();
+    let hole = server.disturb(FaultKind::Blackhole);
+    let port = server.relay.port();
+    let waiting = std::thread::spawn(move || ask(port, "/", PATIENCE).unwrap().0);
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!waiting.is_finished());
+    drop(hole);
+    assert!(waiting.join().unwrap().ends_with("ok"));
+}
+
+#[test]
+fn a_disturbed_link_heals_by_itself_when_the_time_is_over() {
+    let server = server();
+    let _gone = server.relay.disturb(FaultKind::Refuse, Trigger::Always, 1, Duration::from_millis(150));
+    wait_until_it_answers(server.relay.port());
+}
+
+#[test]
+fn a_trigger_picks_connections() {
+    let server = server();
+    let _every_third = server.relay.disturb(FaultKind::Reset, Trigger::EveryNth(3), 1, PATIENCE);
+    let failed = (0..30).filter(|_| server.ask("/").is_err()).count();
+    assert_eq!(failed, 10);
+    let share = |seed| {
+        let _half = server.relay.disturb(FaultKind::Reset, Trigger::Percent(50), seed, PATIENCE);
+        (0..60).filter(|_| server.ask("/").is_err()).count()
+    };
+    let failed = share(7);
+    assert!((10..50).contains(&failed), "{failed} of 60");
+}
