@@ -52,6 +52,13 @@ pub enum Verb {
                             journeys of it."
     )]
     Up(UpArgs),
+    /// Run the app with one area as a process of its own, behind the front door, to click through
+    #[command(
+        after_help = "Examples: fissure split thumbs                  an area of fissure.toml\n          \
+                            fissure split 'POST /photos'          a route, or several with commas between\n\n\
+                            Both processes are the same program in the same folder; each finds its name in FISSURE_ROLE."
+    )]
+    Split(SplitArgs),
     /// What this machine allows, what falls away without it, and what to do
     #[command(after_help = "Example: fissure doctor\n\nExit status 2 when something essential is missing.")]
     Doctor(DoctorArgs),
@@ -97,6 +104,23 @@ pub struct UpArgs {
     /// The app's folder, or its fissure.toml
     #[arg(default_value = ".")]
     pub project: PathBuf,
+    #[command(flatten)]
+    pub door: DoorArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    /// A name in [areas], or routes
+    pub area: String,
+    /// The app's folder, or its fissure.toml
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    #[command(flatten)]
+    pub door: DoorArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoorArgs {
     /// Where the door listens on 127.0.0.1 (default: 8080, or another one when that is taken)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,

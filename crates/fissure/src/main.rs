@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Verb::Load(args) => commands::load::load(&args),
         Verb::Export(args) => commands::export::export(&args),
         Verb::Report(args) => commands::report::report(&args),
+        Verb::Split(args) => commands::split::split(&args),
         Verb::Up(args) => commands::up::up(&args),
         Verb::Doctor(args) => commands::doctor::doctor(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.

@@ -22,10 +22,9 @@ struct Up {
 }
 
 impl Up {
-    fn start(folder: &Folder, more: &[&str]) -> Self {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
-            .arg("up")
-            .args(more)
+            .args(arguments)
             .current_dir(folder.path())
             .env_remove("DATABASE_URL")
             .stdout(Stdio::piped())
@@ -98,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         length = int(self.headers.get("Content-Length") or 0)
-        text = self.rfile.read(length) + b" from " + self.headers.get("X-Forwarded-Proto", "nobody").encode()
+        text = self.rfile.read(length) + b" from " + self.headers.get("X-Forwarded-Proto", "nobody").encode() + b" by " + os.environ["FISSURE_ROLE"].encode()
         open("visits.txt", "a").write(self.path + "\n")
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
@@ -122,7 +121,7 @@ fn app() -> Folder {
 #[test]
 fn what_came_through_is_there_after_kill_9_and_the_app_is_not() {
     let folder = app();
-    let mut up = Up::start(&folder, &[]);
+    let mut up = Up::start(&folder, &["up"]);
     let heard = up.ask("POST", "/orders?n=1", "item=7");
     assert!(heard.contains("item=7 from http"), "{heard}");
     up.wait_for("/orders?n=1");
@@ -146,7 +145,7 @@ fn what_came_through_is_there_after_kill_9_and_the_app_is_not() {
 #[test]
 fn ctrl_c_ends_everything_and_says_what_was_recorded() {
     let folder = app();
-    let mut up = Up::start(&folder, &["--in-place"]);
+    let mut up = Up::start(&folder, &["up", "--in-place"]);
     up.ask("GET", "/a", "");
     up.ask("GET", "/b", "");
     up.signal("INT");
@@ -162,7 +161,7 @@ fn ctrl_c_ends_everything_and_says_what_was_recorded() {
 #[test]
 fn without_a_recording_nothing_is_written_down() {
     let folder = app();
-    let mut up = Up::start(&folder, &["--no-record"]);
+    let mut up = Up::start(&folder, &["up", "--no-record"]);
     up.ask("GET", "/secret", "");
     up.signal("INT");
     assert_eq!(up.child.wait().unwrap().code(), Some(0), "{}", up.said);
@@ -170,7 +169,24 @@ fn without_a_recording_nothing_is_written_down() {
 }
 
 #[test]
+fn a_split_app_answers_each_route_by_its_process() {
+    let folder = app();
+    let mut up = Up::start(&folder, &["split", "GET /photos/{id},POST /photos", "--no-record"]);
+    for (method, target, role) in
+        [("GET", "/", "web"), ("GET", "/photos/7", "photos"), ("POST", "/photos", "photos")]
+    {
+        let heard = up.ask(method, target, "");
+        assert!(heard.ends_with(&format!(" by {role}")), "{method} {target}: {heard}");
+    }
+    up.wait_for("GET    /photos/7  (by photos)");
+    up.signal("INT");
+    assert_eq!(up.child.wait().unwrap().code(), Some(0), "{}", up.said);
+    up.nothing_runs();
+}
+
+#[test]
 fn an_app_that_does_not_start_is_told_with_its_last_words() {
     let folder = app().file("app.py", "raise SystemExit('no database today')");
     folder.fissure(&["up"]).exits(69).says("no database today").leaves_nothing();
+    folder.fissure(&["split", "thumbs"]).exits(64).says("`thumbs` is neither an area");
 }

@@ -145,16 +145,16 @@ impl Visit {
         let lender = Lender::new(body, Arc::clone(draft), hold.clone());
         let (response, lease) = self.send(head, &lender, hold.as_ref()).await?;
         let (mut head, body) = response.into_parts();
-        draft.answers(&head);
-
-        let upgrade = head.extensions.remove::<OnUpgrade>();
-        let protocol = head.headers.get(UPGRADE).cloned();
-        headers::remove_hop_by_hop(&mut head.headers);
         headers::keep_redirects_here(
             &mut head.headers,
             lease.address().port(),
             &format!("{scheme}://{host_text}"),
         );
+        draft.answers(&head);
+
+        let upgrade = head.extensions.remove::<OnUpgrade>();
+        let protocol = head.headers.get(UPGRADE).cloned();
+        headers::remove_hop_by_hop(&mut head.headers);
         head.version = Version::HTTP_11;
         if hold.is_some_and(|hold| !hold.is_lifted()) && !is_http2 {
             // Nobody knows whether the client sends its body after this answer, so nothing can follow it.

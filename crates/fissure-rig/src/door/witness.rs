@@ -134,7 +134,10 @@ impl Draft {
         exchange.took_us = self.began.elapsed().as_micros() as u64;
         (self.witness)(match why_not {
             None if exchange.answer.is_some() => Passed::Answered(exchange),
-            None => Passed::Unanswered(exchange, "its client left before the answer came".to_owned()),
+            None => Passed::Unanswered(
+                exchange,
+                "its client left, or the door was closed, before the answer came".to_owned(),
+            ),
             Some(why) => Passed::Unanswered(exchange, why),
         });
     }

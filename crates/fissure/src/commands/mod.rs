@@ -7,4 +7,5 @@ pub mod export;
 pub mod init;
 pub mod load;
 pub mod report;
+pub mod split;
 pub mod up;

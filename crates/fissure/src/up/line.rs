@@ -4,10 +4,12 @@ use anstyle::{AnsiColor, Style};
 use fissure_facts::Exchange;
 use fissure_rig::door::Passed;
 
+use super::notes::Roles;
+
 /// Columns that a target may take.
 const TARGET_COLUMNS: usize = 72;
 
-pub(super) fn line(passed: &Passed) -> String {
+pub(super) fn line(passed: &Passed, roles: &Roles) -> String {
     match passed {
         Passed::Answered(exchange) => {
             let status = exchange.answer.as_ref().map_or(0, |answer| answer.status);
@@ -16,11 +18,18 @@ pub(super) fn line(passed: &Passed) -> String {
                 400..500 => AnsiColor::Yellow.on_default(),
                 _ => AnsiColor::Red.on_default(),
             };
-            format!("{style}{status}{style:#}  {}", rest(exchange))
+            format!("{style}{status}{style:#}  {}{}", rest(exchange), by(exchange, roles))
         }
         Passed::Unanswered(exchange, why) => format!("---  {}: {why}", rest(exchange)),
         Passed::Refused { client, why } => format!("---  a request of {client} was refused: {why}"),
     }
+}
+
+/// The role that answered, where it is not the whole.
+fn by(exchange: &Exchange, roles: &Roles) -> String {
+    let path = exchange.request.target.split('?').next().unwrap_or_default();
+    let role = roles.iter().find(|(route, _)| route.serves(&exchange.request.method, path));
+    role.map(|(_, role)| format!("  (by {role})")).unwrap_or_default()
 }
 
 fn rest(exchange: &Exchange) -> String {
@@ -56,9 +65,11 @@ mod tests {
             took_us: 1_240,
             ..Exchange::default()
         };
-        let plain = anstream::adapter::strip_str(&line(&Passed::Answered(exchange.clone()))).to_string();
-        assert_eq!(plain, "200     1.2 ms  GET    /a[2J?b");
+        let roles = Roles::from([("GET /{x}".parse().unwrap(), "area".to_owned())]);
+        let plain =
+            anstream::adapter::strip_str(&line(&Passed::Answered(exchange.clone()), &roles)).to_string();
+        assert_eq!(plain, "200     1.2 ms  GET    /a[2J?b  (by area)");
         let long = Exchange { request: Asked { target: "/é".repeat(90), ..Asked::default() }, ..exchange };
-        assert!(line(&Passed::Unanswered(long, "it died".to_owned())).ends_with("...: it died"));
+        assert!(line(&Passed::Unanswered(long, "it died".to_owned()), &roles).ends_with("...: it died"));
     }
 }

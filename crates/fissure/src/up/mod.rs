@@ -1,6 +1,243 @@
-//! What `fissure up` needs beside the door: notes of what comes through it.
+//! An arrangement of the app behind the front door, for people to click through: what `fissure up` and `fissure split` do.
 
 mod line;
 mod notes;
 
-pub use notes::{Noted, Notes};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fissure_facts::arrangement::WEB;
+use fissure_facts::recording::{self, Writer};
+use fissure_facts::{Arrangement, Fact};
+use fissure_rig::door::{Certificate, Door, Opening, Table};
+use fissure_rig::keeper;
+
+use crate::cli::DoorArgs;
+use crate::exit::{Exit, Failure};
+use crate::lab::{self, Interrupt, Stage};
+use crate::project::Project;
+use crate::runs;
+
+use notes::{Noted, Notes};
+
+const PORT: u16 = 8080;
+/// How often the app is looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs the arrangement behind the door until Ctrl-C.
+pub fn serve(project: &Project, arrangement: &Arrangement, args: &DoorArgs) -> Result<Exit, Failure> {
+    if !args.in_place {
+        lab::refuse_shared_data(project)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
+        Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}."))
+    })?;
+    runtime.block_on(Up::prepare(project, arrangement, args)?.run())
+}
+
+/// Everything that can go wrong before the app is started has gone well.
+struct Up<'p> {
+    project: &'p Project,
+    arrangement: &'p Arrangement,
+    args: &'p DoorArgs,
+    listener: TcpListener,
+    base: String,
+    certificate: Option<Certificate>,
+    recording: Option<(Writer, PathBuf)>,
+    stage: Stage<'p>,
+}
+
+impl<'p> Up<'p> {
+    fn prepare(
+        project: &'p Project,
+        arrangement: &'p Arrangement,
+        args: &'p DoorArgs,
+    ) -> Result<Self, Failure> {
+        let home = runs::home(&project.folder);
+        let unwritable = |e: std::io::Error| {
+            Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", home.display()))
+        };
+        runs::prepare(&project.folder).map_err(unwritable)?;
+        let program = std::env::current_exe().map_err(unwritable)?;
+        fissure_rig::scratch::sweep(&home.join("scratch"));
+
+        let listener = listen(args.port, project.config.app.port)?;
+        let address = listener.local_addr().map_err(unwritable)?;
+        let base = format!("{}://{address}", if args.tls { "https" } else { "http" });
+        let certificate = args.tls.then(|| Certificate::in_folder(&home.join("certificate"))).transpose();
+        let certificate =
+            certificate.map_err(|e| Failure::new(Exit::CouldNotTell, format!("no TLS at the door: {e}.")))?;
+
+        let recording = (!args.no_record).then(|| create(&home, &base)).transpose()?;
+        let logs = match &recording {
+            Some((_, folder)) => folder.clone(),
+            None => home.join("up"),
+        };
+        std::fs::create_dir_all(&logs).map_err(unwritable)?;
+        // Nothing is measured: the app may use the whole machine.
+        let cpus = keeper::cpu_split(Some(usize::MAX));
+        let stage = Stage::new(project, args.in_place, &program, &logs, &cpus);
+        Ok(Self { project, arrangement, args, listener, base, certificate, recording, stage })
+    }
+
+    async fn run(mut self) -> Result<Exit, Failure> {
+        let mut interrupt = Interrupt::listen();
+        let arrangement = self.arrangement;
+        let roles: Vec<&str> = arrangement.roles.iter().map(|role| role.name.as_str()).collect();
+        let command = &self.project.config.app.command;
+        match roles[..] {
+            [_] => anstream::println!("starting `{command}` ..."),
+            _ => anstream::println!("starting `{command}` as {} ...", roles.join(" and ")),
+        }
+        let staged = tokio::select! {
+            staged = self.stage.ensure(arrangement) => staged,
+            () = interrupt.came() => {
+                self.stage.strike().await;
+                return Ok(Exit::Interrupted);
+            }
+        };
+        if let Err(failure) = staged {
+            return Err(Failure::new(Exit::NotStarted, told(&failure.sentence, &failure.last_lines)));
+        }
+        let table = self.table();
+        let (writer, folder) = self.recording.take().unzip();
+        let notes = Notes::begin(writer, table.routes.clone());
+        let opening = Opening {
+            protocol: self.project.config.app.protocol(),
+            table,
+            certificate: self.certificate.take(),
+            keeps_bodies: folder.is_some(),
+            witness: notes.witness(),
+        };
+        let certificate = opening.certificate.as_ref().map(|c| c.file().to_owned());
+        let door = self.listener.try_clone().and_then(|listener| Door::open(listener, opening));
+        let door =
+            door.map_err(|e| Failure::new(Exit::CouldNotTell, format!("the door does not open: {e}.")))?;
+        self.welcome(folder.as_deref(), certificate.as_deref());
+
+        let died = loop {
+            tokio::select! {
+                () = interrupt.came() => break None,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let deaths = self.stage.of(arrangement).map(lab::Standing::deaths).unwrap_or_default();
+            if let Some(Fact::ChildDied { role, how, last_lines, .. }) = deaths.into_iter().next() {
+                let who = if role == WEB { "the app" } else { &role };
+                break Some(told(&format!("{who} ended by itself: {how}."), &last_lines));
+            }
+        };
+        drop(door);
+        self.stage.strike().await;
+        farewell(&notes.finish(), folder.as_deref());
+        died.map_or(Ok(Exit::Met), |sentence| Err(Failure::new(Exit::CouldNotTell, sentence)))
+    }
+
+    /// Where the processes that were started listen.
+    fn table(&mut self) -> Table {
+        let mut table = Table { routes: self.arrangement.table.clone(), ..Table::default() };
+        for process in self.stage.of(self.arrangement).into_iter().flat_map(|s| &s.processes) {
+            let addresses: &mut Vec<_> = table.roles.entry(process.role.clone()).or_default();
+            addresses.push(([127, 0, 0, 1], process.port).into());
+        }
+        table
+    }
+
+    fn welcome(&self, folder: Option<&Path>, certificate: Option<&Path>) {
+        anstream::println!("\nThe app answers at {}  (Ctrl-C ends it)", self.base);
+        if let Some(file) = certificate {
+            anstream::println!(
+                "Its certificate is signed by itself: browsers ask once; curl takes --cacert {}",
+                shortest(file).display()
+            );
+        }
+        for (route, role) in &self.arrangement.table {
+            anstream::println!("{route} is answered by the process `{role}`.");
+        }
+        if self.args.in_place {
+            anstream::println!("It runs in its own folder: what you change there stays changed.");
+        } else {
+            anstream::println!(
+                "It runs in a copy of its folder: whatever you click, your data stays as it is."
+            );
+        }
+        match folder {
+            Some(folder) => anstream::println!(
+                "Recording to {}: as it is, passwords too, so only you may read it.\n",
+                shortest(folder).display()
+            ),
+            None => anstream::println!("Nothing is recorded.\n"),
+        }
+    }
+}
+
+/// Port 8080 unless somebody has it, or the one that was asked for.
+fn listen(wanted: Option<u16>, of_app: Option<u16>) -> Result<TcpListener, Failure> {
+    if let Some(port) = wanted {
+        if of_app == Some(port) {
+            let sentence =
+                format!("port {port} is the app's own ([app] port): give the door another --port.");
+            return Err(Failure::new(Exit::Usage, sentence));
+        }
+        return TcpListener::bind(("127.0.0.1", port)).map_err(|e| {
+            let by = keeper::port_taken(port).map_or_else(|| e.to_string(), |who| format!("{who} has it"));
+            Failure::new(Exit::CouldNotTell, format!("the door cannot listen on port {port}: {by}."))
+        });
+    }
+    let usual = (of_app != Some(PORT)).then(|| TcpListener::bind(("127.0.0.1", PORT)).ok()).flatten();
+    match usual {
+        Some(listener) => Ok(listener),
+        None => keeper::free_port()
+            .and_then(|port| TcpListener::bind(("127.0.0.1", port)))
+            .map_err(|e| Failure::new(Exit::CouldNotTell, format!("no port is free on 127.0.0.1: {e}."))),
+    }
+}
+
+fn create(home: &Path, base: &str) -> Result<(Writer, PathBuf), Failure> {
+    let name = runs::new_name(rand::random());
+    let folder = home.join("recordings").join(&name);
+    let header = recording::Header {
+        format: recording::FORMAT.to_owned(),
+        fissure: env!("CARGO_PKG_VERSION").to_owned(),
+        recording: name,
+        started_unix_s: runs::unix_s(),
+        base: base.to_owned(),
+    };
+    match Writer::create(&folder, &header) {
+        Ok(writer) => Ok((writer, folder)),
+        Err(e) => Err(Failure::new(Exit::CouldNotTell, format!("{e}; --no-record does without."))),
+    }
+}
+
+/// What was recorded, and what to do with it.
+fn farewell(noted: &Noted, folder: Option<&Path>) {
+    let Some(folder) = folder else { return };
+    let place = shortest(folder);
+    if noted.recorded == 0 {
+        anstream::println!("\nNothing came through the door, so nothing was recorded.");
+        return;
+    }
+    let requests = if noted.recorded == 1 { "request" } else { "requests" };
+    anstream::println!("\nRecorded {} {requests} in {}.", noted.recorded, place.display());
+    if noted.lost > 0 {
+        anstream::println!("{} more are missing in it: the disk was too slow for them.", noted.lost);
+    }
+    if let Some(trouble) = &noted.trouble {
+        anstream::println!("It is not complete: {trouble}.");
+    }
+    anstream::println!(
+        "Next: `fissure users` makes journeys of it. It holds what was typed, passwords too: delete the folder when you have them."
+    );
+}
+
+fn told(sentence: &str, last_lines: &[String]) -> String {
+    if last_lines.is_empty() {
+        return sentence.to_owned();
+    }
+    format!("{sentence} Its last lines:\n  {}", last_lines.join("\n  "))
+}
+
+/// The path as a person would type it from here.
+fn shortest(path: &Path) -> &Path {
+    std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+}

@@ -1,18 +1,21 @@
 //! Notes of what comes through the door: a line on the terminal and a line in the recording, on a thread of their own, so
 //! that neither a slow terminal nor a slow disk holds a request up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fissure_facts::Exchange;
 use fissure_facts::recording::Writer;
+use fissure_facts::{Exchange, Route};
 use fissure_rig::door::{Passed, Witness};
 
 use super::line::line;
+
+/// Which role serves a route, where that is not the whole.
+pub type Roles = BTreeMap<Route, String>;
 
 /// What was written so long ago is safe, whatever happens to fissure.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
@@ -44,11 +47,11 @@ pub struct Noted {
 
 impl Notes {
     /// Without `writer` only the terminal gets lines.
-    pub fn begin(writer: Option<Writer>) -> Self {
+    pub fn begin(writer: Option<Writer>, roles: Roles) -> Self {
         let (sender, receiver) = channel();
         let waiting_bytes = Arc::new(AtomicU64::new(0));
         let waiting = Arc::clone(&waiting_bytes);
-        let thread = std::thread::spawn(move || Taker::new(writer).take(&receiver, &waiting));
+        let thread = std::thread::spawn(move || Taker::new(writer, roles).take(&receiver, &waiting));
         Self { sender, waiting_bytes, lost: Arc::default(), thread }
     }
 
@@ -93,6 +96,7 @@ fn size(passed: &Passed) -> u64 {
 
 struct Taker {
     writer: Option<Writer>,
+    roles: Roles,
     noted: Noted,
     flushed: Instant,
     second: Instant,
@@ -101,9 +105,9 @@ struct Taker {
 }
 
 impl Taker {
-    fn new(writer: Option<Writer>) -> Self {
+    fn new(writer: Option<Writer>, roles: Roles) -> Self {
         let now = Instant::now();
-        Self { writer, noted: Noted::default(), flushed: now, second: now, lines: 0, more: 0 }
+        Self { writer, roles, noted: Noted::default(), flushed: now, second: now, lines: 0, more: 0 }
     }
 
     fn take(mut self, receiver: &Receiver<Option<Passed>>, waiting: &AtomicU64) -> Noted {
@@ -162,7 +166,7 @@ impl Taker {
     fn print(&mut self, passed: &Passed) {
         if self.lines < LINES_PER_S_MAX {
             self.lines += 1;
-            anstream::println!("{}", line(passed));
+            anstream::println!("{}", line(passed, &self.roles));
         } else {
             self.more += 1;
         }
