@@ -42,6 +42,13 @@ impl Failure {
         Self { exit, sentence: sentence.to_string() }
     }
 
+    /// With another thing to try.
+    pub fn or(mut self, hint: &str) -> Self {
+        self.sentence += " ";
+        self.sentence += hint;
+        self
+    }
+
     /// Prints the sentence and gives the status.
     pub fn tell(self) -> Exit {
         anstream::eprintln!("fissure: {}", self.sentence);

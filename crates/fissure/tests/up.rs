@@ -185,8 +185,10 @@ fn a_split_app_answers_each_route_by_its_process() {
 }
 
 #[test]
-fn an_app_that_does_not_start_is_told_with_its_last_words() {
+fn what_cannot_be_done_is_told_with_a_reason() {
     let folder = app().file("app.py", "raise SystemExit('no database today')");
     folder.fissure(&["up"]).exits(69).says("no database today").leaves_nothing();
+    let folder = folder.file(".env", "DATABASE_URL=postgres://127.0.0.1/shop");
+    folder.fissure(&["up"]).exits(65).says("database server").says("--in-place");
     folder.fissure(&["split", "thumbs"]).exits(64).says("`thumbs` is neither an area");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -128,7 +128,8 @@ fn an_answer_that_broke_off_in_its_head_is_not_asked_for_again() {
 
 #[test]
 fn an_app_that_starts_again_under_load_costs_no_idempotent_request() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Not a port that a client's connection could sit on meanwhile.
+    let address: SocketAddr = ([127, 0, 0, 1], fissure_rig::keeper::free_port().unwrap()).into();
     let done = Arc::new(AtomicBool::new(false));
     let over = Arc::clone(&done);
     // Each life of the app ends by closing its listener and all of its connections in the midst of what they do.
