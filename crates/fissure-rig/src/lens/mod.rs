@@ -14,6 +14,7 @@ mod native;
 mod node;
 mod peers;
 mod profiler;
+mod python;
 mod runtime;
 mod source;
 mod symbols;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fissure_facts::Profile;
 
 use super::runtime::Runtime;
-use super::{native, node, waits};
+use super::{native, node, python, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -51,10 +51,11 @@ struct Instrument {
     watch: Watch,
 }
 
-const INSTRUMENTS: [Instrument; 3] = [
+const INSTRUMENTS: [Instrument; 4] = [
     Instrument { name: "native", runtime: None, watch: native::watch },
     Instrument { name: "waits", runtime: None, watch: waits::watch },
     Instrument { name: "node", runtime: Some(Runtime::Node), watch: node::watch },
+    Instrument { name: "python", runtime: Some(Runtime::Python), watch: python::watch },
 ];
 
 /// Their names.

@@ -7,6 +7,7 @@ use std::path::Path;
 pub(super) enum Runtime {
     Native,
     Node,
+    Python,
     /// One that no instrument understands, by its name.
     Other(&'static str),
 }
@@ -14,7 +15,7 @@ pub(super) enum Runtime {
 /// Programs by the beginning of their name, and libraries by which other programs bring the same interpreter along.
 const KNOWN: [(&str, &str, Runtime); 9] = [
     ("node", "libnode.so", Runtime::Node),
-    ("python", "libpython", Runtime::Other("Python")),
+    ("python", "libpython", Runtime::Python),
     ("ruby", "libruby", Runtime::Other("Ruby")),
     ("php", "libphp", Runtime::Other("PHP")),
     ("java", "libjvm.so", Runtime::Other("Java")),
@@ -60,8 +61,8 @@ mod tests {
         for (program, libraries, runtime) in [
             ("node", &[][..], Runtime::Node),
             ("nodejs", &[], Runtime::Node),
-            ("python3.13t", &["libc.so.6"], Runtime::Other("Python")),
-            ("uwsgi-core", &["libc.so.6", "libpython3.11.so.1.0"], Runtime::Other("Python")),
+            ("python3.13t", &["libc.so.6"], Runtime::Python),
+            ("uwsgi-core", &["libc.so.6", "libpython3.11.so.1.0"], Runtime::Python),
             ("apache2", &["libphp8.2.so"], Runtime::Other("PHP")),
             ("php-fpm8.2", &[], Runtime::Other("PHP")),
             ("ruby3.1", &[], Runtime::Other("Ruby")),

@@ -5,5 +5,6 @@
 mod native;
 mod node;
 mod program;
+mod python;
 #[cfg(target_arch = "x86_64")]
 mod waits;

@@ -6,7 +6,7 @@ use crate::program::{Program, own, share};
 
 #[test]
 fn the_hot_line_of_a_node_program_is_found_with_its_share() {
-    let program = Program::of_node("hot.js", include_str!("apps/hot.js"));
+    let program = Program::of("node", "hot.js", include_str!("apps/hot.js"));
     let profile = program.look_at_work("node");
     assert_eq!(profile.instrument, "node");
     let samples: u64 = profile.stacks.iter().map(|stack| stack.count).sum();
@@ -34,7 +34,7 @@ fn the_hot_line_of_a_node_program_is_found_with_its_share() {
 
 #[test]
 fn every_process_of_a_cluster_is_looked_into() {
-    let program = Program::of_node("cluster.js", include_str!("apps/cluster.js"));
+    let program = Program::of("node", "cluster.js", include_str!("apps/cluster.js"));
     let profile = program.look_at_work("node");
     let top = profile.stacks.iter().find_map(|stack| Some((stack.process, own(&profile, stack)?))).unwrap();
     assert_ne!(top.0, program.pid(), "the one that only waits");

@@ -53,14 +53,14 @@ impl Program {
         Self { folder, source: text.to_owned(), child, hooks: None, _alone: alone }
     }
 
-    /// A Node program, started as fissure starts an app for the profilers. It says when it is ready.
-    pub fn of_node(name: &str, text: &str) -> Self {
+    /// A program for `node` or `python3`, started as fissure starts an app for the profilers. It says when it is ready.
+    pub fn of(interpreter: &str, name: &str, text: &str) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join(name);
         std::fs::write(&source, text).unwrap();
         let hooks = Hooks::create(&folder.path().join("hooks")).unwrap();
-        let mut child = Command::new("node")
+        let mut child = Command::new(interpreter)
             .arg(&source)
             .current_dir(&folder)
             .envs(hooks.environment(|_| None))

@@ -1,0 +1,247 @@
+//! Python: its stacks, read from its memory by py-spy a hundred times a second, without stopping it. Who holds the
+//! interpreter's lock runs; who runs without it is in the C code of an extension.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fissure_facts::Profile;
+use fissure_facts::profile::{Doing, Frame};
+use py_spy::config::LockingStrategy;
+use py_spy::{Config, PythonSpy, StackTrace};
+
+use super::folded::{Folded, Sample};
+use super::profiler::{Stop, Subject};
+use super::source::Sources;
+use super::syscall::{Parked, Reader};
+use super::threads::{name_of, of};
+use crate::process::read_into;
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
+/// Share of the time that looking may take: a framework nests dozens of functions, and each is read by itself.
+const SHARE: f64 = 0.25;
+
+/// What py-spy calls a frame: function, file, line.
+type Place = (String, String, u32);
+
+/// Looks until told to stop.
+pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
+    let mut why = "it is no Python that py-spy knows".to_owned();
+    let open = |&pid: &u32| Interpreter::open(pid).inspect_err(|e| why.clone_from(e)).ok();
+    let mut interpreters: Vec<Interpreter> = subject.processes.iter().filter_map(open).collect();
+    if interpreters.is_empty() {
+        return Err(why);
+    }
+    let mut reader = Reader::default();
+    let mut folded: Folded<Place> = Folded::default();
+    let (began, mut looks, mut lost) = (Instant::now(), 0, 0);
+    loop {
+        let look = Instant::now();
+        reader.next_look();
+        for interpreter in &mut interpreters {
+            lost += u64::from(interpreter.look(&mut reader, &mut folded).is_none());
+        }
+        looks += 1;
+        let pause = look.elapsed().mul_f64(1.0 / SHARE - 1.0).min(LOOK_AT_LEAST_EVERY);
+        if stop.wait(LOOK_EVERY.saturating_sub(look.elapsed()).max(pause)) {
+            break;
+        }
+    }
+    let period_s = began.elapsed().as_secs_f64() / f64::from(looks);
+    for interpreter in interpreters {
+        interpreter.finish(period_s, &mut folded);
+    }
+    let mut sources = Sources::new(&subject.folders);
+    let frames: HashMap<Place, Frame> =
+        folded.places().map(|place| (place.clone(), frame(place, &mut sources))).collect();
+    let profile = folded.into_profile(|place| frames.get(place).cloned().into_iter().collect());
+    Ok(Profile { period_s, user_only: true, lost, ..profile })
+}
+
+struct Interpreter {
+    spy: PythonSpy,
+    pid: u32,
+    /// Where the lists of polled files are.
+    memory: File,
+    threads: HashMap<u32, Thread>,
+    text: String,
+}
+
+struct Thread {
+    name: String,
+    cpu_ns_before: u64,
+    /// How often it surely ran.
+    ran: u64,
+    /// Where it was runnable without the lock, which another thread held: in C code, or about to ask for the lock again.
+    unclear: Vec<Sample<Place>>,
+}
+
+impl Interpreter {
+    fn open(pid: u32) -> Result<Self, String> {
+        let config = Config {
+            blocking: LockingStrategy::NonBlocking,
+            collect_thread_names: false,
+            ..Config::default()
+        };
+        let told = |e: String| format!("the Python of process {pid} cannot be looked into ({e})");
+        let spy = PythonSpy::new(pid as py_spy::Pid, &config).map_err(|e| told(format!("{e:#}")))?;
+        let memory = File::open(format!("/proc/{pid}/mem")).map_err(|e| told(e.to_string()))?;
+        Ok(Self { spy, pid, memory, threads: HashMap::new(), text: String::new() })
+    }
+
+    /// None when its functions came and went while they were read, or it has ended.
+    fn look(&mut self, reader: &mut Reader, folded: &mut Folded<Place>) -> Option<()> {
+        let traces = self.spy.get_stack_traces().ok()?;
+        let tids = self.kernels_numbers(&traces);
+        let is_held = traces.iter().any(|trace| trace.owns_gil);
+        for (trace, tid) in traces.iter().zip(tids) {
+            let Some(doing) = self.doing(trace, tid, reader) else { continue };
+            let Self { pid, threads, text, .. } = self;
+            let thread = threads.entry(tid).or_insert_with(|| Thread::new(*pid, tid, text));
+            let is_without = doing == Doing::Running && !trace.owns_gil;
+            let c_code = is_without.then(|| (EXTENSION.to_owned(), String::new(), 0));
+            let stack = c_code.into_iter().chain(trace.frames.iter().map(place)).collect();
+            let sample =
+                Sample { process: *pid, thread: thread.name.clone(), doing, stack, holder: Vec::new() };
+            if is_without && is_held {
+                thread.unclear.push(sample);
+            } else {
+                thread.ran += u64::from(sample.doing == Doing::Running);
+                folded.add(sample, 1);
+            }
+        }
+        Some(())
+    }
+
+    /// Before 3.11 Python keeps only the C library's name of a thread: the address of a structure in which the kernel's
+    /// number stands, at an offset that is the same for all.
+    fn kernels_numbers(&mut self, traces: &[StackTrace]) -> Vec<u32> {
+        let told = |trace: &StackTrace| trace.os_thread_id.and_then(|tid| u32::try_from(tid).ok());
+        if let Some(tids) = traces.iter().map(told).collect() {
+            return tids;
+        }
+        let mut structures = vec![[0; THREAD_BYTES]; traces.len()];
+        for (trace, bytes) in traces.iter().zip(&mut structures) {
+            if self.memory.read_exact_at(bytes, trace.thread_id).is_err() {
+                *bytes = [0; THREAD_BYTES];
+            }
+        }
+        let tasks: HashSet<u32> = of(self.pid).collect();
+        numbers_in(&structures, &tasks).unwrap_or_else(|| vec![self.pid; traces.len()])
+    }
+
+    fn doing(&mut self, trace: &StackTrace, tid: u32, reader: &mut Reader) -> Option<Doing> {
+        if trace.owns_gil {
+            return Some(Doing::Running);
+        }
+        match Parked::of(self.pid, tid, &mut self.text).ok()? {
+            Some(parked) => Some(reader.doing(self.pid, &self.memory, &parked)),
+            None => trace.active.then_some(Doing::Running),
+        }
+    }
+
+    /// Who asks for the lock wakes every few milliseconds, and is runnable until a CPU is free. So a thread gets no more
+    /// unclear samples than the CPU time stands for that it really had.
+    fn finish(mut self, period_s: f64, folded: &mut Folded<Place>) {
+        for (tid, thread) in self.threads {
+            let after = cpu_ns(self.pid, tid, &mut self.text).unwrap_or(thread.cpu_ns_before);
+            let cpu_s = after.saturating_sub(thread.cpu_ns_before) as f64 / 1e9;
+            let worked = (cpu_s / period_s).round() as u64;
+            let kept = worked.saturating_sub(thread.ran).min(thread.unclear.len() as u64);
+            for sample in evenly(thread.unclear, kept as usize) {
+                folded.add(sample, 1);
+            }
+        }
+    }
+}
+
+/// How much of the C library's structure of a thread is read; glibc keeps the number at byte 720, musl at 48.
+const THREAD_BYTES: usize = 1024;
+
+/// The numbers at the one offset at which every structure holds the number of a thread, each another one.
+fn numbers_in(structures: &[[u8; THREAD_BYTES]], tasks: &HashSet<u32>) -> Option<Vec<u32>> {
+    let at = |offset: usize| {
+        let number = |bytes: &[u8; THREAD_BYTES]| {
+            let word = bytes.get(offset..offset + 4)?.try_into().ok()?;
+            Some(u32::from_ne_bytes(word)).filter(|tid| tasks.contains(tid))
+        };
+        let numbers: Vec<u32> = structures.iter().map(number).collect::<Option<_>>()?;
+        let distinct: HashSet<&u32> = numbers.iter().collect();
+        (distinct.len() == numbers.len()).then_some(numbers)
+    };
+    (0..THREAD_BYTES).step_by(4).find_map(at)
+}
+
+impl Thread {
+    fn new(pid: u32, tid: u32, text: &mut String) -> Self {
+        let cpu_ns_before = cpu_ns(pid, tid, text).unwrap_or(0);
+        Self { name: name_of(pid, tid), cpu_ns_before, ran: 0, unclear: Vec::new() }
+    }
+}
+
+/// The first number of `/proc/PID/task/TID/schedstat`.
+fn cpu_ns(pid: u32, tid: u32, text: &mut String) -> Option<u64> {
+    read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// `kept` of them, from everywhere in the window.
+fn evenly<T>(all: Vec<T>, kept: usize) -> impl Iterator<Item = T> {
+    let count = all.len();
+    let is_kept = move |i: usize| (i + 1) * kept / count > i * kept / count;
+    all.into_iter().enumerate().filter(move |(i, _)| is_kept(*i)).map(|(_, sample)| sample)
+}
+
+/// Stands for the functions that only the C compiler knows.
+const EXTENSION: &str = "C code";
+
+fn place(frame: &py_spy::Frame) -> Place {
+    (frame.name.clone(), frame.filename.clone(), u32::try_from(frame.line).unwrap_or(0))
+}
+
+fn frame((function, file, line): &Place, sources: &mut Sources) -> Frame {
+    if file.is_empty() {
+        return Frame {
+            function: function.clone(),
+            module: Some("extension.so".to_owned()),
+            ..Frame::default()
+        };
+    }
+    let (file, in_app) = sources.resolve(Path::new(file));
+    let line = (*line > 0).then_some(*line);
+    Frame { function: function.clone(), file: Some(file), line, in_app, ..Frame::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_threads_number_is_found_where_every_structure_holds_one() {
+        let structure = |decoy: u32, tid: u32| {
+            let mut bytes = [0; THREAD_BYTES];
+            bytes[64..68].copy_from_slice(&decoy.to_ne_bytes());
+            bytes[720..724].copy_from_slice(&tid.to_ne_bytes());
+            bytes
+        };
+        let tasks = HashSet::from([7, 8, 9]);
+        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 9)], &tasks), Some(vec![8, 9]));
+        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 1)], &tasks), None, "one that is gone");
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_are_kept_as_wanted_and_in_order(all in prop::collection::vec(any::<u8>(), 0..99), share in 0.0f64..=1.0) {
+            let numbered: Vec<usize> = (0..all.len()).collect();
+            let wanted = (all.len() as f64 * share) as usize;
+            let kept: Vec<usize> = evenly(numbered, wanted).collect();
+            prop_assert_eq!(kept.len(), wanted);
+            prop_assert!(kept.is_sorted());
+        }
+    }
+}
