@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::shadow::{ShadowEnd, ShadowedStep};
 use crate::{Latencies, Profile, Route, Step};
 
 /// A fact and when it was seen.
@@ -40,6 +41,10 @@ pub enum Fact {
     ProblemSeen { window: u32, route: Route, class: ErrorClass, sentence: String },
     /// What a profiler saw in a window that was held for it.
     Profiled(Profile),
+    /// A step of a journey was answered in a shadow.
+    Shadowed(ShadowedStep),
+    /// A shadow was over.
+    ShadowEnded(ShadowEnd),
     /// A process of the app ended although nobody asked it to.
     ChildDied { arrangement: String, role: String, replica: u32, how: String, last_lines: Vec<String> },
     /// The fault of a window came into force, at the beginning of this measured second.

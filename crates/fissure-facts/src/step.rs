@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arrangement, Arrivals, Fault, Route, Spacing};
+use crate::{Arrangement, Arrivals, Fault, Route, ShadowPlan, Spacing};
 
 /// What the lab does next. A planner answers with one of these; the rig performs it and adds facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub enum Step {
     Play { arrangement: Arrangement },
     /// Hold a load on an arrangement for so long.
     Hold(WindowPlan),
+    /// Play the journeys, one user after another, on a stack of its own, and keep every answer.
+    Shadow(ShadowPlan),
     /// Nothing more is worth measuring.
     Finish,
 }

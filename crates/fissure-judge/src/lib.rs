@@ -9,6 +9,7 @@ pub mod demand;
 pub mod evidence;
 pub mod foresight;
 pub mod goal;
+pub mod isolation;
 pub mod judgement;
 pub mod limit;
 pub mod lines;

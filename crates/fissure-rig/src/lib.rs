@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod lens;
 mod process;
 pub mod scratch;
+pub mod shadow;
 mod tcp_table;
 mod tls;
 mod weight;

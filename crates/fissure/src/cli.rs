@@ -31,6 +31,9 @@ pub enum Verb {
     /// Is the app holding up, and if not, what is the simplest thing that helps?
     #[command(after_help = "Example: fissure check --budget 5m")]
     Check(CheckArgs),
+    /// Is it safe to run two copies, to split an area off, to restart?
+    #[command(after_help = ISOLATE_EXAMPLES)]
+    Isolate(IsolateArgs),
     /// Load a server or journeys: open arrivals, honest latencies, thresholds
     #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
@@ -145,6 +148,30 @@ pub struct CheckArgs {
     pub in_place: bool,
     #[command(flatten)]
     pub measure: MeasureArgs,
+}
+
+const ISOLATE_EXAMPLES: &str = "\
+Examples:
+  fissure isolate                   two copies, every area of fissure.toml apart, a restart between requests
+  fissure isolate --budget 20s      with little time differences are repeated less often
+
+The journeys are played by one user after another, on copies of the app that differ only in how they are run.
+Exit status: 0 every answer stays the same, 1 an answer differs, 2 could not tell, 130 interrupted";
+
+#[derive(Debug, Args)]
+pub struct IsolateArgs {
+    /// The app's folder, or its fissure.toml
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    /// How long to compare at most, like 30s or 5m (default: 2m)
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<Span>,
+    /// Repeat the randomness of another run
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Print JSON instead of text for people
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

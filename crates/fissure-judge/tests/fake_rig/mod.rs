@@ -14,6 +14,8 @@
     reason = "a test may unwrap, and each test file uses another part of this"
 )]
 
+mod shadow;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
@@ -150,6 +152,8 @@ pub struct FakeRig {
     pub once: Option<Route>,
     /// CPU that a user's first request costs besides its own, because the user connects.
     pub connection_ms: f64,
+    /// Copies other than one whole answer differently.
+    pub forgets: bool,
     random: Pcg64,
     /// Seconds since the run began.
     now_s: f64,
@@ -157,7 +161,8 @@ pub struct FakeRig {
 
 impl FakeRig {
     pub fn new(model: Model, seed: u64) -> Self {
-        Self { model, neighbour_cores: 0.0, once: None, connection_ms: 0.0, random: seeded(seed), now_s: 0.0 }
+        let (random, now_s) = (seeded(seed), 0.0);
+        Self { model, neighbour_cores: 0.0, once: None, connection_ms: 0.0, forgets: false, random, now_s }
     }
 
     /// Performs a step and adds its facts to the run, as the lab does.
@@ -166,6 +171,7 @@ impl FakeRig {
         let facts = match step {
             Step::Play { arrangement } => self.play(arrangement),
             Step::Hold(plan) => self.perform(plan),
+            Step::Shadow(plan) => shadow::answers(run, plan, self.forgets),
             Step::Finish => Vec::new(),
         };
         run.facts.push(Stamped { at_s: self.now_s, fact: began });

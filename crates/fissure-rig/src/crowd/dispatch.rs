@@ -67,6 +67,13 @@ impl Role {
 }
 
 impl Dispatch {
+    /// The next request goes to the copy whose turn this is, if nobody is busy.
+    pub(super) fn take_turn(&self, turn: u64) {
+        for role in &self.roles {
+            role.next.store((turn % role.replicas.len() as u64) as usize, Relaxed);
+        }
+    }
+
     /// Refuses what is neither on this machine nor on one of the user's own hosts, with a sentence.
     pub(super) fn new(plan: &CrowdPlan) -> Result<Self, String> {
         let CrowdPlan { targets, table, own_hosts, .. } = plan;

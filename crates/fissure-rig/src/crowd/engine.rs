@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fissure_facts::fact::PlayedStep;
 use fissure_facts::journey::{Journey, Variables};
-use fissure_facts::{Arrivals, Load, Route, journey};
+use fissure_facts::{Arrivals, Exchange, Load, Route, journey};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
@@ -63,6 +63,8 @@ pub(super) struct Engine {
     warmup_s: f64,
     /// The connections of all users, when the plan says that they hand them on.
     pub(super) handed_on: Option<RefCell<Connections>>,
+    /// Every exchange in full, where somebody wants to see them.
+    exchanges: RefCell<Option<Vec<Exchange>>>,
     /// The last second is over; no new journey begins.
     is_over: Cell<bool>,
 }
@@ -140,8 +142,33 @@ impl Engine {
             start_ns: start_ns.max(now_ns),
             warmup_s,
             handed_on: plan.hand_on.then(RefCell::default),
+            exchanges: RefCell::new(None),
             is_over: Cell::new(false),
         }))
+    }
+
+    pub(super) fn scripts(&self) -> impl Iterator<Item = &Rc<Script>> {
+        self.scripts.iter().map(|(_, script)| script)
+    }
+
+    /// From now on exchanges are kept in full.
+    pub(super) fn keep_exchanges(&self) {
+        self.exchanges.replace(Some(Vec::new()));
+    }
+
+    pub(super) fn is_keeping_exchanges(&self) -> bool {
+        self.exchanges.borrow().is_some()
+    }
+
+    pub(super) fn keep_exchange(&self, exchange: Exchange) {
+        if let Some(kept) = &mut *self.exchanges.borrow_mut() {
+            kept.push(exchange);
+        }
+    }
+
+    /// Those that were kept since this was last asked.
+    pub(super) fn kept_exchanges(&self) -> Vec<Exchange> {
+        self.exchanges.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The journey at this share (0 to 1) of the weights.

@@ -16,6 +16,7 @@ use super::dispatch::{Replica, Role};
 use super::draft::Draft;
 use super::engine::Engine;
 use super::jar::Jar;
+use super::kept;
 use super::live::{self, Live};
 use super::recorder::Outcome;
 use super::redirect;
@@ -99,6 +100,23 @@ impl User {
             }
         }
         true
+    }
+
+    /// One step of a journey, played as by `play`, but nobody counts it.
+    pub(super) async fn step_alone(&mut self, step: &ScriptStep, free_ns: u64) -> Outcome {
+        let engine = Rc::clone(&self.engine);
+        let (think, patience) = (engine.timers.alarm(), engine.timers.alarm());
+        let planned_ns = free_ns + step.think_ns;
+        match &mut self.live {
+            None => think.until(planned_ns).await,
+            Some(live) => live.until(&think, planned_ns).await,
+        }
+        Box::pin(self.perform(step, planned_ns, &patience)).await
+    }
+
+    pub(super) fn hang_up(&mut self) {
+        self.connections.clear();
+        self.live = None;
     }
 
     /// One request of the journey, with everything that belongs to it: its turn at a limit, redirects, judgement.
@@ -196,6 +214,17 @@ impl User {
 
     /// Sends a request to a replica of `role`, over the connection that the user has to it or over a new one.
     async fn exchange(&mut self, role: &Role, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Failure> {
+        if !self.engine.is_keeping_exchanges() {
+            return self.send(role, draft, keep).await;
+        }
+        let began_ns = monotonic_ns();
+        let outcome = self.send(role, draft, Keep { headers: true, body: true }).await;
+        let took_us = (monotonic_ns() - began_ns) / 1000;
+        self.engine.keep_exchange(kept::exchange(draft, outcome.as_ref().ok(), began_ns / 1000, took_us));
+        outcome
+    }
+
+    async fn send(&mut self, role: &Role, draft: &Draft<'_>, keep: Keep) -> Result<Reply, Failure> {
         let outstanding = role.choose();
         let replica = &outstanding.0;
         let known = self.take(replica, draft.protocol);

@@ -51,7 +51,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The body without its content encoding.
-    pub(super) fn bytes(&self) -> Result<&[u8], &str> {
+    pub fn bytes(&self) -> Result<&[u8], &str> {
         if !self.headers.contains_key(CONTENT_ENCODING) {
             return Ok(self.body);
         }

@@ -12,7 +12,7 @@ mod judge;
 mod predicate;
 mod render;
 mod request;
-mod secret;
+pub(crate) mod secret;
 
 #[cfg(test)]
 mod tests;

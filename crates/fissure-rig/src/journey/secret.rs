@@ -8,7 +8,7 @@ const WORDS: [&str; 8] =
     ["cookie", "authorization", "token", "secret", "password", "csrf", "session", "api_key"];
 
 /// A name that says that its value is nobody's business.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     WORDS.iter().any(|word| name.contains(word))
 }
@@ -32,6 +32,22 @@ pub(super) fn excerpt(text: &str) -> String {
     let words: Vec<&str> = masked.split_whitespace().collect();
     let short = cut(&words.join(" "));
     if head.len() < text.len() && !short.ends_with("...") { format!("{short}...") } else { short }
+}
+
+/// The values behind secret-looking names in a text that is no JSON.
+pub(crate) fn values(text: &str) -> impl Iterator<Item = &str> {
+    let found = SECRET_VALUE.as_ref().into_iter().flat_map(move |pattern| pattern.captures_iter(text));
+    found.filter_map(|found| Some(&found.get(0)?.as_str()[found.get(1)?.len()..]))
+}
+
+/// The text with each of those values replaced.
+pub(crate) fn replace(text: &str, with: impl Fn(&str) -> String) -> String {
+    let Some(pattern) = SECRET_VALUE.as_ref() else { return String::new() };
+    let veiled = |found: &regex::Captures<'_>| {
+        let name = found.get(1).map_or("", |name| name.as_str());
+        format!("{name}{}", with(&found[0][name.len()..]))
+    };
+    pattern.replace_all(text, veiled).into_owned()
 }
 
 const EXCERPT_CHARACTERS: usize = 120;

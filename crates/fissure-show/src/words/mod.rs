@@ -8,6 +8,7 @@ mod details;
 mod doubts;
 mod goal;
 mod grammar;
+pub mod isolation;
 mod lines;
 mod missing;
 mod names;

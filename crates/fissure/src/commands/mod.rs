@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod export;
 pub mod init;
+pub mod isolate;
 pub mod load;
 pub mod report;
 pub mod split;

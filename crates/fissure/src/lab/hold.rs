@@ -1,7 +1,7 @@
 //! Performing steps: playing journeys alone, and holding a load for a window while the probes watch.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use fissure_facts::arrangement::WEB;
@@ -282,7 +282,18 @@ impl Lab<'_> {
     }
 
     fn crowd_plan(&mut self, arrangement: &Arrangement, mode: Mode, start_at_ns: Option<u64>) -> CrowdPlan {
-        let mut targets: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        let targets = self.stage.of(arrangement).map(|standing| standing.addresses()).unwrap_or_default();
+        self.crowd_plan_for(targets, arrangement, mode, start_at_ns)
+    }
+
+    /// The same for processes that stand apart.
+    pub(super) fn crowd_plan_for(
+        &self,
+        mut targets: BTreeMap<String, Vec<SocketAddr>>,
+        arrangement: &Arrangement,
+        mode: Mode,
+        start_at_ns: Option<u64>,
+    ) -> CrowdPlan {
         let (mut own_hosts, mut host) = (BTreeMap::new(), None);
         if let Some((destination, authority)) = &self.order.running {
             targets.insert(WEB.to_owned(), vec![destination.address]);
@@ -290,12 +301,6 @@ impl Lab<'_> {
             host = Some(authority.clone());
         }
         let settings = &self.project.config.load;
-        if let Some(standing) = self.stage.of(arrangement) {
-            for process in &standing.processes {
-                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
-                targets.entry(process.role.clone()).or_default().push(address);
-            }
-        }
         let sources = self.project.journeys.iter().map(|loaded| JourneySource {
             name: loaded.journey.name.clone(),
             text: loaded.text.clone(),

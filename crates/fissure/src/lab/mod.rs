@@ -5,6 +5,7 @@
 mod hold;
 mod machine;
 mod profile;
+mod shadow;
 mod stage;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use fissure_facts::{Fact, Header, Run, Stamped, Step};
 use fissure_judge::Planned;
 use fissure_rig::crowd::Destination;
 use fissure_rig::keeper::{CpuSplit, cpu_split};
+use fissure_rig::shadow::Veil;
 
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
@@ -69,6 +71,7 @@ struct Lab<'p> {
     began: Instant,
     stage: Stage<'p>,
     progress: &'p mut Progress,
+    veil: Veil,
     cpus: CpuSplit,
     program: PathBuf,
 }
@@ -117,6 +120,7 @@ impl<'p> Lab<'p> {
             began: Instant::now(),
             stage,
             progress,
+            veil: Veil::default(),
             cpus,
             program,
         })
@@ -161,6 +165,7 @@ impl<'p> Lab<'p> {
         match step {
             Step::Play { arrangement } => self.play(&arrangement, interrupt).await,
             Step::Hold(plan) => self.hold(&plan, interrupt).await,
+            Step::Shadow(plan) => self.shadow(&plan, interrupt).await,
             Step::Finish => Ok(()),
         }
     }

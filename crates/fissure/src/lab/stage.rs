@@ -3,6 +3,8 @@
 //! Several arrangements may stand side by side, so that rehearsals can be interleaved; those that are not under load
 //! only idle. An app on a fixed port, and `--in-place`, leave room for one.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use fissure_facts::arrangement::WEB;
@@ -42,6 +44,8 @@ pub struct Process {
     pub replica: u32,
     pub port: u16,
     pub kept: Kept,
+    /// How it was started, so that it can be started again.
+    launch: Launch,
     /// Its death was recorded.
     pub buried: bool,
 }
@@ -110,6 +114,14 @@ impl<'p> Stage<'p> {
         }
     }
 
+    /// Starts an arrangement beside those that stand, for the caller to keep and to strike.
+    pub async fn start_apart(&mut self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
+        while !self.standing.is_empty() && (self.has_room_for_one() || memory_is_short()) {
+            self.standing.remove(0).strike().await;
+        }
+        self.start(arrangement).await
+    }
+
     async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
         let (scratch, folder) = self.copy()?;
         // Without them the profilers see less, and say so.
@@ -148,27 +160,51 @@ impl<'p> Stage<'p> {
             }
             let launch =
                 self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
-            let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
-            let mut kept =
-                Kept::start(&self.program, &launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
             // One after the other: two copies that migrate the same database at once are another experiment.
-            if let Err(e) =
-                keeper::wait_ready(&mut kept, *port, app.protocol(), &app.health, app.start_within.0).await
-            {
-                let last_lines = kept.last_lines(LAST_LINES);
-                kept.stop().await;
-                standing.strike().await;
-                return Err(failed(e.to_string(), last_lines));
-            }
+            let kept = match self.start_process(&launch, *port).await {
+                Ok(kept) => kept,
+                Err(failure) => {
+                    standing.strike().await;
+                    return Err(failure);
+                }
+            };
             standing.processes.push(Process {
                 role: role.clone(),
                 replica: *replica,
                 port: *port,
                 kept,
+                launch,
                 buried: false,
             });
         }
         Ok(standing)
+    }
+
+    /// Starts a process and waits until it is ready.
+    async fn start_process(&self, launch: &Launch, port: u16) -> Result<Kept, StageFailure> {
+        let failed = |sentence: String, last_lines| StageFailure { sentence, last_lines };
+        let mut kept =
+            Kept::start(&self.program, launch).await.map_err(|e| failed(e.to_string(), Vec::new()))?;
+        let app = &self.project.config.app;
+        match keeper::wait_ready(&mut kept, port, app.protocol(), &app.health, app.start_within.0).await {
+            Ok(_) => Ok(kept),
+            Err(e) => {
+                let last_lines = kept.last_lines(LAST_LINES);
+                kept.stop().await;
+                Err(failed(e.to_string(), last_lines))
+            }
+        }
+    }
+
+    /// Ends every process of an arrangement and starts it again, in the same folder and on the same port.
+    pub async fn restart(&self, standing: &mut Standing) -> Result<(), StageFailure> {
+        for process in std::mem::take(&mut standing.processes) {
+            let Process { role, replica, port, kept, launch, .. } = process;
+            kept.stop().await;
+            let kept = self.start_process(&launch, port).await?;
+            standing.processes.push(Process { role, replica, port, kept, launch, buried: false });
+        }
+        Ok(())
     }
 
     /// How one process is started; `what` names its log.
@@ -261,6 +297,16 @@ impl Standing {
         facts
     }
 
+    /// Where each role listens.
+    pub fn addresses(&self) -> BTreeMap<String, Vec<SocketAddr>> {
+        let mut addresses: BTreeMap<String, Vec<SocketAddr>> = BTreeMap::new();
+        for process in &self.processes {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, process.port));
+            addresses.entry(process.role.clone()).or_default().push(address);
+        }
+        addresses
+    }
+
     /// The copy in which it runs; None: the app's own folder.
     pub fn copy(&self) -> Option<&Path> {
         self.scratch.as_ref().map(Scratch::path)
@@ -279,7 +325,7 @@ impl Standing {
         outside.into_iter().filter(|path| path.starts_with(app_folder)).collect()
     }
 
-    async fn strike(self) {
+    pub async fn strike(self) {
         for process in self.processes {
             process.kept.stop().await;
         }

@@ -1,0 +1,271 @@
+//! What differs between copies that are run in another way, beyond what differs between identical ones.
+//!
+//! Several controls (identical copies) teach what differs by chance. A value that all of them share must be the same
+//! elsewhere. Values that differ between controls, but at the same places in all of them are equal to each other (ids, tokens),
+//! are a renaming: the places must be equal to each other elsewhere too. What is left is noise, and counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fissure_facts::shadow::ShadowedStep;
+
+use super::leaves::{Kind, Leaf, Leaves, leaves};
+
+/// A value must be this long before two places count as tied by it.
+const LONG_ENOUGH: usize = 6;
+/// A difference in this share of the candidates and in no control is no chance.
+const TOO_OFTEN: f64 = 0.75;
+
+/// Which answer: in the order in which the answers came.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub pass: u32,
+    /// Of the journey among all.
+    pub turn: usize,
+    pub step: u32,
+}
+
+/// One run: the answers by their places.
+pub type Answers<'r> = BTreeMap<Place, &'r ShadowedStep>;
+
+/// An answer that is not what it was in the controls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub place: Place,
+    pub path: String,
+    /// None: was not there.
+    pub expected: Option<String>,
+    pub got: Option<String>,
+}
+
+/// What came out of comparing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comparison {
+    /// Of each candidate, in the order of the answers.
+    pub differences: Vec<Vec<Difference>>,
+    /// Values in the answers of the controls.
+    pub values: usize,
+    /// Of those, values that nothing explains.
+    pub noise: usize,
+    /// Fields that differ by chance: what one user was answered teaches about the next one, too.
+    noisy: Noisy,
+}
+
+/// With the kinds of value that were seen there; None: sometimes there was nothing.
+type Noisy = BTreeMap<Field, BTreeSet<Option<Kind>>>;
+
+/// A path of a step's answer, whichever user asked and whichever item of a list it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Field {
+    turn: usize,
+    step: u32,
+    path: String,
+}
+
+impl Field {
+    fn of(place: &Place, path: &str) -> Self {
+        let mut out = String::new();
+        let mut is_index = false;
+        for c in path.chars() {
+            is_index = c == '[' || is_index && c != ']';
+            if !is_index || c == '[' {
+                out.push(c);
+            }
+        }
+        Self { turn: place.turn, step: place.step, path: out }
+    }
+}
+
+impl Comparison {
+    /// Places that differ in every candidate: chance has had its chance to make them equal.
+    pub fn steady(&self) -> Vec<&Difference> {
+        let Some((first, others)) = self.differences.split_first() else { return Vec::new() };
+        let same = |a: &Difference, b: &Difference| a.place == b.place && a.path == b.path;
+        first.iter().filter(|d| others.iter().all(|o| o.iter().any(|x| same(x, d)))).collect()
+    }
+
+    /// In nearly every candidate: too often for chance. What differs now and then is noise that the controls happened to
+    /// agree on.
+    pub fn is_suspicious(&self) -> bool {
+        let mut often: BTreeMap<(&Place, &str), usize> = BTreeMap::new();
+        for difference in self.differences.iter().flatten() {
+            *often.entry((&difference.place, &difference.path)).or_default() += 1;
+        }
+        let least = self.differences.len() as f64 * TOO_OFTEN;
+        often.values().any(|times| *times as f64 >= least)
+    }
+
+    pub fn noise_share(&self) -> f64 {
+        if self.values == 0 { 0.0 } else { self.noise as f64 / self.values as f64 }
+    }
+}
+
+/// Places whose values differ from control to control.
+struct Varying {
+    place: Place,
+    path: String,
+    /// In each control.
+    values: Vec<Leaf>,
+    /// In each candidate.
+    got: Vec<Option<Leaf>>,
+    /// The candidates that came this far.
+    who: Vec<usize>,
+}
+
+pub fn compare(controls: &[Answers<'_>], candidates: &[Answers<'_>]) -> Comparison {
+    let mut out = Comparison { differences: vec![Vec::new(); candidates.len()], ..Comparison::default() };
+    let mut varying: Vec<Varying> = Vec::new();
+    let places: BTreeSet<&Place> = controls.iter().flat_map(|c| c.keys()).collect();
+    for place in places {
+        let of_controls: Vec<&ShadowedStep> = controls.iter().filter_map(|c| c.get(place).copied()).collect();
+        if of_controls.len() < controls.len() {
+            continue; // not even every control came this far
+        }
+        // A journey that ended before this place has its difference there.
+        let who: Vec<usize> = (0..candidates.len()).filter(|&i| candidates[i].contains_key(place)).collect();
+        let of_candidates = who.iter().filter_map(|&i| candidates[i].get(place).copied());
+        let steps: Vec<&ShadowedStep> = of_controls.iter().copied().chain(of_candidates).collect();
+        let all = leaves(&steps, controls.len());
+        let (known, got) = all.split_at(controls.len());
+        compare_answer(place, known, got, &who, &mut varying, &mut out);
+    }
+    for differences in &mut out.differences {
+        differences.retain(|d| !out.noisy.contains_key(&Field::of(&d.place, &d.path)));
+    }
+    of_another_kind(&varying, &out.noisy, &mut out.differences);
+    tied(&varying, &mut out);
+    for differences in &mut out.differences {
+        differences.sort_by(|a, b| (&a.place, &a.path).cmp(&(&b.place, &b.path)));
+    }
+    out
+}
+
+fn compare_answer(
+    place: &Place,
+    controls: &[Leaves],
+    candidates: &[Leaves],
+    who: &[usize],
+    varying: &mut Vec<Varying>,
+    out: &mut Comparison,
+) {
+    let paths: BTreeSet<&String> = controls.iter().flat_map(|c| c.keys()).collect();
+    let mut has_one_shape = true;
+    let mut differ = |i: usize, path: &str, expected: Option<&Leaf>, got: Option<&Leaf>| {
+        out.differences[who[i]].push(Difference {
+            place: place.clone(),
+            path: path.to_owned(),
+            expected: expected.map(|l| l.value.clone()),
+            got: got.map(|l| l.value.clone()),
+        });
+    };
+    let (mut values, mut noise, mut noisy) = (0, 0, Vec::new());
+    for path in &paths {
+        values += 1;
+        let seen: Vec<&Leaf> = controls.iter().filter_map(|c| c.get(*path)).collect();
+        if seen.len() < controls.len() {
+            (noise, has_one_shape) = (noise + 1, false);
+            noisy.push((Field::of(place, path), None));
+            continue;
+        }
+        if seen.iter().all(|leaf| *leaf == seen[0]) {
+            for (i, candidate) in candidates.iter().enumerate() {
+                let got = candidate.get(*path);
+                if got != Some(seen[0]) {
+                    differ(i, path, Some(seen[0]), got);
+                }
+            }
+            continue;
+        }
+        let mut got = vec![None; out_len(who)];
+        for (i, candidate) in candidates.iter().enumerate() {
+            got[who[i]] = candidate.get(*path).cloned();
+        }
+        noisy.extend(seen.iter().map(|leaf| (Field::of(place, path), Some(leaf.kind))));
+        varying.push(Varying {
+            place: place.clone(),
+            path: (*path).clone(),
+            values: seen.into_iter().cloned().collect(),
+            who: who.to_vec(),
+            got,
+        });
+    }
+    if has_one_shape {
+        for (i, candidate) in candidates.iter().enumerate() {
+            if let Some((path, leaf)) = candidate.iter().find(|(path, _)| !paths.contains(path)) {
+                differ(i, path, None, Some(leaf));
+            }
+        }
+    }
+    out.values += values;
+    out.noise += noise;
+    for (field, kind) in noisy {
+        out.noisy.entry(field).or_default().insert(kind);
+    }
+}
+
+fn out_len(who: &[usize]) -> usize {
+    who.last().map_or(0, |last| last + 1)
+}
+
+/// A value that differs by chance, but was always of one kind, is of another kind: nothing where an id should be.
+fn of_another_kind(varying: &[Varying], noisy: &Noisy, differences: &mut [Vec<Difference>]) {
+    for place in varying {
+        let Some(kinds) = noisy.get(&Field::of(&place.place, &place.path)).filter(|kinds| kinds.len() == 1)
+        else {
+            continue;
+        };
+        for &i in &place.who {
+            let got = place.got[i].as_ref();
+            if !kinds.contains(&got.map(|leaf| leaf.kind)) {
+                differences[i].push(Difference {
+                    place: place.place.clone(),
+                    path: place.path.clone(),
+                    expected: place.values.first().map(|leaf| leaf.value.clone()),
+                    got: got.map(|leaf| leaf.value.clone()),
+                });
+            }
+        }
+    }
+}
+
+/// Places that are equal to each other in every control, whatever their value, must be so in a candidate.
+fn tied(varying: &[Varying], out: &mut Comparison) {
+    let mut groups: BTreeMap<Vec<&str>, Vec<&Varying>> = BTreeMap::new();
+    for place in varying {
+        let values: Vec<&str> = place.values.iter().map(|leaf| leaf.value.as_str()).collect();
+        if values.iter().all(|v| is_a_name(v)) {
+            groups.entry(values).or_default().push(place);
+        } else {
+            out.noise += 1;
+        }
+    }
+    for group in groups.into_values() {
+        let [first, others @ ..] = group.as_slice() else { continue };
+        if others.is_empty() {
+            // Nothing refers to it: its value is free.
+            out.noise += 1;
+            continue;
+        }
+        for (i, differences) in out.differences.iter_mut().enumerate() {
+            let Some(Some(name)) = first.got.get(i) else { continue };
+            for other in others {
+                if let Some(Some(got)) = other.got.get(i).filter(|got| got.as_ref() != Some(name)) {
+                    differences.push(Difference {
+                        place: other.place.clone(),
+                        path: other.path.clone(),
+                        expected: Some(name.value.clone()),
+                        got: Some(got.value.clone()),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A value that stands for something (an id, a token), not for a moment or a measure.
+fn is_a_name(value: &str) -> bool {
+    let is_time = value.contains(':')
+        || (value.len() == 10 && value.as_bytes().get(4) == Some(&b'-') && value.as_bytes()[7] == b'-');
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let is_number = value.parse::<f64>().is_ok();
+    value.len() >= LONG_ENOUGH && digits > 0 && !is_time && !is_number
+}

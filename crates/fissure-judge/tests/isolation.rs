@@ -1,0 +1,197 @@
+//! The isolation check on simulated answers: chance never alarms, planted differences are always found.
+
+#![allow(clippy::unwrap_used, reason = "a test may: its inputs are its own")]
+
+use fissure_facts::run::FORMAT;
+use fissure_facts::shadow::{ShadowEnd, ShadowedStep};
+use fissure_facts::traffic::{Answered, Asked, Content};
+use fissure_facts::{
+    Arrangement, Config, Exchange, Fact, Header, JourneyOutline, Machine, OutlineStep, Run, Stamped, Step,
+    Topology,
+};
+use fissure_judge::isolation::{Answer, Isolation, State, Wanted, assess, next};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64Mcg;
+
+const STEPS: [&str; 4] = ["POST /login", "GET /me", "GET /page", "GET /list"];
+
+/// What is wrong with the app when it runs as two copies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Planted {
+    Nothing,
+    /// The second request is turned away.
+    Session,
+    /// One number in a page.
+    Word,
+    /// A list is one shorter.
+    List,
+    /// A field that is always another id is nothing.
+    Kind,
+    /// Another random id than the one that the login gave.
+    Renaming,
+}
+
+/// Answers of an app with more than twenty kinds of chance.
+fn answer(step: usize, planted: Planted, visitor: &str, random: &mut Pcg64Mcg) -> Answered {
+    let hex = |random: &mut Pcg64Mcg| format!("{:016x}", random.random::<u64>());
+    let (status, kind, body) = match step {
+        0 => {
+            let coin: bool = random.random();
+            let mut order: Vec<u8> = (0..5).collect();
+            order.rotate_left(random.random_range(0..5));
+            let some: Vec<u8> = (0..random.random_range(0..4)).collect();
+            let body = serde_json::json!({
+                "ok": true, "visitor": visitor, "coin": coin, "order": order, "some": some,
+                "now": random.random_range(1_700_000_000u64..1_800_000_000), "uuid": hex(random),
+                "maybe": if coin { None } else { Some(hex(random)) }, "ms": random.random::<f64>(),
+                "dice": random.random_range(0..6), "port": random.random::<u16>(), "pid": random.random::<u16>(),
+                "iso": format!("2026-01-01T00:00:{:02}Z", random.random_range(0..60)),
+                "keys": { hex(random): 1 }, "mixed": if coin { serde_json::json!(1) } else { serde_json::json!("x") },
+                "nested": { "deep": [{ "id": hex(random), "name": "tea" }] }, "empty": if coin { "" } else { "x" },
+                "load": random.random::<f32>(), "thread": random.random::<u64>(), "temp": format!("/tmp/{}", hex(random)),
+            });
+            (200, "application/json", body.to_string())
+        }
+        1 if planted == Planted::Session => (401, "application/json", "{\"error\":\"log in\"}".to_owned()),
+        1 => {
+            let own = if planted == Planted::Renaming { hex(random) } else { visitor.to_owned() };
+            let last = if planted == Planted::Kind { serde_json::Value::Null } else { hex(random).into() };
+            (
+                200,
+                "application/json",
+                serde_json::json!({ "user": "ann", "visitor": own, "last": last }).to_string(),
+            )
+        }
+        2 => {
+            let quote = "so good ".repeat(random.random_range(1..4));
+            let count = if planted == Planted::Word { 3 } else { 4 };
+            (
+                200,
+                "text/html",
+                format!("<p>{quote}</p><input name=csrf value={}><b>{count} items</b>", hex(random)),
+            )
+        }
+        _ => {
+            let mut items = vec![serde_json::json!({ "id": 1, "token": hex(random) }); 3];
+            if planted == Planted::List {
+                items.pop();
+            }
+            (200, "application/json", serde_json::json!(items).to_string())
+        }
+    };
+    let headers = [("content-type", kind.to_owned()), ("etag", hex(random)), ("x-request-id", hex(random))];
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Answered { status, headers, body: Content::whole(body) }
+}
+
+/// Plays what the planner asks for until it asks for nothing more.
+fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
+    let steps = STEPS.map(|route| OutlineStep { route: route.parse().unwrap(), think_s: 0.0 }).to_vec();
+    let header = Header {
+        format: FORMAT.to_owned(),
+        fissure: "0".to_owned(),
+        run: "r".to_owned(),
+        started_unix_s: 0,
+        verb: "isolate".to_owned(),
+        seed,
+        machine: Machine::default(),
+        config: Config::default(),
+        journeys: vec![JourneyOutline { name: "shop.hurl".to_owned(), weight: 1.0, steps }],
+    };
+    let mut run = Run::new(header);
+    let mut random = Pcg64Mcg::seed_from_u64(seed);
+    let wanted = Wanted { topology: Topology::Replicate, arrangement: Arrangement::replicas(2) };
+    while let Some((plan, why)) = next(&run, &wanted, 1e9, false) {
+        assert!(run.facts.len() < 2000, "it never ends");
+        let mut tell = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
+        tell(Fact::StepBegan { step: Step::Shadow(plan.clone()), why });
+        let planted = if plan.topology == Topology::Control { Planted::Nothing } else { planted };
+        for pass in 1..=plan.passes {
+            let visitor = format!("{:016x}", random.random::<u64>());
+            for (step, route) in STEPS.iter().enumerate() {
+                if plan.parts.iter().any(|part| !part.steps.contains(&(step as u32))) {
+                    continue;
+                }
+                // Nobody is turned away who was not asked for a name before: the login is part of the journey.
+                let exchange = Exchange {
+                    request: Asked { method: "GET".to_owned(), target: "/".to_owned(), ..Asked::default() },
+                    answer: Some(answer(step, planted, &visitor, &mut random)),
+                    ..Exchange::default()
+                };
+                tell(Fact::Shadowed(ShadowedStep {
+                    shadow: plan.shadow,
+                    pass,
+                    journey: "shop.hurl".to_owned(),
+                    step: step as u32,
+                    line: step as u32 * 3 + 1,
+                    route: route.parse().unwrap(),
+                    exchanges: vec![exchange],
+                    problem: None,
+                }));
+            }
+        }
+        tell(Fact::ShadowEnded(ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new() }));
+    }
+    let isolation = assess(&run);
+    (run, isolation)
+}
+
+/// Fixed, because chance that is strange enough fools everybody: five coins may fall alike.
+const SEEDS: std::ops::Range<u64> = 0..30;
+
+#[test]
+fn a_clean_app_never_alarms_whatever_chance_does() {
+    for seed in SEEDS {
+        let (_, isolation) = isolate(seed, Planted::Nothing);
+        assert_eq!(isolation.answer(Topology::Replicate), Answer::Safe, "seed {seed}: {isolation:?}");
+    }
+}
+
+#[test]
+fn a_planted_difference_is_always_found_where_it_is() {
+    let planted = [
+        (Planted::Session, 1),
+        (Planted::Word, 2),
+        (Planted::List, 3),
+        (Planted::Kind, 1),
+        (Planted::Renaming, 1),
+    ];
+    for (seed, (planted, step)) in SEEDS.flat_map(|seed| planted.map(|p| (seed, p))) {
+        let (_, isolation) = isolate(seed, planted);
+        assert_eq!(isolation.answer(Topology::Replicate), Answer::Unsafe, "seed {seed}, {planted:?}");
+        let finding = isolation.findings().next().unwrap();
+        assert_eq!(finding.route.to_string(), STEPS[step], "seed {seed}, {planted:?}: {finding:?}");
+    }
+}
+
+#[test]
+fn a_visitor_who_is_turned_away_has_lost_a_session() {
+    let (_, isolation) = isolate(1, Planted::Session);
+    let finding = isolation.findings().next().unwrap();
+    assert_eq!((finding.state, &*finding.expected, &*finding.got), (State::Session, "200", "401"));
+}
+
+#[test]
+fn the_journey_is_cut_down_to_what_shows_the_difference() {
+    let (_, isolation) = isolate(2, Planted::List);
+    let steps = &isolation.findings().next().unwrap().steps;
+    assert_eq!(steps.len(), 1, "{steps:?}");
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_no_proof() {
+    let (mut run, _) = isolate(3, Planted::Session);
+    // Two controls, one run of two copies: the planner's first three.
+    let third = run
+        .facts
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| matches!(s.fact, Fact::ShadowEnded(_)))
+        .nth(2)
+        .unwrap()
+        .0;
+    run.facts.truncate(third + 1);
+    let isolation = assess(&run);
+    assert_eq!(isolation.answer(Topology::Replicate), Answer::Unknown);
+    assert_eq!(assess(&Run::new(run.header)).answer(Topology::Replicate), Answer::Unknown);
+}

@@ -1,0 +1,100 @@
+//! Performing a shadow: the journeys by one user after another on a stack of its own, every answer kept.
+
+use fissure_facts::journey::StepKind;
+use fissure_facts::shadow::{ShadowEnd, ShadowedStep};
+use fissure_facts::{Fact, ShadowPlan, Topology};
+use fissure_rig::crowd::{Mode, Solo};
+
+use super::stage::Standing;
+use super::{Interrupt, Lab};
+use crate::exit::Failure;
+
+/// Pauses are kept up to this: long enough for what an app does right after an answer, short enough not to bore.
+const THINK_MAX_S: f64 = 0.02;
+
+impl Lab<'_> {
+    /// What cannot be played is a fact, too: only a broken journal is a failure.
+    pub(super) async fn shadow(
+        &mut self,
+        plan: &ShadowPlan,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let mut end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new() };
+        if self.order.in_place {
+            let why =
+                "with --in-place every run would find what the one before has left: nothing can be compared.";
+            end.cut_short = Some(why.to_owned());
+            return self.record(Fact::ShadowEnded(end));
+        }
+        // Secrets of one run mean nothing in the next; that they are met in the same order keeps runs alike.
+        self.veil.forget();
+        match self.stage.start_apart(&plan.arrangement).await {
+            Ok(mut standing) => {
+                let played = tokio::select! {
+                    played = self.play_shadow(plan, &mut standing) => Some(played),
+                    () = interrupt.came() => None,
+                };
+                standing.strike().await;
+                match played {
+                    Some(played) => end.cut_short = played?,
+                    None => {
+                        self.record(Fact::Interrupted)?;
+                        end.cut_short = Some("it was interrupted.".to_owned());
+                    }
+                }
+            }
+            Err(failure) => end.cut_short = Some(failure.sentence),
+        }
+        self.record(Fact::ShadowEnded(end))
+    }
+
+    /// Why it could not be played to its end, if it could not.
+    async fn play_shadow(
+        &mut self,
+        plan: &ShadowPlan,
+        standing: &mut Standing,
+    ) -> Result<Option<String>, Failure> {
+        let mut crowd_plan = self.crowd_plan_for(standing.addresses(), &plan.arrangement, Mode::Play, None);
+        crowd_plan.seed = plan.seed;
+        crowd_plan.think_max_s = crowd_plan.think_max_s.min(THINK_MAX_S);
+        let mut solo = match Solo::new(crowd_plan).await {
+            Ok(solo) => solo,
+            Err(sentence) => return Ok(Some(sentence)),
+        };
+        let journeys: Vec<String> = self.project.journeys.iter().map(|l| l.journey.name.clone()).collect();
+        for pass in 1..=plan.passes {
+            for (turn, journey) in journeys.iter().enumerate() {
+                let part = plan.parts.iter().find(|part| part.journey == *journey);
+                if part.is_none() && !plan.parts.is_empty() {
+                    continue;
+                }
+                let user = u64::from(pass - 1) * journeys.len() as u64 + turn as u64;
+                solo.enter(user, journey, part.map(|part| &part.steps[..]), pass);
+                let mut is_first = true;
+                while let Some(ahead) = solo.ahead() {
+                    // What is open would be cut off, which is another experiment.
+                    let is_request = matches!(ahead.kind, StepKind::Request);
+                    if plan.topology == Topology::Restart && is_request && !std::mem::take(&mut is_first) {
+                        solo.hang_up();
+                        if let Err(failure) = self.stage.restart(standing).await {
+                            return Ok(Some(format!("it did not start again: {}", failure.sentence)));
+                        }
+                    }
+                    let Some(mut step) = solo.step().await else { break };
+                    self.veil.cover(&mut step.exchanges);
+                    self.record(Fact::Shadowed(ShadowedStep {
+                        shadow: plan.shadow,
+                        pass,
+                        journey: journey.clone(),
+                        step: step.step,
+                        line: step.line,
+                        route: step.route,
+                        exchanges: step.exchanges,
+                        problem: step.problem,
+                    }))?;
+                }
+            }
+        }
+        Ok(None)
+    }
+}
