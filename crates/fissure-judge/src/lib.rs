@@ -21,6 +21,7 @@ pub mod remedy;
 pub mod sim;
 pub mod stats;
 pub mod threshold;
+pub mod users;
 pub mod validity;
 pub mod verdict;
 pub mod waits;

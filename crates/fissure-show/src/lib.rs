@@ -9,6 +9,7 @@ mod chart;
 pub mod compare;
 pub mod doctor;
 pub mod html;
+pub mod hurl;
 pub mod isolation;
 pub mod json;
 pub mod k6;

@@ -23,7 +23,7 @@ mod tests;
 pub use error::JourneyError;
 pub use json_path::{JsonPath, Step as PathStep};
 pub use model::*;
-pub use routes::unify_routes;
+pub use routes::{route_of, unify_routes};
 pub use variables::unbound_variables;
 
 use cursor::Cursor;

@@ -37,7 +37,7 @@ pub(super) fn request(cursor: &mut Cursor<'_>, files: &Files<'_>) -> Parsed<Jour
 
 impl JourneyStep {
     /// `GET /`, with nothing that it says and nothing that it expects.
-    pub(super) fn empty(line: u32) -> Self {
+    pub fn empty(line: u32) -> Self {
         Self {
             line,
             kind: StepKind::Request,

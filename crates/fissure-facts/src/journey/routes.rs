@@ -4,7 +4,7 @@ use super::{Journey, Piece, Template};
 use crate::Route;
 
 /// `{{var}}` becomes `{var}`; literal numbers, UUIDs and long tokens become parameters too; the query is dropped.
-pub(super) fn route_of(method: &str, target: &Template) -> Option<Route> {
+pub fn route_of(method: &str, target: &Template) -> Option<Route> {
     let mut path = String::new();
     // Segments with a variable in them are templates already.
     let mut fixed_segment = true;

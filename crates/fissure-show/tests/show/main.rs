@@ -6,6 +6,7 @@ mod compare;
 mod contract;
 mod fixtures;
 mod golden;
+mod hurl;
 mod k6;
 mod load;
 mod page;

@@ -1,0 +1,123 @@
+//! Users out of traffic: exchanges become users, users become journeys, and what an answer gave and a later request
+//! sent back becomes a capture.
+//!
+//! The rule in one line: a value is carried over when the recording shows where it came from and it cannot be the same
+//! the next time (it looks random, or it was made behind the first change), or when the page itself hands it over (a
+//! field of a form, an id in JSON). Everything else stays as the person sent it.
+
+mod cached;
+mod carried;
+mod fresh;
+mod given;
+mod headers;
+mod html;
+mod names;
+mod people;
+mod random;
+mod sent;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use fissure_facts::Exchange;
+use fissure_facts::journey::{Journey, JourneyStep};
+
+pub use cached::LeftOut;
+
+/// What was learned from traffic.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// The most frequent first.
+    pub journeys: Vec<LearnedJourney>,
+    /// How many exchanges are in no journey, and why.
+    pub left_out: BTreeMap<LeftOut, usize>,
+    pub users: usize,
+}
+
+#[derive(Debug)]
+pub struct LearnedJourney {
+    /// `name` is a word for a file's name, unique among these.
+    pub journey: Journey,
+    /// How many users did the same.
+    pub users: usize,
+    /// What a person should know of each step.
+    pub notes: Vec<Vec<String>>,
+}
+
+/// Learns journeys from exchanges whose bodies are without content coding.
+pub fn learn(exchanges: &[Exchange]) -> Learned {
+    let mut learned = Learned::default();
+    let kept: Vec<&Exchange> = exchanges
+        .iter()
+        .filter(|exchange| match cached::why_left_out(exchange) {
+            Some(why) => {
+                *learned.left_out.entry(why).or_default() += 1;
+                false
+            }
+            None => true,
+        })
+        .collect();
+    let kept: Vec<Exchange> = kept.into_iter().cloned().collect();
+    for visit in people::split(&kept) {
+        let visit: Vec<&Exchange> = visit.into_iter().map(|n| &kept[n]).collect();
+        learned.users += 1;
+        let (steps, notes) = steps::of_visit(&visit);
+        // Two who do the same are one journey that is played more often; whose values vary less does not matter.
+        match learned.journeys.iter_mut().find(|known| is_the_same(&known.journey.steps, &steps)) {
+            Some(known) => known.users += 1,
+            None => {
+                let journey = Journey { name: String::new(), steps };
+                learned.journeys.push(LearnedJourney { journey, users: 1, notes });
+            }
+        }
+    }
+    learned.journeys.retain(|learned| !learned.journey.steps.is_empty());
+    learned.journeys.sort_by_key(|learned| std::cmp::Reverse(learned.users));
+    name_them(&mut learned.journeys);
+    learned
+}
+
+fn is_the_same(a: &[JourneyStep], b: &[JourneyStep]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.route.matches(&b.route) && a.status == b.status)
+}
+
+/// By what a journey does last that changes something, else by what it looks at last.
+fn name_them(journeys: &mut [LearnedJourney]) {
+    let mut taken: Vec<String> = Vec::new();
+    for learned in journeys {
+        let steps = &learned.journey.steps;
+        let telling = steps.iter().rev().find(|s| !s.route.is_read()).or(steps.last());
+        let Some(step) = telling else { continue };
+        let mut words: Vec<String> = step
+            .route
+            .path()
+            .split('/')
+            .filter(|segment| !segment.contains('{'))
+            .map(|segment| names::word(segment).replace('_', "-"))
+            .filter(|word| !word.is_empty())
+            .collect();
+        words.dedup();
+        let verb = match step.route.method() {
+            "GET" | "HEAD" => None,
+            "POST" => Some("post"),
+            "PUT" | "PATCH" => Some("change"),
+            "DELETE" => Some("delete"),
+            _ => Some("send"),
+        };
+        let keep = words.len().saturating_sub(3);
+        let words: Vec<&str> = verb.into_iter().chain(words[keep..].iter().map(String::as_str)).collect();
+        let base = if words.is_empty() { "home".to_owned() } else { words.join("-") };
+        let mut name = base.clone();
+        for number in 2.. {
+            if !taken.contains(&name) {
+                break;
+            }
+            name = format!("{base}-{number}");
+        }
+        taken.push(name.clone());
+        learned.journey.name = name;
+    }
+}
+
+#[cfg(test)]
+mod tests;

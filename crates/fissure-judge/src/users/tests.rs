@@ -1,0 +1,291 @@
+use fissure_facts::journey::{Body, Journey, Piece, Query, Template};
+use fissure_facts::traffic::{Answered, Asked, Content, Exchange};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A request of a browser and what it got, a second after the one before.
+fn seen(n: u64, line: &str, sent: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Exchange {
+    let (method, target) = line.split_once(' ').unwrap();
+    let own =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let kind = match sent.chars().next() {
+        None => "",
+        Some('{') => "application/json",
+        Some(_) => "application/x-www-form-urlencoded",
+    };
+    let mut asked: Vec<(String, String)> = own(&[("Host", "127.0.0.1:8000"), ("User-Agent", "browser")]);
+    if !kind.is_empty() {
+        asked.push(("Content-Type".to_owned(), kind.to_owned()));
+    }
+    Exchange {
+        at_us: n * 1_000_000,
+        client: "127.0.0.1".to_owned(),
+        request: Asked {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: asked,
+            body: Content::whole(sent),
+        },
+        answer: Some(Answered { status, headers: own(headers), body: Content::whole(body) }),
+        took_us: 10_000,
+    }
+}
+
+const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+fn only(exchanges: &[Exchange]) -> Journey {
+    let mut learned = learn(exchanges);
+    assert_eq!(learned.journeys.len(), 1, "{learned:#?}");
+    learned.journeys.remove(0).journey
+}
+
+fn shown(template: &Template) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Variable(name) | Piece::JsonString(name) | Piece::JsonValue(name) => format!("{{{{{name}}}}}"),
+        Piece::NewUuid => "{{newUuid}}".to_owned(),
+        other => format!("{other:?}"),
+    };
+    template.0.iter().map(piece).collect()
+}
+
+fn form(journey: &Journey, step: usize) -> Vec<(String, String)> {
+    let Body::Form(fields) = &journey.steps[step].body else { panic!("{:?}", journey.steps[step].body) };
+    fields.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
+}
+
+#[test]
+fn a_token_of_a_form_and_the_id_of_what_was_made_are_carried() {
+    let form_page = |token: &str| {
+        format!(
+            "<title>New note</title><form><input type=\"hidden\" name=\"csrf\" id=x value=\"{token}\"><input name=title>"
+        )
+    };
+    let exchanges = [
+        seen(1, "GET /notes/new", "", 200, &[HTML], &form_page("9f8e7d6c5b4a3921")),
+        seen(
+            2,
+            "POST /notes",
+            "csrf=9f8e7d6c5b4a3921&title=Hello+you",
+            302,
+            &[("Location", "/notes/17")],
+            "",
+        ),
+        seen(3, "GET /notes/17", "", 200, &[HTML], &form_page("0011aabbccddeeff")),
+        seen(
+            5,
+            "POST /notes/17/edit",
+            "csrf=0011aabbccddeeff&title=Bye",
+            302,
+            &[("Location", "/notes/17")],
+            "",
+        ),
+    ];
+    let journey = only(&exchanges);
+    assert_eq!(
+        form(&journey, 1),
+        [("csrf".to_owned(), "{{csrf_token}}".to_owned()), ("title".to_owned(), "Hello you".to_owned())]
+    );
+    assert_eq!(shown(&journey.steps[2].target), "/notes/{{note_id}}");
+    assert_eq!(shown(&journey.steps[3].target), "/notes/{{note_id}}/edit");
+    assert_eq!(form(&journey, 3)[0].1, "{{csrf_token}}");
+    let captures = |n: usize| journey.steps[n].captures.iter().map(|c| c.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(
+        [captures(0), captures(1), captures(2), captures(3)],
+        [vec!["csrf_token"], vec!["note_id"], vec!["csrf_token"], vec![]]
+    );
+    assert!(matches!(&journey.steps[1].captures[0].query, Query::Header(name) if name == "Location"));
+    assert_eq!(journey.steps[3].route.to_string(), "POST /notes/{note_id}/edit");
+    assert_eq!(journey.steps[3].think.as_millis(), 1_900);
+}
+
+#[test]
+fn a_bearer_token_and_ids_of_json_are_carried() {
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dQw4w9WgXcQ";
+    let mut exchanges = vec![
+        seen(
+            1,
+            "POST /api/login",
+            r#"{"email":"ann@example.org","password":"secret-1"}"#,
+            200,
+            &[JSON],
+            &format!(r#"{{"data":{{"accessToken":"{token}"}}}}"#),
+        ),
+        seen(
+            2,
+            "POST /api/orders",
+            r#"{"item":"tea","count":2}"#,
+            201,
+            &[JSON],
+            r#"{"id":42,"state":"open"}"#,
+        ),
+        seen(
+            3,
+            "PATCH /api/orders/42",
+            r#"{"id":42,"state":"paid"}"#,
+            200,
+            &[JSON],
+            r#"{"id":42,"state":"paid"}"#,
+        ),
+    ];
+    for exchange in &mut exchanges[1..] {
+        exchange.request.headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+    }
+    let journey = only(&exchanges);
+    assert_eq!(shown(&journey.steps[1].headers[0].1), "Bearer {{access_token}}");
+    assert_eq!(journey.steps[2].route.to_string(), "PATCH /api/orders/{order_id}");
+    let Body::Text { text, .. } = &journey.steps[2].body else { panic!() };
+    assert!(shown(text).contains("\"id\": {{order_id}}"), "{}", shown(text));
+    let Body::Text { text, .. } = &journey.steps[0].body else { panic!() };
+    assert!(shown(text).contains("ann@example.org"), "who logs in is the same for all: {}", shown(text));
+}
+
+#[test]
+fn who_signs_up_is_somebody_else_each_time_and_logs_in_under_that_name() {
+    let exchanges = [
+        seen(
+            1,
+            "POST /register",
+            "username=ann&email=ann%40example.org&password=secret-1&password2=secret-1",
+            302,
+            &[("Location", "/login")],
+            "",
+        ),
+        seen(2, "POST /login", "username=ann&password=secret-1", 302, &[("Location", "/")], ""),
+        seen(3, "GET /users/ann", "", 200, &[HTML], "<title>ann</title><h1>ann</h1>"),
+    ];
+    let journey = only(&exchanges);
+    let variables: Vec<(String, String)> =
+        journey.steps[0].variables.iter().map(|(n, t)| (n.clone(), shown(t))).collect();
+    assert_eq!(
+        variables,
+        [
+            ("username".to_owned(), "u{{newUuid}}".to_owned()),
+            ("email".to_owned(), "u{{newUuid}}@example.org".to_owned())
+        ]
+    );
+    assert_eq!(form(&journey, 1)[0].1, "{{username}}");
+    assert_eq!(form(&journey, 1)[1].1, "secret-1");
+    assert_eq!(shown(&journey.steps[2].target), "/users/{{username}}");
+    assert_eq!(journey.steps[2].asserts.len(), 1);
+}
+
+#[test]
+fn what_was_there_before_stays_as_the_person_sent_it() {
+    let list = "<a href=\"/notes/3\">a</a><a href=\"/notes/4\">b</a><a href=\"/notes?page=2\">more</a>";
+    let exchanges = [
+        seen(1, "GET /notes", "", 200, &[HTML], list),
+        seen(2, "GET /notes/4", "", 200, &[HTML], "<form action=\"/notes/4/like\">"),
+        seen(3, "POST /notes/4/like", "n=1", 302, &[("Location", "/notes/4")], ""),
+        seen(4, "GET /notes?page=2", "", 200, &[HTML], list),
+    ];
+    let journey = only(&exchanges);
+    assert!(journey.steps.iter().all(|s| s.captures.is_empty() && s.variables.is_empty()), "{journey:#?}");
+    assert_eq!(journey.steps[1].route.to_string(), "GET /notes/{id}");
+    assert_eq!(shown(&journey.steps[3].target), "/notes?page=2");
+}
+
+#[test]
+fn tokens_of_meta_tags_cookies_and_scripts_are_found_by_name() {
+    let page = "<meta name=\"csrf-token\" content=\"aB3dE5fG7hJ9kL1m\"><script>var app = {\"nonce\": \"zX9cV7bN5mQ3wE1r\"};</script>";
+    let mut exchanges = vec![
+        seen(1, "GET /", "", 200, &[HTML, ("Set-Cookie", "XSRF-TOKEN=pO9iU7yT5rE3%3D%3D; Path=/")], page),
+        seen(2, "POST /save", "a=1", 204, &[], ""),
+    ];
+    for (name, value) in [
+        ("X-CSRF-Token", "aB3dE5fG7hJ9kL1m"),
+        ("X-Nonce", "zX9cV7bN5mQ3wE1r"),
+        ("X-XSRF-TOKEN", "pO9iU7yT5rE3=="),
+    ] {
+        exchanges[1].request.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let journey = only(&exchanges);
+    let captures: Vec<String> = journey.steps[0]
+        .captures
+        .iter()
+        .map(|c| format!("{} {:?} {}", c.name, c.query, c.filters.len()))
+        .collect();
+    assert_eq!(captures.len(), 3, "{captures:?}");
+    assert!(captures[0].starts_with("csrf_token Regex") && captures[0].contains("csrf"), "{captures:?}");
+    assert!(captures[1].starts_with("x_nonce Regex") && captures[1].contains("nonce"), "{captures:?}");
+    assert!(captures[2].starts_with("csrf_token_2 Cookie") && captures[2].ends_with(" 1"), "{captures:?}");
+}
+
+#[test]
+fn what_nothing_explains_is_told() {
+    let exchanges = [seen(
+        1,
+        "POST /pay",
+        "key=gK7dPq2LxW9zRt4V&amount=3&id=3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        200,
+        &[],
+        "",
+    )];
+    let learned = learn(&exchanges);
+    assert_eq!(learned.journeys[0].notes[0].len(), 1, "{:?}", learned.journeys[0].notes);
+    assert!(learned.journeys[0].notes[0][0].contains("`key`"));
+    // A UUID of the client's own is made anew.
+    assert_eq!(form(&learned.journeys[0].journey, 0)[2].1, "{{id}}");
+}
+
+#[test]
+fn users_are_told_apart_and_those_who_do_the_same_are_one_journey() {
+    let with = |mut exchange: Exchange, cookie: &str, client: &str| {
+        exchange.client = client.to_owned();
+        exchange.request.headers.push(("Cookie".to_owned(), cookie.to_owned()));
+        exchange
+    };
+    let mut exchanges = Vec::new();
+    for (n, sid) in ["aaa", "bbb"].iter().enumerate() {
+        let n = n as u64;
+        exchanges.push(seen(n + 1, "GET /", "", 200, &[HTML, ("Set-Cookie", &format!("sid={sid}"))], ""));
+        exchanges[n as usize].request.headers.push(("Cookie".to_owned(), String::new()));
+    }
+    // Two visitors behind one address, mixed.
+    exchanges.push(with(seen(4, "GET /cart", "", 200, &[HTML], ""), "sid=aaa", "127.0.0.1"));
+    exchanges.push(with(seen(5, "GET /cart", "", 200, &[HTML], ""), "sid=bbb", "127.0.0.1"));
+    // And one from elsewhere.
+    let mut stranger = seen(6, "GET /about", "", 200, &[HTML], "");
+    stranger.client = "192.0.2.7".to_owned();
+    exchanges.push(stranger);
+    let learned = learn(&exchanges);
+    let journeys: Vec<(&str, usize)> =
+        learned.journeys.iter().map(|l| (l.journey.name.as_str(), l.journey.steps.len())).collect();
+    assert!(journeys.contains(&("about", 1)), "{journeys:?}");
+    assert_eq!(learned.journeys.iter().map(|l| l.users * l.journey.steps.len()).sum::<usize>(), 5);
+}
+
+#[test]
+fn what_a_cache_holds_is_left_out_and_counted() {
+    let css = ("Content-Type", "text/css");
+    let exchanges = [
+        seen(1, "GET /", "", 200, &[HTML], ""),
+        seen(2, "GET /a.css", "", 200, &[css, ("ETag", "\"1\"")], ""),
+        seen(3, "GET /made.css", "", 200, &[css, ("Cache-Control", "no-store")], ""),
+        seen(4, "GET /favicon.ico", "", 404, &[], ""),
+        seen(5, "GET /live", "", 101, &[], ""),
+    ];
+    let learned = learn(&exchanges);
+    assert_eq!(learned.journeys[0].journey.steps.len(), 2);
+    assert_eq!(learned.left_out, [(LeftOut::Cached, 1), (LeftOut::Browsers, 1), (LeftOut::Live, 1)].into());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_traffic_makes_it_panic(
+        lines in proptest::collection::vec(("(GET|POST|PUT) /[a-c0-9/?&=%é{}:.-]{0,20}", "[a-f0-9&=%{}\":\\[\\],é-]{0,40}", 100u16..600, "\\PC{0,80}", "[a-z0-9/:;=<>\" -]{0,40}"), 0..6)
+    ) {
+        let exchanges: Vec<Exchange> = lines
+            .iter()
+            .enumerate()
+            .map(|(n, (line, sent, status, page, header))| {
+                seen(n as u64, line, sent, *status, &[HTML, ("Location", header), ("Set-Cookie", header)], page)
+            })
+            .collect();
+        let learned = learn(&exchanges);
+        prop_assert!(learned.journeys.iter().all(|l| !l.journey.name.is_empty() && l.notes.len() == l.journey.steps.len()));
+    }
+}
