@@ -65,6 +65,9 @@ pub enum Verb {
     /// What this machine allows, what falls away without it, and what to do
     #[command(after_help = "Example: fissure doctor\n\nExit status 2 when something essential is missing.")]
     Doctor(DoctorArgs),
+    /// The users' journeys: list them, learn them from a recording or a file, replay them
+    #[command(after_help = USERS_EXAMPLES)]
+    Users(UsersArgs),
     /// Keeps the processes of one role (started by fissure itself)
     #[command(name = "__guard", hide = true)]
     Guard,
@@ -305,6 +308,55 @@ Examples:
 
 Load goes to this machine, or to hosts that fissure.toml names as your own.
 Exit status: 0 every threshold held, 1 one was broken, 2 could not tell (void), 69 nobody answered, 130 interrupted";
+
+const USERS_EXAMPLES: &str = "\
+Examples:
+  fissure users                      the journeys, their weights, routes and last replay
+  fissure users import               the newest recording of `fissure up` becomes journeys
+  fissure users import shop.har      so does what a browser's developer tools saved, or a file of curl commands
+  fissure users import access.log    an access log: journeys that read, and how often each is played
+  fissure users replay               each journey alone, then two users at the same time, then fifty";
+
+#[derive(Debug, Args)]
+pub struct UsersArgs {
+    #[command(subcommand)]
+    pub verb: Option<UsersVerb>,
+    /// The app's folder, or its fissure.toml
+    #[arg(long, default_value = ".", value_name = "FOLDER", global = true)]
+    pub project: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsersVerb {
+    /// Make journeys of a recording, a HAR file, curl commands or an access log, and replay them at once
+    #[command(after_help = USERS_EXAMPLES)]
+    Import(ImportArgs),
+    /// Play each journey alone, then by two users at the same time, then by fifty
+    #[command(after_help = "Example: fissure users replay\n\nExit status 1 when a journey does not replay.")]
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file, or the folder of a recording (default: the newest in .fissure/recordings); its kind is told by its content
+    pub file: Option<PathBuf>,
+    /// Write over journeys that are there
+    #[arg(long)]
+    pub force: bool,
+    /// Do not replay the journeys now
+    #[arg(long)]
+    pub no_replay: bool,
+    /// Replay on the app's own folder instead of a scratch copy: it may change its data
+    #[arg(long)]
+    pub in_place: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Replay on the app's own folder instead of a scratch copy: it may change its data
+    #[arg(long)]
+    pub in_place: bool,
+}
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {

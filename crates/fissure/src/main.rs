@@ -13,6 +13,7 @@ mod progress;
 mod project;
 mod runs;
 mod up;
+mod users;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Verb::Split(args) => commands::split::split(&args),
         Verb::Up(args) => commands::up::up(&args),
         Verb::Doctor(args) => commands::doctor::doctor(&args),
+        Verb::Users(args) => commands::users::users(&args),
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),
         Verb::Crowd => return ExitCode::from(fissure_rig::crowd::child() as u8),

@@ -99,9 +99,9 @@ pub fn correlate(visits: &[Visited<'_>]) -> Correlation {
     let changes = requests.iter().position(|r| r.changes() && !r.is_login(&passwords)).unwrap_or(usize::MAX);
     let mut work = Work { visits, changes, fresh, carried: Vec::new(), unexplained: Vec::new(), passwords };
     let mut templates: Vec<Vec<(Place, Template)>> = Vec::new();
-    for step in 0..visits.len() {
+    for (step, visit) in visits.iter().enumerate() {
         work.unexplained.push(Vec::new());
-        let slots = visits[step].slots.iter();
+        let slots = visit.slots.iter();
         templates
             .push(slots.filter_map(|slot| Some((slot.place.clone(), work.template(step, slot)?))).collect());
     }

@@ -14,6 +14,7 @@ mod html;
 mod names;
 mod people;
 mod random;
+pub mod replay;
 mod sent;
 mod steps;
 

@@ -11,7 +11,7 @@ pub fn looks_random(text: &str) -> bool {
     if text.len() < 8 || text.starts_with('/') || text.contains("://") || !text.chars().all(is_of_tokens) {
         return false;
     }
-    let (digits, letters) = (count(text, |c| c.is_ascii_digit()), count(text, |c| c.is_ascii_alphabetic()));
+    let (digits, letters) = (count(text, char::is_ascii_digit), count(text, char::is_ascii_alphabetic));
     if text.chars().all(|c| c.is_ascii_hexdigit()) && digits > 0 && letters > 0 {
         return true;
     }
@@ -25,7 +25,7 @@ pub fn looks_random(text: &str) -> bool {
 }
 
 fn count(text: &str, of: fn(&char) -> bool) -> usize {
-    text.chars().filter(|c| of(c)).count()
+    text.chars().filter(of).count()
 }
 
 /// How often small letters, capitals and digits take turns within words.

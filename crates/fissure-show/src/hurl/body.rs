@@ -80,7 +80,7 @@ fn spellings(content_type: Option<&str>, text: &Template) -> Vec<String> {
         if language == "json" {
             spellings.push(written.clone());
         }
-        if !language.is_empty() || written.contains('\n') {
+        if !written.contains("```") && (!language.is_empty() || written.contains('\n')) {
             spellings.push(format!("```{language}\n{written}```"));
         }
     }

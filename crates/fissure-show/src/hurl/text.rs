@@ -63,10 +63,9 @@ pub fn one_line(of: &Template) -> String {
     format!("`{}`", template(of, |c| escaped(c, "\\`")))
 }
 
-/// As it is; None when its text would be taken for something else.
+/// As it is; None when its text would be taken for a variable.
 pub fn as_it_is(of: &Template) -> Option<String> {
-    let is_plain =
-        |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains("{{") || text.contains("```"));
+    let is_plain = |piece: &Piece| matches!(piece, Piece::Text(text) if text.contains("{{"));
     (!of.0.iter().any(is_plain)).then(|| template(of, |c| c.to_string()))
 }
 

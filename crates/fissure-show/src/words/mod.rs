@@ -13,6 +13,7 @@ mod lines;
 mod missing;
 mod names;
 mod remedies;
+pub mod replay;
 mod verdict;
 mod waits;
 

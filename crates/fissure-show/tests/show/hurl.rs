@@ -25,7 +25,10 @@ fn comes_back(journey: &Journey) -> Result<(), String> {
         step.asserts.iter_mut().for_each(|a| a.line = 0);
     }
     let (was, is) = (format!("{:#?}", journey.steps), format!("{:#?}", read.steps));
-    if was == is { Ok(()) } else { Err(format!("{was}\n{is}\n{}", written.text)) }
+    match was.lines().zip(is.lines()).find(|(was, is)| was != is) {
+        None if was.len() == is.len() => Ok(()),
+        difference => Err(format!("{difference:?} in\n{}", written.text)),
+    }
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -10,3 +10,4 @@ pub mod load;
 pub mod report;
 pub mod split;
 pub mod up;
+pub mod users;

@@ -1,0 +1,25 @@
+//! Words for journeys that were replayed.
+
+use fissure_judge::users::replay::Guess;
+
+/// What probably stands behind a failed step, and what to try.
+pub fn guess(guess: Guess) -> &'static str {
+    match guess {
+        Guess::NotLoggedIn => "the user is not logged in there: does the journey begin with the login?",
+        Guess::TokenRefused => "a token was refused: one that the page gives may not be carried over",
+        Guess::NotThere => {
+            "what it asks for is not in the copy of the app: it was made in the recording, or is gone since"
+        }
+        Guess::TakenAlready => {
+            "a value that must differ for each user may be the same for all: give it `{{newUuid}}`"
+        }
+        Guess::Refused => {
+            "the app took the same values once and refuses them now: one of them may have to be new each time"
+        }
+        Guess::TooOften => "the app limits how often one may ask: switch that off for the copy, in [app.env]",
+        Guess::AppFailed => "the app itself failed; what it printed is in its log",
+        Guess::OtherPage => "another page came than in the recording",
+        Guess::TooSlow => "the app is too slow for so many at once, which says nothing against the journey",
+        Guess::Unknown => "not known",
+    }
+}
