@@ -1,5 +1,7 @@
 //! From what a browser recorded to fifty users, without a hand edit.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 mod support;
 
 use support::Folder;

@@ -32,25 +32,29 @@ pub fn why_left_out(exchange: &Exchange) -> Option<LeftOut> {
         return Some(LeftOut::Browsers);
     }
     let is_file = matches!(asked.method.as_str(), "GET" | "HEAD") && is_asset(&kind, path, answer.status);
-    (is_file && is_kept(answer)).then_some(LeftOut::Cached)
+    (is_file && is_kept(answer, path)).then_some(LeftOut::Cached)
 }
 
 fn is_asset(kind: &str, path: &str, status: u16) -> bool {
-    const ENDINGS: [&str; 18] = [
-        ".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico",
-        ".woff", ".woff2", ".ttf", ".otf", ".mp4", ".wasm",
-    ];
     let by_kind = ["image/", "font/", "video/", "audio/", "text/css", "application/font", "application/wasm"]
         .iter()
         .any(|prefix| kind.starts_with(prefix))
         || kind.contains("javascript");
     // An answer without a body says no type (304), and a missing file says another one (404).
-    let by_name = ENDINGS.iter().any(|ending| path.ends_with(ending));
-    by_kind || (by_name && (kind.is_empty() || status == 304 || status == 404))
+    by_kind || (has_name_of_a_file(path) && (kind.is_empty() || status == 304 || status == 404))
 }
 
-/// Would a browser have kept it (RFC 9111)? What names neither an age nor a version is made anew for everybody.
-fn is_kept(answer: &Answered) -> bool {
+fn has_name_of_a_file(path: &str) -> bool {
+    const ENDINGS: [&str; 18] = [
+        ".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico",
+        ".woff", ".woff2", ".ttf", ".otf", ".mp4", ".wasm",
+    ];
+    ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// Would a browser have kept it (RFC 9111)? What has neither the name of a file nor an age nor a version is made anew for
+/// everybody. (Servers for development often send files without either.)
+fn is_kept(answer: &Answered, path: &str) -> bool {
     if answer.status == 304 || answer.status == 404 {
         return true;
     }
@@ -64,6 +68,7 @@ fn is_kept(answer: &Answered) -> bool {
         .any(|age| age.parse::<u64>().is_ok_and(|age| age > 0));
     let has_version = answer.header("etag").is_some() || answer.header("last-modified").is_some();
     is_of_age
+        || has_name_of_a_file(path)
         || control.contains("immutable")
         || has_version
         || answer.header("expires").is_some_and(|e| e != "0")

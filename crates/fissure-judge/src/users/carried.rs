@@ -230,7 +230,7 @@ impl Work<'_, '_> {
             match self.resolve(step, slot, &part).filter(|_| is_worth_it) {
                 Some(piece) => pieces.push(piece),
                 None if is_url && part.text.contains([':', '@', ',', ';']) => {
-                    self.inside_a_segment(step, slot, part.text, pieces)
+                    self.inside_a_segment(step, slot, part.text, pieces);
                 }
                 None => pieces.push(Piece::Text(part.text.to_owned())),
             }

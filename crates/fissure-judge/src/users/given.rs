@@ -170,10 +170,9 @@ impl Given {
             _ => {}
         }
         for attribute in &tag.attributes {
-            let is_link = ["href", "action", "src", "formaction"]
-                .iter()
-                .any(|n| attribute.name.eq_ignore_ascii_case(n))
-                || attribute.name.starts_with("hx-");
+            let is_link = ["href", "action", "src", "formaction"].iter().any(|n| attribute.name.eq_ignore_ascii_case(n))
+                // Scripts are told in attributes of their own where to ask.
+                || attribute.raw.starts_with('/');
             let (pattern, kind) =
                 if is_link && let Some(pattern) = around(attribute.raw, value, attribute.quote) {
                     (written(attribute.name, &pattern, attribute.quote), Kind::Link)
@@ -287,9 +286,9 @@ fn generalised(text: &str) -> String {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let is_own_word = !out.ends_with(|c: char| c.is_ascii_alphanumeric());
         if is_own_word {
-            out.push_str("\\d+")
+            out.push_str("\\d+");
         } else {
-            out.push_str(&rest[..end])
+            out.push_str(&rest[..end]);
         }
         rest = &rest[end..];
     }

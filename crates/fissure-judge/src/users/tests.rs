@@ -1,3 +1,5 @@
+//! Traffic as browsers and programs make it, and the journeys that come of it.
+
 use fissure_facts::journey::{Body, Journey, Piece, Query, Template};
 use fissure_facts::traffic::{Answered, Asked, Content, Exchange};
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fissure_facts::traffic::{Asked, Content, Exchange};
+use fissure_facts::traffic::{Answered, Asked, Content, Exchange};
 
 use super::har::{encoded, split_url};
 use super::{Imported, Wrong};
@@ -222,7 +222,7 @@ fn option(command: &mut Command, name: &str, pending: &mut Vec<String>) -> Resul
             command.headers.push(("Authorization".to_owned(), format!("Basic {}", BASE64.encode(pair))));
         }
         "--oauth2-bearer" => {
-            command.headers.push(("Authorization".to_owned(), format!("Bearer {}", value()?)))
+            command.headers.push(("Authorization".to_owned(), format!("Bearer {}", value()?)));
         }
         "-A" | "--user-agent" => command.headers.push(("User-Agent".to_owned(), value()?)),
         "-e" | "--referer" => command.headers.push(("Referer".to_owned(), value()?)),
@@ -285,7 +285,12 @@ impl Command {
         };
         let method = self.method.unwrap_or_else(|| implied.to_owned());
         let request = Asked { method, target, headers: self.headers, body: Content::whole(body) };
-        Ok((origin.to_owned(), Exchange { client: "curl".to_owned(), request, ..Exchange::default() }))
+        // Nobody has been asked yet, so no status is expected: whatever is below 400 is right.
+        let answer = Some(Answered::default());
+        Ok((
+            origin.to_owned(),
+            Exchange { client: "curl".to_owned(), request, answer, ..Exchange::default() },
+        ))
     }
 }
 
