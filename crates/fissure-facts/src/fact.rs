@@ -158,6 +158,9 @@ pub struct CrowdSecond {
     pub window: u32,
     /// 0 is the first measured second.
     pub second: u32,
+    /// Later seconds that were folded into this one: none in the journal, some in the memory of a long test.
+    #[serde(skip)]
+    pub folded: u32,
     pub routes: BTreeMap<Route, RouteSecond>,
     /// Users that arrived.
     pub users_arrived: u64,
@@ -184,12 +187,17 @@ pub struct CrowdSecond {
 }
 
 impl CrowdSecond {
+    pub fn length_s(&self) -> f64 {
+        f64::from(self.folded + 1)
+    }
+
     /// The same second, as another part of the crowd saw it.
     pub fn add(&mut self, other: &Self) {
         // In full, so that a new field cannot be forgotten here.
         let Self {
             window: _,
             second: _,
+            folded: _,
             routes,
             users_arrived,
             users_inside,

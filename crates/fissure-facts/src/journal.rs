@@ -116,11 +116,11 @@ fn is_from_a_newer_build(raw: &serde_json::Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Config, Machine};
 
-    fn header() -> Header {
+    pub(crate) fn header() -> Header {
         Header {
             format: FORMAT.to_owned(),
             fissure: "0.1.0".to_owned(),

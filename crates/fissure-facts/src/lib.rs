@@ -12,6 +12,7 @@ pub mod estimate;
 pub mod examination;
 pub mod fact;
 pub mod fault;
+mod fold;
 pub mod histogram;
 pub mod journal;
 pub mod journey;

@@ -57,7 +57,7 @@ impl Window {
 
     /// Length of the measured part, in seconds.
     pub fn seconds(&self) -> f64 {
-        self.crowd.len() as f64
+        self.crowd.iter().map(CrowdSecond::length_s).sum()
     }
 
     /// All seconds of a route as one; requests that never got an answer count as timeouts.

@@ -161,7 +161,8 @@ impl LoadSummary {
             sent: per_s(|s| s.lateness.count().saturating_sub(not_sent(s))),
             answered: window.right() as f64 / seconds,
         };
-        self.users_inside = per_s(|s| s.users_inside);
+        let inside = window.crowd.iter().map(|s| s.users_inside as f64 * s.length_s());
+        self.users_inside = inside.sum::<f64>() / seconds;
         self.connects = window.crowd.iter().map(|s| s.connects).sum();
         window.crowd.iter().for_each(|s| self.lateness.add(&s.lateness));
         let seen = window.routes();

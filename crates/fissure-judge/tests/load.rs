@@ -61,6 +61,7 @@ fn held(name: &str, users_per_s: f64, seconds: &[Vec<u64>], wrong: u64) -> Run {
         let crowd = CrowdSecond {
             window: 1,
             second,
+            folded: 0,
             routes: [(home(), route)].into(),
             users_arrived: count,
             users_inside: 0,

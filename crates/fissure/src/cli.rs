@@ -215,8 +215,8 @@ pub struct LoadArgs {
     /// Users at once, on average: as many arrive as Little's law asks for
     #[arg(short, long, value_name = "N", help_heading = LOAD, conflicts_with = "closed")]
     pub users: Option<u32>,
-    /// So many users in a closed loop: each sends again as soon as it is answered, so a slow server is spared
-    #[arg(short, long, value_name = "N", help_heading = LOAD)]
+    /// So many users in a closed loop: each sends again as soon as it is answered, without pauses, so a slow server is spared
+    #[arg(short, long, value_name = "N", help_heading = LOAD, conflicts_with = "think")]
     pub closed: Option<u32>,
     /// Users arrive like a clock instead of like strangers (Poisson)
     #[arg(long, help_heading = LOAD, conflicts_with_all = ["users", "closed"])]

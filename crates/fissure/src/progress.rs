@@ -54,6 +54,11 @@ impl Progress {
         self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 
+    /// Something that the reader of the figures should know beforehand.
+    pub fn note(&self, sentence: &str) {
+        self.line(&format!("        {DIM}{sentence}{DIM:#}"));
+    }
+
     /// A second passed.
     pub fn tick(&mut self) {
         self.bar.inc(10);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fissure_facts::config::Span;
 use fissure_facts::journey::{self, Journey};
 use fissure_facts::{Config, JourneyOutline};
 
@@ -72,6 +73,18 @@ impl Project {
         let columns: Vec<String> = data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
         let journeys = read_journeys(&folder, &config, &columns)?;
         Ok(Self { folder, config, journeys, data })
+    }
+
+    /// The longest pause of a journey that is not played as long as it is written, in a sentence.
+    pub fn shortened_pause(&self) -> Option<String> {
+        let most = self.config.users.think_max;
+        let steps = self.journeys.iter().flat_map(|loaded| &loaded.journey.steps);
+        let longest = steps.filter(|step| step.think > most.0).max_by_key(|step| step.think)?;
+        Some(format!(
+            "The pause of {} before {} is played as {most}, and so is every longer one ([users] think_max).",
+            Span(longest.think),
+            longest.route
+        ))
     }
 
     pub fn outlines(&self) -> Vec<JourneyOutline> {

@@ -136,6 +136,7 @@ fn wrong_inputs_are_sentences() {
     says(&[&base, "--rate", "1e12"], 64, "no rate");
     says(&[&base, "--closed", "0"], 64, "no load");
     says(&[&base, "--rate", "5", "--closed", "5"], 64, "cannot be used with");
+    says(&[&base, "--think", "1s", "--closed", "5"], 64, "cannot be used with");
     says(&[&base, "--rate", "5", "--spike", "10@9s+2s"], 64, "spike ends after");
     says(&[&base, "--require", "p95"], 64, "column 4");
     says(&[&base, "--require", "p95 of GET /x<1s"], 64, "nobody visits");

@@ -685,6 +685,7 @@ fn empty_second(window: u32, second: u32) -> CrowdSecond {
     CrowdSecond {
         window,
         second,
+        folded: 0,
         routes: BTreeMap::new(),
         users_arrived: 0,
         users_inside: 0,

@@ -125,6 +125,7 @@ mod plain_second {
         Ok(CrowdSecond {
             window: plain.window,
             second: plain.second,
+            folded: 0,
             routes: plain.routes.into_iter().map(|(name, r)| (name, route(r))).collect(),
             users_arrived: plain.users_arrived,
             users_inside: plain.users_inside,
@@ -158,6 +159,7 @@ mod tests {
         let event = CrowdEvent::Second(CrowdSecond {
             window: 3,
             second: 1,
+            folded: 0,
             routes: [("GET /a/{id}".parse().unwrap(), route)].into(),
             users_arrived: 4,
             users_inside: 5,

@@ -85,6 +85,7 @@ mod tests {
         CrowdEvent::Second(CrowdSecond {
             window: 1,
             second: number,
+            folded: 0,
             routes: [(route(name), seen)].into(),
             users_arrived: 1,
             users_inside: 2,

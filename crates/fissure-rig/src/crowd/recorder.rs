@@ -234,6 +234,7 @@ impl Recorder {
         self.tell(CrowdEvent::Second(CrowdSecond {
             window: self.window,
             second: number,
+            folded: 0,
             routes: named.filter(|(_, r)| is_filled(r)).collect(),
             users_arrived: seen.users_arrived,
             users_inside,

@@ -73,7 +73,7 @@ fn over_time(summary: &LoadSummary) -> Markup {
         .map(|s| {
             let mut all = RouteSecond::default();
             s.routes.values().for_each(|seen| all.add(seen));
-            (f64::from(s.second) + 0.5, all)
+            (f64::from(s.second) + s.length_s() / 2.0, all)
         })
         .collect();
     let line = |name: &str, class, q: f64| {
@@ -84,7 +84,11 @@ fn over_time(summary: &LoadSummary) -> Markup {
     let rate = |name: &str, class, of: &dyn Fn(usize) -> f64| TimeLine {
         name: name.to_owned(),
         class,
-        points: seconds.iter().enumerate().map(|(n, (at, _))| (*at, of(n))).collect(),
+        points: seconds
+            .iter()
+            .enumerate()
+            .map(|(n, (at, _))| (*at, of(n) / window.crowd[n].length_s()))
+            .collect(),
     };
     let latencies = TimeChart {
         title: "Latency of each second in ms".to_owned(),

@@ -108,6 +108,8 @@ fn second(second: &CrowdSecond) -> Value {
     second.routes.values().for_each(|seen| all.add(seen));
     json!({
         "second": second.second,
+        // A long test shows its older seconds together.
+        "seconds": second.length_s(),
         "users_arrived": second.users_arrived,
         "users_inside": second.users_inside,
         "planned": second.planned,

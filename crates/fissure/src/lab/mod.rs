@@ -132,6 +132,9 @@ impl<'p> Lab<'p> {
         plan: &mut dyn FnMut(&Run) -> Planned,
     ) -> Result<(Run, Option<PathBuf>), Failure> {
         let mut interrupt = Interrupt::listen();
+        if let Some(sentence) = self.project.shortened_pause() {
+            self.progress.note(&sentence);
+        }
         let mut outcome;
         loop {
             let planned = plan(&self.run);
@@ -176,7 +179,7 @@ impl<'p> Lab<'p> {
         if let Some((journal, _)) = &mut self.journal {
             journal.append(&stamped).map_err(broken_journal)?;
         }
-        self.run.facts.push(stamped);
+        self.run.add(stamped);
         Ok(())
     }
 }
