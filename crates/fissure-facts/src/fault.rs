@@ -177,6 +177,15 @@ pub enum Target {
     Link(String),
 }
 
+impl Target {
+    /// Of the role, or of the link.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Role(name) | Self::Door(name) | Self::Link(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

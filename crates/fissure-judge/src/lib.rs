@@ -5,6 +5,7 @@
 
 pub mod asked;
 pub mod capacity;
+pub mod chaos;
 pub mod demand;
 pub mod evidence;
 pub mod foresight;

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a report shows nothing that the facts and the judgement do not hold.
 
+pub mod chaos;
 mod chart;
 pub mod compare;
 pub mod doctor;

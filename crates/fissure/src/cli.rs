@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fissure_facts::FaultKind;
 use fissure_facts::config::Span;
 use fissure_judge::threshold::Threshold;
 
@@ -34,6 +35,9 @@ pub enum Verb {
     /// Is it safe to run two copies, to split an area off, to restart?
     #[command(after_help = ISOLATE_EXAMPLES)]
     Isolate(IsolateArgs),
+    /// What breaks what: kill, pause, squeeze the app and cut its links under load, and see which routes suffer and heal
+    #[command(after_help = CHAOS_EXAMPLES)]
+    Chaos(ChaosArgs),
     /// Load a server or journeys: open arrivals, honest latencies, thresholds
     #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
@@ -176,6 +180,48 @@ pub struct IsolateArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// The app's folder, or its fissure.toml
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    /// Only the faults that teach most, in a few minutes
+    #[arg(long)]
+    pub quick: bool,
+    /// Only this fault (may be repeated)
+    #[arg(long, value_name = "FAULT")]
+    pub only: Vec<FaultKind>,
+    /// Only what befalls this role or link, like web or db (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub on: Vec<String>,
+    /// The same again with this area of fissure.toml as its own process, to compare
+    #[arg(long, value_name = "AREA")]
+    pub split: Option<String>,
+    /// Show the faults and break nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Run the app in its own folder instead of a scratch copy: it may change its data
+    #[arg(long)]
+    pub in_place: bool,
+    /// Repeat the randomness of another run
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Print report.json instead of the report for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHAOS_EXAMPLES: &str = "\
+Examples:
+  fissure chaos --quick
+  fissure chaos --only pause --only half-open
+  fissure chaos --quick --split thumbs     the same with an area apart
+  fissure chaos --list
+
+Only processes that fissure started and their links are broken, and everything is undone, also when fissure is killed.
+Exit status: 0 every route was as before after each fault, 1 one was not or answered wrongly, 2 could not tell, 69 the app
+would not start, 130 interrupted";
 
 #[derive(Debug, Args)]
 pub struct MeasureArgs {

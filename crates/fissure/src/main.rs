@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Verb::Init(args) => commands::init::init(&args),
         Verb::Check(args) => commands::check::check(&args),
         Verb::Isolate(args) => commands::isolate::isolate(&args),
+        Verb::Chaos(args) => commands::chaos::chaos(&args),
         Verb::Load(args) => commands::load::load(&args),
         Verb::Export(args) => commands::export::export(&args),
         Verb::Report(args) => commands::report::report(&args),

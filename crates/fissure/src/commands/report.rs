@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use fissure_facts::Run;
 use fissure_judge::judge;
 use fissure_judge::load::summarise;
-use fissure_show::{compare, html, json, load, terminal};
+use fissure_show::{chaos, compare, html, json, load, terminal};
 
 use crate::cli::ReportArgs;
 use crate::commands::check::{exit_of, print_json, status, width};
 use crate::exit::{Exit, Failure};
+use crate::lab::CHAOS;
 use crate::runs;
 
 pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
@@ -30,6 +31,9 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     if run.header.verb == "load" && args.runs.len() < 2 {
         return show_load(&[run], args);
     }
+    if run.header.verb == CHAOS && args.runs.len() < 2 {
+        return Ok(show_chaos(&run, args));
+    }
     let judgement = judge(&run);
     if let Some(second) = args.runs.get(1) {
         let other = read(Some(second))?;
@@ -49,6 +53,18 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
         anstream::println!("{}", terminal::report(&run, &judgement, width()));
     }
     Ok(exit_of(&judgement))
+}
+
+fn show_chaos(run: &Run, args: &ReportArgs) -> Exit {
+    let found = fissure_judge::chaos::judge(run);
+    if args.json {
+        print_json(&chaos::json::report(run, &found));
+    } else if args.html {
+        anstream::println!("{}", chaos::html::report(run, &found));
+    } else {
+        anstream::println!("{}", chaos::terminal::report(run, &found, width()));
+    }
+    status(chaos::exit_status(&found))
 }
 
 fn show_load(runs: &[Run], args: &ReportArgs) -> Result<Exit, Failure> {

@@ -85,6 +85,7 @@ impl Lab<'_> {
             return Ok(());
         }
 
+        let mut trial = self.prepare_fault(plan)?;
         let mode = Mode::Hold {
             window: plan.window,
             load: plan.load.clone(),
@@ -154,6 +155,9 @@ impl Lab<'_> {
                             second = Some(k + 1);
                         }
                     }
+                    if let (Some(trial), Some(second)) = (&mut trial, second) {
+                        self.at_second(trial, plan, second).await?;
+                    }
                     if second == Some(plan.seconds) && let Some(profiler) = profiler.take() {
                         let window = plan.window;
                         profiled = Some(tokio::task::spawn_blocking(move || profiler.finish(window)));
@@ -171,7 +175,9 @@ impl Lab<'_> {
             }
         }
         self.keep(profiled).await?;
-        self.bury(&plan.arrangement)
+        self.bury(&plan.arrangement)?;
+        self.clear_up(trial, plan).await;
+        Ok(())
     }
 
     /// Copies that have just started are cold, and what they load and compile at their first requests is not what their
@@ -282,7 +288,11 @@ impl Lab<'_> {
     }
 
     fn crowd_plan(&mut self, arrangement: &Arrangement, mode: Mode, start_at_ns: Option<u64>) -> CrowdPlan {
-        let targets = self.stage.of(arrangement).map(|standing| standing.addresses()).unwrap_or_default();
+        let mut targets = self.stage.of(arrangement).map(|standing| standing.addresses()).unwrap_or_default();
+        // Where a fault is to befall the way from the users, a relay stands before the role.
+        for address in targets.values_mut().flatten() {
+            address.set_port(self.doors.get(&address.port()).copied().unwrap_or(address.port()));
+        }
         self.crowd_plan_for(targets, arrangement, mode, start_at_ns)
     }
 

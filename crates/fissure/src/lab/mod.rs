@@ -2,12 +2,14 @@
 //!
 //! The only place that talks to both the rig and the judge.
 
+mod fault;
 mod hold;
 mod machine;
 mod profile;
 mod shadow;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
@@ -24,6 +26,9 @@ use crate::progress::Progress;
 use crate::project::Project;
 use crate::runs;
 pub use machine::refuse_shared_data;
+
+/// The verb whose runs break things.
+pub const CHAOS: &str = "chaos";
 pub use stage::{Stage, Standing};
 
 /// What the command line adds to a project.
@@ -74,6 +79,8 @@ struct Lab<'p> {
     veil: Veil,
     cpus: CpuSplit,
     program: PathBuf,
+    /// Ports of roles -> ports of the relays before them, while a fault is to befall the way from the users.
+    doors: BTreeMap<u16, u16>,
 }
 
 impl<'p> Lab<'p> {
@@ -111,7 +118,12 @@ impl<'p> Lab<'p> {
         };
         // The app writes what it says into the run's folder.
         let logs = journal.as_ref().map_or_else(std::env::temp_dir, |(_, folder)| folder.clone());
-        let stage = Stage::new(project, order.in_place, &program, &logs, &cpus);
+        let mut stage = Stage::new(project, order.in_place, &program, &logs, &cpus);
+        if order.verb == CHAOS {
+            for (link, why) in stage.stand_in_links(&cpus.crowd) {
+                progress.problem(&format!("faults of the link {link} are not tried: {why}"));
+            }
+        }
         Ok(Self {
             project,
             order,
@@ -123,6 +135,7 @@ impl<'p> Lab<'p> {
             veil: Veil::default(),
             cpus,
             program,
+            doors: BTreeMap::new(),
         })
     }
 

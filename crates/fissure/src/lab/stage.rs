@@ -6,19 +6,24 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::{StageFailure, StagedProcess};
-use fissure_facts::{Arrangement, Fact};
+use fissure_facts::{Arrangement, Fact, FaultKind};
+use fissure_rig::faults::inject;
 use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
 use fissure_rig::lens::Hooks;
 use fissure_rig::scratch::{self, Scratch};
+use fissure_rig::wire::{LinkAddress, Relay};
 
 use crate::project::Project;
 use crate::runs;
 
 /// How many of the app's last lines a failure shows.
 const LAST_LINES: usize = 15;
+/// How long a killed process may keep its port.
+const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 
 pub struct Stage<'p> {
     project: &'p Project,
@@ -27,6 +32,16 @@ pub struct Stage<'p> {
     run_folder: PathBuf,
     cpus: CpuSplit,
     standing: Vec<Standing>,
+    /// Relays in the app's links, for faults; none in other runs.
+    links: Vec<RelayedLink>,
+}
+
+/// A link of the app that leads through a relay.
+pub struct RelayedLink {
+    pub name: String,
+    variable: String,
+    address: LinkAddress,
+    pub relay: Relay,
 }
 
 /// One arrangement with its processes.
@@ -65,7 +80,65 @@ impl<'p> Stage<'p> {
             run_folder: run_folder.to_path_buf(),
             cpus: cpus.clone(),
             standing: Vec::new(),
+            links: Vec::new(),
         }
+    }
+
+    /// Stands in every declared link whose address is in an environment variable and on this machine; the others are
+    /// given back with the reason.
+    pub fn stand_in_links(&mut self, cpus: &[usize]) -> Vec<(String, String)> {
+        let mut left_out = Vec::new();
+        let env = self.environment(&self.project.folder, WEB, 0, &[]);
+        for (name, link) in &self.project.config.links {
+            let Some(variable) = link.env.clone() else {
+                left_out.push((name.clone(), "no `env` says where its address is".to_owned()));
+                continue;
+            };
+            let value = env.iter().rev().find(|(n, _)| *n == variable).map(|(_, value)| value.clone());
+            let Some(value) = value.or_else(|| std::env::var(&variable).ok()) else {
+                left_out.push((name.clone(), format!("${variable} is not set")));
+                continue;
+            };
+            let relayed = LinkAddress::parse(&value).map_err(|e| e.to_string()).and_then(|address| {
+                let relay = Relay::start(0, address.upstream, cpus).map_err(|e| e.to_string())?;
+                Ok(RelayedLink { name: name.clone(), variable, address, relay })
+            });
+            match relayed {
+                Ok(link) => self.links.push(link),
+                Err(why) => left_out.push((name.clone(), why)),
+            }
+        }
+        left_out
+    }
+
+    pub fn link(&self, name: &str) -> Option<&RelayedLink> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Ends one arrangement, so that the next window begins with a fresh one.
+    pub async fn strike_one(&mut self, arrangement: &Arrangement) {
+        if let Some(index) = self.standing.iter().position(|s| s.arrangement == *arrangement) {
+            self.standing.remove(index).strike().await;
+        }
+    }
+
+    /// Starts the processes of a role again, as a supervisor would: in the same folder, on the same port.
+    pub async fn restart_role(&mut self, arrangement: &Arrangement, role: &str) -> Result<(), String> {
+        let program = self.program.clone();
+        let Some(standing) = self.of(arrangement) else { return Ok(()) };
+        for process in standing.processes.iter_mut().filter(|p| p.role == role) {
+            // Whoever still drains, or was started by somebody else, must let go of the port first.
+            if inject(FaultKind::Restart, process.kept.guard_pid(), PORT_FREE_WITHIN).is_ok() {
+                let until = Instant::now() + PORT_FREE_WITHIN;
+                while !process.kept.tree().is_empty() && Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+            let again = Kept::start(&program, &process.launch).await.map_err(|e| e.to_string())?;
+            std::mem::replace(&mut process.kept, again).stop_within(Duration::ZERO).await;
+            process.buried = false;
+        }
+        Ok(())
     }
 
     fn has_room_for_one(&self) -> bool {
@@ -86,7 +159,7 @@ impl<'p> Stage<'p> {
         while !self.standing.is_empty() && (self.has_room_for_one() || memory_is_short()) {
             self.standing.remove(0).strike().await;
         }
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let standing = self.start(arrangement).await?;
         let processes = standing
             .processes
@@ -269,6 +342,9 @@ impl<'p> Stage<'p> {
             .chain(self.project.config.app.env.clone())
             .map(|(name, value)| (name, scratch::rewrite(&value, &self.project.folder, folder)))
             .collect();
+        for link in &self.links {
+            env.push((link.variable.clone(), link.address.through(link.relay.port())));
+        }
         env.push(("PORT".to_owned(), port.to_string()));
         env.push(("FISSURE_ROLE".to_owned(), role.to_owned()));
         for (name, _, port) in places.iter().filter(|(_, replica, _)| *replica == 0) {
