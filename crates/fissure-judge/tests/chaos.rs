@@ -77,6 +77,7 @@ impl App {
                 Step::Play { .. } => ROUTES.iter().for_each(|route| add(played(route))),
                 Step::Hold(plan) => self.hold(&plan, add),
                 Step::Finish => return (judge(&run), run),
+                other => panic!("{other:?} is no step of a chaos run"),
             }
         }
         panic!("the planner does not come to an end");
