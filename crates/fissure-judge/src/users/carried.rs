@@ -62,6 +62,17 @@ impl<'a> Visited<'a> {
         self.given.as_ref().map_or(0, |given| given.status)
     }
 
+    /// Does this request send the value? A short number is many things, so it must stand behind the same word.
+    fn brings(&self, value: &str, before: Option<&str>) -> bool {
+        match before.filter(|_| value.len() < 4 && value.bytes().all(|b| b.is_ascii_digit())) {
+            Some(before) => {
+                let target = &self.exchange.request.target;
+                ["/", "="].iter().any(|mark| target.contains(&format!("{before}{mark}{value}")))
+            }
+            None => self.sends(value),
+        }
+    }
+
     fn sends(&self, value: &str) -> bool {
         let holds =
             |slot: &Slot| slot.text == value || slot.text.split(is_between_parts).any(|part| part == value);
@@ -316,13 +327,14 @@ impl Work<'_, '_> {
             if !given.may_hold(value) {
                 continue;
             }
-            let found = given.ways(value, &slot.name);
+            let mut found = given.ways(value, &slot.name);
+            found.retain(|way| is_random || self.is_due(n, way, slot, part, true));
             if found.is_empty() {
                 continue;
             }
             if first.is_none() {
                 // The user brought it: the answer only repeats it.
-                if self.visits[..=n].iter().any(|v| v.sends(value)) {
+                if self.visits[..=n].iter().any(|v| v.brings(value, part.before)) {
                     return None;
                 }
                 first = Some(n);
@@ -361,11 +373,15 @@ impl Work<'_, '_> {
                     .any(|w| given == *w || given.ends_with(&format!("_{}", w.trim_start_matches('_'))));
                 let is_paging = ["page", "limit", "offset", "size", "per_page", "count", "total"]
                     .contains(&name.as_str());
-                !is_paging && (is_id || (given == name && is_new)) && (is_path || part.is_whole)
+                // A short number is many things; then both must call it the same, or the path asks for the thing itself.
+                let is_short = value.len() < 4 && !value.bytes().any(|b| b.is_ascii_alphabetic());
+                let agrees = !is_short || given == name || (is_path && given == "id");
+                !is_paging && agrees && (is_id || (given == name && is_new)) && (is_path || part.is_whole)
             }
             Kind::Location | Kind::Link | Kind::JsonText => {
                 let Some(before) = part.before else { return false };
-                let is_paging = ["page", "p", "limit", "offset", "sort", "tab", "per_page"].contains(&before);
+                let is_paging =
+                    !is_path && ["page", "p", "limit", "offset", "sort", "tab", "per_page"].contains(&before);
                 let is_name = way.kind == Kind::Location && value.contains(['-', '_']);
                 let stands_there = |mark: &str| {
                     let link = format!("{before}{mark}{value}");

@@ -31,9 +31,9 @@ pub struct Way {
 /// From the most robust to the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    JsonField,
     /// The form field of the name under which it is sent.
     SameField,
+    JsonField,
     FormField,
     Meta,
     Header,

@@ -34,6 +34,9 @@ pub fn of_value(sent_as: &str, given_as: &str, before: Option<&str>) -> String {
         return if name.is_empty() { "token".to_owned() } else { name };
     }
     if let Some(before) = before {
+        if !before.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return "id".to_owned();
+        }
         return format!("{}_id", singular(&word(before)));
     }
     let (sent, given) = (word(sent_as), word(given_as));

@@ -216,6 +216,22 @@ fn tokens_of_meta_tags_cookies_and_scripts_are_found_by_name() {
 }
 
 #[test]
+fn a_short_number_is_not_taken_from_something_else_that_is_equal() {
+    let page =
+        "<form><input type=hidden name=revision_id value=1></form><p data-ping-url=\"/ping/note/24/1/\">";
+    let exchanges = [
+        seen(1, "POST /notes?n=1", "n=1", 302, &[("Location", "/notes/24/edit")], ""),
+        seen(2, "GET /notes/24/edit", "", 200, &[HTML], page),
+        seen(3, "POST /ping/note/24/1/", "a=1", 200, &[JSON], r#"{"session_id": 1}"#),
+        seen(4, "POST /notes/24/edit", "revision_id=1", 302, &[("Location", "/notes/24/edit")], ""),
+    ];
+    let journey = only(&exchanges);
+    let ping = shown(&journey.steps[2].target);
+    assert!(ping.starts_with("/ping/note/{{note_id_2}}/{{id}}") && !ping.contains("/1"), "{ping}");
+    assert!(journey.steps[2].captures.is_empty(), "{:?}", journey.steps[2].captures);
+}
+
+#[test]
 fn what_nothing_explains_is_told() {
     let exchanges = [seen(
         1,
