@@ -7,6 +7,8 @@ use fissure_facts::profile::SocketAddr;
 use fissure_facts::{Arrangement, Estimate, Route};
 use serde::Serialize;
 
+use crate::isolation::{Answer, Finding, Isolation, Tried, Wanted};
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     pub verdict: Verdict,
@@ -33,6 +35,8 @@ pub struct Judgement {
     pub control: Option<Control>,
     /// Latency against load of the whole, ascending by load.
     pub curve: Vec<CurvePoint>,
+    /// Whether copies, a split or a restart keep every answer; nothing was tried where nothing is in it.
+    pub isolation: Isolation,
     /// Reasons for which a number may be wrong. A closed list; each text (in `show`) ends in what to try.
     pub doubts: Vec<Doubt>,
     /// What this run did not look at, and why, in sentences.
@@ -46,6 +50,18 @@ impl Judgement {
     /// May a verdict rest on this run?
     pub fn valid(&self) -> bool {
         !matches!(self.verdict, Verdict::NotEnoughEvidence { .. })
+    }
+
+    /// The answers that a remedy would change.
+    pub fn unsafe_answers(&self, remedy: &RemedyResult) -> &[Finding] {
+        let tried = self.tried(remedy).filter(|tried| tried.answer == Answer::Unsafe);
+        tried.map_or(&[], |tried| &tried.findings)
+    }
+
+    /// The shadow of a remedy, if there was one.
+    pub fn tried(&self, remedy: &RemedyResult) -> Option<&Tried> {
+        let wanted = Wanted::of(&remedy.arrangement)?;
+        self.isolation.of(wanted.topology, Some(&wanted.arrangement))
     }
 }
 
@@ -63,6 +79,10 @@ pub enum Verdict {
     },
     /// Rungs 2 to 5: the lowest that met the goal when it was rehearsed. Index into `Judgement::remedies`.
     Remedy {
+        index: usize,
+    },
+    /// Beside the ladder: what would meet the goal changes answers. Index into `Judgement::remedies`.
+    UnsafeToSplit {
         index: usize,
     },
     /// Rung 7: the goal needs more CPU than the arrangements may use.

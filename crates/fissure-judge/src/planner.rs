@@ -15,6 +15,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::capacity::{self, Bound};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
+use crate::isolation;
 use crate::remedy::Candidate;
 
 /// How long a check measures when nobody says otherwise, in seconds.
@@ -78,6 +79,11 @@ impl Planner {
         let desk = Desk::new(run);
         let next = desk
             .play()
+            .or_else(|| {
+                let shortlist = || desk.evidence.before_rehearsals().candidates();
+                let rehearsed = desk.has_rehearsed() && !desk.run.was_interrupted();
+                rehearsed.then(|| desk.isolate(self.candidates.get_or_insert_with(shortlist)))?
+            })
             .or_else(|| if desk.is_over() { Some(finish()) } else { None })
             .or_else(|| desk.saturate())
             .or_else(|| desk.demand())
@@ -202,6 +208,20 @@ impl<'r> Desk<'r> {
         let window_s = f64::from(self.pace.window_s) + self.warmup_s();
         let time_is_up = self.run.elapsed_s() + window_s > self.pace.budget_s;
         played < self.run.header.journeys.len() || time_is_up
+    }
+
+    /// The remedy that is about to be the verdict: do its copies answer as the whole does? A few seconds, for which there is
+    /// time when there is none for another window.
+    fn isolate(&self, candidates: &[Candidate]) -> Option<Next> {
+        let left_s = self.pace.budget_s - self.run.elapsed_s();
+        let isolation = isolation::assess(self.run);
+        let helps = |c: &&Candidate| {
+            self.meets_goal(&c.arrangement) == Some(true) && !isolation.is_unsafe(&c.arrangement)
+        };
+        let next = worth(candidates).filter(helps).min_by_key(|c| c.kind.rung())?;
+        let wanted = isolation::Wanted::of(&next.arrangement)?;
+        let (plan, why) = isolation::next(self.run, &wanted, left_s, self.pace.is_race)?;
+        Some((Step::Shadow(plan), why))
     }
 
     fn saturate(&self) -> Option<Next> {

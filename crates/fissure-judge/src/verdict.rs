@@ -7,6 +7,7 @@ use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 use crate::capacity::{Bound, CapacityFit};
 use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
+use crate::isolation::{self, Isolation};
 use crate::judgement::{
     Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyResult,
     Verdict, Waits,
@@ -66,12 +67,14 @@ impl<'r> Bench<'r> {
         let remedies = self.remedies();
         let control = self.control();
         let fix = self.fix();
-        let verdict = self.verdict(&remedies, fix.as_ref());
+        let isolation = isolation::assess(self.run);
+        let verdict = self.verdict(&remedies, fix.as_ref(), &isolation);
         let windows = self.evidence.windows.len() as u32;
         let windows_void = self.evidence.windows.iter().filter(|(_, void)| void.is_some()).count() as u32;
         Judgement {
             doubts: self.doubts(&verdict, &remedies, control.as_ref()),
-            not_checked: self.not_checked(),
+            not_checked: self.not_checked(&isolation),
+            isolation,
             goal: self.evidence.goal,
             limit: limit::limit(
                 &self.evidence,
@@ -99,7 +102,7 @@ impl<'r> Bench<'r> {
         }
     }
 
-    fn verdict(&self, remedies: &[RemedyResult], fix: Option<&Fix>) -> Verdict {
+    fn verdict(&self, remedies: &[RemedyResult], fix: Option<&Fix>, isolation: &Isolation) -> Verdict {
         if let Some(missing) = self.broken() {
             return not_enough(missing);
         }
@@ -122,12 +125,19 @@ impl<'r> Bench<'r> {
         if self.would_do(fix) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
-        let lowest =
-            remedies.iter().enumerate().filter(|(_, r)| r.meets_goal == Some(true)).min_by_key(|(_, r)| {
+        let lowest = |is_unsafe: bool| {
+            let meets = |r: &RemedyResult| {
+                r.meets_goal == Some(true) && isolation.is_unsafe(&r.arrangement) == is_unsafe
+            };
+            remedies.iter().enumerate().filter(|(_, r)| meets(r)).min_by_key(|(_, r)| {
                 (r.kind.rung(), std::cmp::Reverse(ordered(r.capacity_ratio.map_or(0.0, |c| c.mid))))
-            });
-        if let Some((index, _)) = lowest {
+            })
+        };
+        if let Some((index, _)) = lowest(false) {
             return Verdict::Remedy { index };
+        }
+        if let Some((index, _)) = lowest(true) {
+            return Verdict::UnsafeToSplit { index };
         }
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {
             return self.too_close(fit);
@@ -509,14 +519,16 @@ impl<'r> Bench<'r> {
         doubts
     }
 
-    fn not_checked(&self) -> Vec<String> {
+    fn not_checked(&self, isolation: &Isolation) -> Vec<String> {
         let mut list = vec![
-            "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
-             was not compared."
-                .to_owned(),
             "Databases and other services behind the app: their own time was not measured.".to_owned(),
             "Faults: no process, link or disk was made to fail.".to_owned(),
         ];
+        if isolation.tried.is_empty() {
+            let copies = "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
+                          was not compared. `fissure isolate` does.";
+            list.insert(0, copies.to_owned());
+        }
         if self.lines.is_none() {
             let lines = "The lines: no profiler has looked inside the app, so a few lines to fix may do what a remedy does.";
             list.insert(0, lines.to_owned());

@@ -33,6 +33,8 @@ struct Plant {
     model: Model,
     goal: Goal,
     budget_s: Option<u64>,
+    /// Copies answer otherwise than the whole.
+    forgets: bool,
 }
 
 impl Plant {
@@ -43,7 +45,7 @@ impl Plant {
             journeys_per_s: Some(1.0),
             ..Goal::default()
         };
-        Self { model, goal, budget_s: None }
+        Self { model, goal, budget_s: None, forgets: false }
     }
 
     fn at(&self, users_per_s: f64) -> Self {
@@ -53,6 +55,10 @@ impl Plant {
 
     fn within(self, budget_s: u64) -> Self {
         Self { budget_s: Some(budget_s), ..self }
+    }
+
+    fn forgets(self) -> Self {
+        Self { forgets: true, ..self }
     }
 
     fn budget_s(&self) -> f64 {
@@ -110,6 +116,7 @@ impl Plant {
         header.config.limits.budget = self.budget_s.map(|s| Span(Duration::from_secs(s)));
         let mut run = Run::new(header);
         let mut rig = FakeRig::new(self.model.clone(), seed ^ 0xfa_4e);
+        rig.forgets = self.forgets;
         let mut planner = Planner::new();
         loop {
             let planned = planner.next(&run);
@@ -192,7 +199,7 @@ fn assert_not_wrong(plant: &Plant, judgement: &Judgement, seed: u64) {
             assert!(plant.meets_goal(&remedy.arrangement, NEAR), "seed {seed}: {remedy:?}");
             assert!(*CAPACITY < goal / NEAR, "seed {seed}: no remedy was needed");
         }
-        Verdict::FixTheseLines { .. } | Verdict::ScaleOut { .. } => {
+        Verdict::FixTheseLines { .. } | Verdict::UnsafeToSplit { .. } | Verdict::ScaleOut { .. } => {
             panic!("seed {seed}: {:?}", judgement.verdict)
         }
         Verdict::NotEnoughEvidence { .. } => {}
@@ -319,6 +326,16 @@ fn a_pool_that_is_too_small_is_cured_by_copies_although_the_cpu_idles() {
         }
     }
     assert!(cured >= 2, "{cured} of 3");
+}
+
+#[test]
+fn copies_that_answer_otherwise_are_not_advised() {
+    let plant = Plant::new(pool_of_two(), 400).at(80.0).within(170).forgets();
+    let judgement = judge(&plant.check(0));
+    let Verdict::UnsafeToSplit { index } = judgement.verdict else { panic!("{:?}", judgement.verdict) };
+    let remedy = &judgement.remedies[index];
+    assert_eq!((remedy.kind, remedy.meets_goal), (RemedyKind::AddReplicas, Some(true)));
+    assert!(!judgement.unsafe_answers(remedy).is_empty());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use fissure_judge::judgement::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::words;
+use crate::{isolation, words};
 
 /// The name of the contract.
 pub const SCHEMA: &str = "fissure.report/1";
@@ -29,8 +29,8 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         "limit": limit(judgement),
         "capacity": capacity(judgement),
         "demands": judgement.demands.iter().map(demand).collect::<Vec<_>>(),
-        "remedies": judgement.remedies.iter().map(|r| remedy(run, r)).collect::<Vec<_>>(),
-        "isolation": { "replicate": "unknown", "split": "unknown", "restart": "unknown", "findings": [] },
+        "remedies": judgement.remedies.iter().map(|r| remedy(run, judgement, r)).collect::<Vec<_>>(),
+        "isolation": isolation::json(&judgement.isolation),
         "blast_radius": null,
         "forecast": null,
         // Additions to the contract.
@@ -166,7 +166,7 @@ fn demand(demand: &RouteDemand) -> Value {
     })
 }
 
-fn remedy(run: &Run, remedy: &RemedyResult) -> Value {
+fn remedy(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Value {
     // The contract's key says p95: a route whose SLO is on another quantile stands under `latency` only.
     let p95: BTreeMap<&Route, Estimate> = remedy
         .latency_ratio
@@ -181,7 +181,7 @@ fn remedy(run: &Run, remedy: &RemedyResult) -> Value {
         "capacity_ratio": remedy.capacity_ratio,
         "p95_ratio": by_route(p95.into_iter().map(|(route, ratio)| (route, json!(ratio)))),
         "meets_goal": remedy.meets_goal,
-        "unsafe": [],
+        "unsafe": judgement.unsafe_answers(remedy).iter().map(isolation::finding).collect::<Vec<_>>(),
         "name": remedy.arrangement.name,
         "area": remedy.area,
         "capacity": remedy.capacity.map(|c| json!({

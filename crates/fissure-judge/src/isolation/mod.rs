@@ -90,6 +90,13 @@ impl Isolation {
         self.tried.iter().find(is_it)
     }
 
+    /// Answers were seen to change when the app runs like this.
+    pub fn is_unsafe(&self, arrangement: &Arrangement) -> bool {
+        let wanted = Wanted::of(arrangement);
+        let tried = wanted.and_then(|wanted| self.of(wanted.topology, Some(&wanted.arrangement)));
+        tried.is_some_and(|tried| tried.answer == Answer::Unsafe)
+    }
+
     /// Unknown where nothing was tried. Of several splits the worst counts.
     pub fn answer(&self, topology: Topology) -> Answer {
         let all = || self.tried.iter().filter(|t| t.topology == topology).map(|t| t.answer);

@@ -2,10 +2,12 @@
 
 use fissure_facts::Run;
 use fissure_judge::Judgement;
+use fissure_judge::isolation::Answer;
 use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
 
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
+use super::isolation;
 use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
 use super::missing::missing;
 use super::names::resource;
@@ -41,7 +43,8 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
             }
             if let Some(remedy) = judgement.remedies.get(*index) {
                 lines.extend(side_effects(run, judgement, remedy));
-                if remedy.kind != RemedyKind::LimitConcurrency {
+                lines.extend(judgement.tried(remedy).map(isolation::tried));
+                if remedy.kind != RemedyKind::LimitConcurrency && judgement.tried(remedy).is_none() {
                     lines.push("Before you ship it: this run did not check whether the app answers the same when it runs as several processes. Sessions, caches and files that one process keeps to itself are what to look for.".to_owned());
                 }
             }
@@ -68,7 +71,11 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
             lines.extend(reasons.iter().skip(1).map(|r| missing(run, judgement, r)));
             lines.extend(reasons.iter().flat_map(last_lines));
         }
-        Verdict::HoldingUp { .. } | Verdict::ScaleOut { .. } => {}
+        Verdict::UnsafeToSplit { .. } | Verdict::HoldingUp { .. } | Verdict::ScaleOut { .. } => {}
+    }
+    for tried in judgement.isolation.tried.iter().filter(|t| t.answer == Answer::Unsafe) {
+        lines.push(isolation::tried(tried));
+        lines.extend(tried.findings.iter().map(isolation::finding));
     }
     lines
 }

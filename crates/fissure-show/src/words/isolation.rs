@@ -54,8 +54,13 @@ pub fn tried(tried: &Tried) -> String {
     }
 }
 
-/// The proof: the first answer that differs.
+/// The proof: the first answer that differs, what it looks like, what usually helps.
 pub fn finding(finding: &Finding) -> String {
+    format!("{} {} {}", difference(finding), state(finding.state), cure(finding.state))
+}
+
+/// The first answer that differs.
+pub fn difference(finding: &Finding) -> String {
     let after = match finding.steps.split_last() {
         Some((_, before)) if before.len() > BEFORE_SHOWN => format!(" after {} requests", before.len()),
         Some((_, before)) if !before.is_empty() => {
@@ -69,15 +74,13 @@ pub fn finding(finding: &Finding) -> String {
         n => format!(" {} of the journey differ too.", count(n as u64, "more answer", "more answers")),
     };
     format!(
-        "`{}`{after} ({}:{}): {} is `{}` on one copy, but `{}`.{others} {} {}",
+        "`{}`{after} ({}:{}): {} is `{}` on one copy, but `{}`.{others}",
         finding.request,
         finding.journey,
         finding.line,
         finding.what,
         finding.expected.replace('`', ""),
-        finding.got.replace('`', ""),
-        state(finding.state),
-        cure(finding.state)
+        finding.got.replace('`', "")
     )
 }
 
@@ -110,15 +113,6 @@ pub fn cure(state: State) -> &'static str {
         State::Lock => "Let the database lock, for as short as it can.",
         State::Other => "Move it to the database or another place that all share.",
     }
-}
-
-/// What nobody tried, as the report's `not checked` says it.
-pub fn untried(isolation: &Isolation) -> Option<String> {
-    isolation.tried.is_empty().then(|| {
-        "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
-         was not compared; `fissure isolate` does."
-            .to_owned()
-    })
 }
 
 /// For `fissure isolate`: the answer first.

@@ -6,6 +6,7 @@ use fissure_judge::judgement::{Missing, RemedyKind, RemedyResult, SoloMiss, Verd
 
 use super::goal::{asked_claim, headroom_of, load, quantile, slo, times_the_goal};
 use super::grammar::{code, routes_text};
+use super::isolation;
 use super::lines::fix_these;
 use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
@@ -21,6 +22,7 @@ pub fn kind(judgement: &Judgement) -> &'static str {
         Verdict::HoldingUp { .. } => "HoldingUp",
         Verdict::FixTheseLines { .. } => "FixTheseLines",
         Verdict::Remedy { index } => judgement.remedies.get(*index).map_or("Remedy", |r| r.kind.name()),
+        Verdict::UnsafeToSplit { .. } => "UnsafeToSplit",
         Verdict::ScaleOut { .. } => "ScaleOut",
         Verdict::NotEnoughEvidence { .. } => "NotEnoughEvidence",
     }
@@ -37,6 +39,7 @@ pub fn title(judgement: &Judgement) -> &'static str {
             Some(RemedyKind::SplitThisArea) => "Split this area",
             None => "Change the arrangement",
         },
+        Verdict::UnsafeToSplit { .. } => "Unsafe to split",
         Verdict::ScaleOut { .. } => "Scale out",
         Verdict::NotEnoughEvidence { .. } => "Not enough evidence",
     }
@@ -49,7 +52,7 @@ pub fn rung(judgement: &Judgement) -> Option<u8> {
         Verdict::FixTheseLines { .. } => Some(1),
         Verdict::Remedy { index } => judgement.remedies.get(*index).map(|r| r.kind.rung()),
         Verdict::ScaleOut { .. } => Some(7),
-        Verdict::NotEnoughEvidence { .. } => None,
+        Verdict::UnsafeToSplit { .. } | Verdict::NotEnoughEvidence { .. } => None,
     }
 }
 
@@ -58,7 +61,9 @@ pub fn goal_met(judgement: &Judgement) -> Option<bool> {
     match &judgement.verdict {
         Verdict::HoldingUp { .. } => Some(true),
         Verdict::Remedy { index } => judgement.remedies.get(*index).and_then(|r| r.meets_goal),
-        Verdict::FixTheseLines { .. } | Verdict::ScaleOut { .. } => Some(false),
+        Verdict::FixTheseLines { .. } | Verdict::UnsafeToSplit { .. } | Verdict::ScaleOut { .. } => {
+            Some(false)
+        }
         Verdict::NotEnoughEvidence { .. } => None,
     }
 }
@@ -118,6 +123,16 @@ pub fn verdict_sentence(run: &Run, judgement: &Judgement) -> String {
             }
             None => "The verdict names a remedy that is not in the list: that is a bug in fissure; please report it with the run's folder.".to_owned(),
         },
+        Verdict::UnsafeToSplit { index } => {
+            let name = judgement.remedies.get(*index).map_or("The remedy".to_owned(), remedy_name);
+            let proof = judgement
+                .remedies
+                .get(*index)
+                .and_then(|r| judgement.unsafe_answers(r).first())
+                .map(|f| format!(": {} {}", isolation::difference(f), isolation::cure(f.state)))
+                .unwrap_or_default();
+            format!("Not yet: {name} would meet the goal of {goal}, but the app then answers differently{proof}")
+        }
         Verdict::ScaleOut { cpus_needed, cpus_given, best } => {
             let best = match best.and_then(|i| judgement.remedies.get(i)) {
                 Some(remedy) => format!("the best that was tried, {}, {}", remedy_name(remedy), reach(judgement, remedy)),

@@ -245,6 +245,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
             point(1.0, [160.0, 190.0, 170.0, 410.0]),
             point(1.3, [900.0, 1_100.0, 1_000.0, 2_400.0]),
         ],
+        isolation: fissure_judge::isolation::Isolation::default(),
         doubts: vec![
             Doubt::VoidWindows {
                 void: 2,
