@@ -120,7 +120,7 @@ pub struct UpArgs {
 
 #[derive(Debug, Args)]
 pub struct SplitArgs {
-    /// A name in [areas], or routes
+    /// A name in `[areas]`, or routes
     pub area: String,
     /// The app's folder, or its fissure.toml
     #[arg(default_value = ".")]
