@@ -13,14 +13,19 @@ static inline uint64_t step(uint64_t x) {
     return (x * 6364136223846793005u + 1442695040888963407u) ^ (x >> 29); // HOT
 }
 
+// Never the same twice: turns of one length would keep time with the samples.
+static int length(uint64_t x) {
+    return 100000 + (int)((x >> 33) % 200000);
+}
+
 __attribute__((noinline)) uint64_t hot(uint64_t x) {
-    for (int i = 0; i < 200000; i++)
+    for (int i = 0, n = length(x); i < n; i++)
         x = step(x);
     return x;
 }
 
 __attribute__((noinline)) uint64_t cool(uint64_t x) {
-    for (int i = 0; i < 200000; i++)
+    for (int i = 0, n = length(x); i < n; i++)
         x = x * 2862933555777941757u ^ (x >> 31); // COOL
     return x;
 }
