@@ -16,6 +16,7 @@ mod fold;
 pub mod histogram;
 pub mod journal;
 pub mod journey;
+pub mod lines;
 pub mod profile;
 pub mod protocol;
 pub mod recording;

@@ -4,15 +4,16 @@
 //! Append-only; a torn last line is dropped on reading; an unknown format is refused with a sentence. What people send
 //! is in it as they sent it, passwords too, so only the user who made it may read it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Exchange;
+use crate::lines::{self, LinesError, Reader};
 
+const KIND: &str = "recording";
 /// Name of the traffic in a recording's folder.
 pub const FILE_NAME: &str = "traffic.jsonl";
 pub const FORMAT: &str = "fissure.recording/1";
@@ -36,98 +37,43 @@ pub struct Recording {
     pub exchanges: Vec<Exchange>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum RecordingError {
-    #[error("the recording {path} cannot be opened: {source}")]
-    Open { path: PathBuf, source: io::Error },
-    #[error("the recording {path} cannot be written: {source} (is the disk full?)")]
-    Write { path: PathBuf, source: io::Error },
-    #[error("{path} is not a recording of fissure: its first line is not a header ({reason})")]
-    NotARecording { path: PathBuf, reason: String },
-    #[error(
-        "{path} was written in the format `{found}`, this fissure reads `{FORMAT}`: use the fissure that wrote it"
-    )]
-    UnknownFormat { path: PathBuf, found: String },
-    #[error("line {line} of {path} is damaged: {reason}")]
-    Damaged { path: PathBuf, line: usize, reason: String },
-}
-
 /// Appends exchanges to a recording.
 #[derive(Debug)]
-pub struct Writer {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
+pub struct Writer(lines::Writer);
 
 impl Writer {
     /// Creates the folder and its traffic for this user alone, and writes the header. Refuses to touch one that exists.
-    pub fn create(folder: &Path, header: &Header) -> Result<Self, RecordingError> {
+    pub fn create(folder: &Path, header: &Header) -> Result<Self, LinesError> {
         let path = folder.join(FILE_NAME);
-        let open = |source| RecordingError::Open { path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(open)?;
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(open)?;
-        let mut writer = Self { path, out: BufWriter::new(file) };
-        writer.line(header)?;
-        writer.flush()?;
-        Ok(writer)
+        if let Err(source) = DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+            return Err(LinesError::Open { kind: KIND, path, source });
+        }
+        lines::Writer::create(KIND, path, OpenOptions::new().mode(0o600), header).map(Self)
     }
 
-    pub fn append(&mut self, exchange: &Exchange) -> Result<(), RecordingError> {
-        self.line(exchange)
+    pub fn append(&mut self, exchange: &Exchange) -> Result<(), LinesError> {
+        self.0.append(exchange)
     }
 
     /// Hands everything to the operating system; what was flushed outlives a killed fissure.
-    pub fn flush(&mut self) -> Result<(), RecordingError> {
-        self.out.flush().map_err(|source| RecordingError::Write { path: self.path.clone(), source })
-    }
-
-    fn line<T: Serialize>(&mut self, value: &T) -> Result<(), RecordingError> {
-        let write = |source| RecordingError::Write { path: self.path.clone(), source };
-        let mut line = serde_json::to_vec(value).map_err(|e| write(io::Error::other(e)))?;
-        line.push(b'\n');
-        self.out.write_all(&line).map_err(write)
+    pub fn flush(&mut self) -> Result<(), LinesError> {
+        self.0.flush()
     }
 }
 
 /// Reads a recording from its folder (or from the traffic itself).
-pub fn read(path: &Path) -> Result<Recording, RecordingError> {
-    let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() };
-    let open = |source| RecordingError::Open { path: path.clone(), source };
-    let mut reader = BufReader::new(File::open(&path).map_err(open)?);
-    let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line).map_err(open)?;
-    let header = header(&line, &path)?;
-
+pub fn read(path: &Path) -> Result<Recording, LinesError> {
+    let (header, mut reader) = Reader::open(KIND, FORMAT, path, FILE_NAME)?;
     let mut exchanges = Vec::new();
-    for number in 2.. {
-        line.clear();
-        reader.read_until(b'\n', &mut line).map_err(open)?;
-        if line.last() != Some(&b'\n') {
-            break; // the end, or torn by a crash
-        }
-        let damaged = |e: serde_json::Error| RecordingError::Damaged {
-            path: path.clone(),
-            line: number,
-            reason: e.to_string(),
-        };
-        exchanges.push(serde_json::from_slice(&line).map_err(damaged)?);
+    while let Some(raw) = reader.next()? {
+        exchanges.push(serde_json::from_value(raw).map_err(|e| reader.damaged(&e))?);
     }
     Ok(Recording { header, exchanges })
 }
 
-fn header(line: &[u8], path: &Path) -> Result<Header, RecordingError> {
-    let path = || path.to_path_buf();
-    let not_one = |reason: String| RecordingError::NotARecording { path: path(), reason };
-    let raw: serde_json::Value = serde_json::from_slice(line).map_err(|e| not_one(e.to_string()))?;
-    match raw.get("format").and_then(serde_json::Value::as_str) {
-        Some(FORMAT) => serde_json::from_value(raw).map_err(|e| not_one(e.to_string())),
-        Some(found) => Err(RecordingError::UnknownFormat { path: path(), found: found.to_owned() }),
-        None => Err(not_one("it has no `format`".to_owned())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt;
 
     use proptest::prelude::*;

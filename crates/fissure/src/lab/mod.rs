@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use fissure_facts::journal::{Journal, JournalError};
+use fissure_facts::journal::Journal;
+use fissure_facts::lines::LinesError;
 use fissure_facts::run::FORMAT;
 use fissure_facts::{Fact, Header, Run, Stamped, Step};
 use fissure_judge::Planned;
@@ -197,7 +198,7 @@ impl<'p> Lab<'p> {
     }
 }
 
-fn broken_journal(error: JournalError) -> Failure {
+fn broken_journal(error: LinesError) -> Failure {
     Failure::new(Exit::CouldNotTell, format!("{error}."))
 }
 
