@@ -55,7 +55,7 @@ pub enum Verb {
     #[command(
         after_help = "Examples: fissure up                  click through http://127.0.0.1:8080, then Ctrl-C\n          \
                             fissure up ~/my-app --tls     for apps that insist on https\n\n\
-                            What comes through the door is recorded in .fissure/recordings; `fissure users` makes \
+                            What comes through the door is recorded in .fissure/recordings; `fissure users import` makes \
                             journeys of it."
     )]
     Up(UpArgs),

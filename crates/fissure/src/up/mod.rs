@@ -227,7 +227,7 @@ fn farewell(noted: &Noted, folder: Option<&Path>) {
         anstream::println!("It is not complete: {trouble}.");
     }
     anstream::println!(
-        "Next: `fissure users` makes journeys of it. It holds what was typed, passwords too: delete the folder when you have them."
+        "Next: `fissure users import` makes journeys of it. It holds what was typed, passwords too: delete the folder when you have them."
     );
 }
 
