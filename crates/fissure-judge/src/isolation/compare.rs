@@ -42,10 +42,8 @@ pub struct Difference {
 pub struct Comparison {
     /// Of each candidate, in the order of the answers.
     pub differences: Vec<Vec<Difference>>,
-    /// Values in the answers of the controls.
-    pub values: usize,
-    /// Of those, values that nothing explains.
-    pub noise: usize,
+    /// Of each answer of the controls: its values, and those of them that nothing explains.
+    pub noise: BTreeMap<Place, (usize, usize)>,
     /// Fields that differ by chance: what one user was answered teaches about the next one, too.
     noisy: Noisy,
 }
@@ -83,6 +81,12 @@ impl Comparison {
         first.iter().filter(|d| others.iter().all(|o| o.iter().any(|x| same(x, d)))).collect()
     }
 
+    fn is_noise(&mut self, place: &Place) {
+        if let Some((_, noise)) = self.noise.get_mut(place) {
+            *noise += 1;
+        }
+    }
+
     /// In nearly every candidate: too often for chance. What differs now and then is noise that the controls happened to
     /// agree on.
     pub fn is_suspicious(&self) -> bool {
@@ -94,8 +98,12 @@ impl Comparison {
         often.values().any(|times| *times as f64 >= least)
     }
 
+    /// The share of an answer's values that nothing explains, averaged over the answers: one page that is all chance says
+    /// nothing about the others.
     pub fn noise_share(&self) -> f64 {
-        if self.values == 0 { 0.0 } else { self.noise as f64 / self.values as f64 }
+        let shares = self.noise.values().filter(|(values, _)| *values > 0);
+        let shares: Vec<f64> = shares.map(|(values, noise)| *noise as f64 / *values as f64).collect();
+        if shares.is_empty() { 0.0 } else { shares.iter().sum::<f64>() / shares.len() as f64 }
     }
 }
 
@@ -195,8 +203,7 @@ fn compare_answer(
             }
         }
     }
-    out.values += values;
-    out.noise += noise;
+    out.noise.insert(place.clone(), (values, noise));
     for (field, kind) in noisy {
         out.noisy.entry(field).or_default().insert(kind);
     }
@@ -235,14 +242,14 @@ fn tied(varying: &[Varying], out: &mut Comparison) {
         if values.iter().all(|v| is_a_name(v)) {
             groups.entry(values).or_default().push(place);
         } else {
-            out.noise += 1;
+            out.is_noise(&place.place);
         }
     }
     for group in groups.into_values() {
         let [first, others @ ..] = group.as_slice() else { continue };
         if others.is_empty() {
             // Nothing refers to it: its value is free.
-            out.noise += 1;
+            out.is_noise(&first.place);
             continue;
         }
         for (i, differences) in out.differences.iter_mut().enumerate() {
