@@ -34,6 +34,9 @@ pub struct Arrangement {
     /// Started so that profilers can look inside (an inspector listens, debug information is kept). Never measured.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub profiled: bool,
+    /// The program as it was before the change that is to be proved: started by its own command, perhaps in its own folder.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before: bool,
 }
 
 impl Arrangement {
@@ -52,6 +55,11 @@ impl Arrangement {
         Self { profiled: true, ..Self::named("profiled") }
     }
 
+    /// The whole as it was before a change.
+    pub fn before() -> Self {
+        Self { before: true, ..Self::named("before") }
+    }
+
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -59,6 +67,7 @@ impl Arrangement {
             table: BTreeMap::new(),
             concurrency: BTreeMap::new(),
             profiled: false,
+            before: false,
         }
     }
 

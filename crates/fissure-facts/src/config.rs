@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -25,6 +26,19 @@ pub struct Config {
     pub limits: Limits,
     #[serde(default, skip_serializing_if = "LoadSettings::is_empty")]
     pub load: LoadSettings,
+    /// The program as it was before a change that is to be proved; `check --before-command` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// How the program was started before a change. All else is as `[app]` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    pub command: String,
+    /// Where its files are, relative to `fissure.toml`; the app's own folder when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// How the app is started.

@@ -71,6 +71,26 @@ pub struct CapacityFit {
     pub rare: Vec<(Route, u64)>,
 }
 
+impl CapacityFit {
+    /// This capacity over another's. Both are estimates, so the interval of the ratio is the product of both (delta method
+    /// on logs: relative half widths add in squares); it needs both capacities to be inside what was tried.
+    pub fn over(&self, other: &Self) -> Option<Estimate> {
+        if other.bound != Bound::Inside || other.users_per_s.mid <= 0.0 || self.bound == Bound::AtMost {
+            return None;
+        }
+        let (a, b) = (self.users_per_s, other.users_per_s);
+        let log_half = |e: Estimate| (half_log(e.high / e.mid), half_log(e.mid / e.low));
+        let ((a_up, a_down), (b_up, b_down)) = (log_half(a), log_half(b));
+        let mid = a.mid / b.mid;
+        Some(Estimate::new(mid, mid * (-a_down.hypot(b_up)).exp(), mid * a_up.hypot(b_down).exp()))
+    }
+}
+
+/// Half a log interval; an open end counts as a doubling.
+fn half_log(ratio: f64) -> f64 {
+    if ratio.is_finite() && ratio > 0.0 { ratio.ln() } else { 2f64.ln() }
+}
+
 /// What a window says about capacity.
 pub fn load_point(window: &Window, goal: &Goal) -> LoadPoint {
     // Counted by second: to add up histograms first would take ten times as long.

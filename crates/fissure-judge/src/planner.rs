@@ -498,12 +498,8 @@ impl<'r> Desk<'r> {
         WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
     }
 
-    /// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
-    /// beginning. So the warm-up is as long as the longest journey thinks, within reason.
     fn warmup_s(&self) -> f64 {
-        let longest =
-            self.run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
-        (longest + 0.5).clamp(1.0, 10.0)
+        warmup_s(self.run)
     }
 
     fn count(&self, which: impl Fn(&Window) -> bool) -> u32 {
@@ -529,6 +525,13 @@ impl<'r> Desk<'r> {
     fn remaining_s(&self, step: &Step) -> f64 {
         if *step == Step::Finish { 0.0 } else { (self.pace.budget_s - self.run.elapsed_s()).max(1.0) }
     }
+}
+
+/// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
+/// beginning. So the warm-up is as long as the longest journey thinks, within reason.
+pub(crate) fn warmup_s(run: &Run) -> f64 {
+    let longest = run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
+    (longest + 0.5).clamp(1.0, 10.0)
 }
 
 /// Candidates that are worth a rehearsal.

@@ -14,7 +14,7 @@ use crate::judgement::{
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, remedy, stats, waits};
+use crate::{goal, pairs, remedy, stats, waits};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -26,8 +26,6 @@ const COMFORTABLE_HEADROOM: f64 = 1.3;
 const ERRORS_AT_REST: f64 = 0.05;
 /// A prediction this far from the measurement deserves a doubt.
 const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
-/// Two pairs give an interval from nothing to everything (Student's t with one degree of freedom: 12.7 standard errors).
-const FEWEST_PAIRS: usize = 3;
 /// Why a remedy that was worth it was not rehearsed.
 const TIME_WAS_UP: &str = "the time was up before it was its turn";
 /// A route's share of the CPU from which on its exact cost matters.
@@ -302,7 +300,7 @@ impl<'r> Bench<'r> {
                     kind: candidate.kind,
                     area: candidate.area,
                     predicted: Some(candidate.predicted),
-                    capacity_ratio: fit.as_ref().and_then(|fit| self.capacity_ratio(fit)),
+                    capacity_ratio: fit.as_ref().and_then(|fit| fit.over(self.fit.as_ref()?)),
                     capacity: fit.as_ref().map(|fit| self.in_every_unit(fit)),
                     latency_ratio: self.latency_changes(&candidate.arrangement),
                     meets_goal: fit
@@ -335,69 +333,22 @@ impl<'r> Bench<'r> {
         failed.or(why_not).or_else(|| (!tried).then(|| TIME_WAS_UP.to_owned()))
     }
 
-    /// Capacity over the whole's. Both are estimates, so the interval of the ratio is the product of both (delta method
-    /// on logs: relative half widths add in squares); it needs both capacities to be inside what was tried.
-    fn capacity_ratio(&self, remedy: &CapacityFit) -> Option<Estimate> {
-        let whole = self.fit.as_ref()?;
-        if whole.bound != Bound::Inside || whole.users_per_s.mid <= 0.0 || remedy.bound == Bound::AtMost {
-            return None;
-        }
-        let (a, b) = (remedy.users_per_s, whole.users_per_s);
-        let log_half = |e: Estimate| (half_log(e.high / e.mid), half_log(e.mid / e.low));
-        let ((a_up, a_down), (b_up, b_down)) = (log_half(a), log_half(b));
-        let mid = a.mid / b.mid;
-        Some(Estimate::new(mid, mid * (-a_down.hypot(b_up)).exp(), mid * a_up.hypot(b_down).exp()))
-    }
-
     /// The SLO's quantile of each route, remedy against whole, paired by blocks.
     fn latency_changes(&self, arrangement: &Arrangement) -> BTreeMap<Route, LatencyChange> {
-        let config = &self.run.header.config;
-        let mut changes = BTreeMap::new();
-        for route in self.run.routes() {
-            let quantile = config.goal.slo_of(&route).quantile();
-            let read = |w: &Window| {
-                let latency = w.route(&route).latency;
-                (latency.count() >= 5).then(|| latency.quantile_us(quantile) as f64 / 1e3)
-            };
-            let pairs = self.pairs(arrangement, read);
-            if pairs.len() < FEWEST_PAIRS {
-                continue;
-            }
-            let whole: Vec<f64> = pairs.iter().map(|(_, whole)| *whole).collect();
-            let remedy: Vec<f64> = pairs.iter().map(|(remedy, _)| *remedy).collect();
-            if let (Some(ratio), Some(whole_ms), Some(remedy_ms)) = (
-                stats::paired_log_ratio(&pairs, self.run.header.seed),
-                stats::median(&whole),
-                stats::median(&remedy),
-            ) {
-                changes.insert(route, LatencyChange { whole_ms, remedy_ms, ratio });
-            }
-        }
-        changes
+        let change = |route: &Route| {
+            let read = |w: &Window| pairs::slo_latency_ms(w, route, &self.run.header.config.goal);
+            let change = pairs::change(&self.pairs(arrangement, read), self.run.header.seed)?;
+            Some(LatencyChange { whole_ms: change.was, remedy_ms: change.is, ratio: change.ratio })
+        };
+        let routes = self.run.routes().into_iter();
+        routes.filter_map(|route| change(&route).map(|change| (route, change))).collect()
     }
 
     /// (arrangement, whole) of every block in which both have a valid window. The control is the whole too, so where
     /// both stand in a block their geometric mean is the better witness; the control itself is held against the whole alone.
     fn pairs(&self, arrangement: &Arrangement, read: impl Fn(&Window) -> Option<f64>) -> Vec<(f64, f64)> {
-        let in_blocks = |name: &str| -> BTreeMap<u32, f64> {
-            self.evidence
-                .open(name)
-                .filter_map(|w| match w.plan.purpose {
-                    Purpose::Rehearse { block } => Some((block, read(w)?)),
-                    _ => None,
-                })
-                .collect()
-        };
-        let mut whole = in_blocks(WHOLE);
-        if arrangement.name != CONTROL {
-            for (block, second) in in_blocks(CONTROL) {
-                whole.entry(block).and_modify(|first| *first = (*first * second).sqrt()).or_insert(second);
-            }
-        }
-        in_blocks(&arrangement.name)
-            .into_iter()
-            .filter_map(|(block, value)| Some((value, *whole.get(&block)?)))
-            .collect()
+        let whole: &[&str] = if arrangement.name == CONTROL { &[WHOLE] } else { &[WHOLE, CONTROL] };
+        pairs::pairs(&self.evidence, &arrangement.name, whole, read)
     }
 
     fn control(&self) -> Option<Control> {
@@ -407,11 +358,7 @@ impl<'r> Bench<'r> {
             let expected_s = self.demands.cpu_s(w);
             (expected_s > 0.0).then(|| w.app_cpu_s() / expected_s)
         };
-        let pairs = self.pairs(&control, per_work);
-        if pairs.len() < FEWEST_PAIRS {
-            return None;
-        }
-        let cpu_ratio = stats::paired_log_ratio(&pairs, self.run.header.seed)?;
+        let cpu_ratio = pairs::change(&self.pairs(&control, per_work), self.run.header.seed)?.ratio;
         Some(Control { cpu_ratio, latency_ratio: self.latency_changes(&control) })
     }
 
@@ -555,11 +502,6 @@ fn best_of(remedies: &[RemedyResult]) -> Option<usize> {
     (0..remedies.len())
         .filter(|&i| ratio(&remedies[i]) > 1.0)
         .max_by(|&a, &b| ratio(&remedies[a]).total_cmp(&ratio(&remedies[b])))
-}
-
-/// Half a log interval; an open end counts as a doubling.
-fn half_log(ratio: f64) -> f64 {
-    if ratio.is_finite() && ratio > 0.0 { ratio.ln() } else { 2f64.ln() }
 }
 
 /// A float that sorts: capacity ratios are finite and positive.

@@ -15,6 +15,7 @@ pub mod isolation;
 pub mod json;
 pub mod k6;
 pub mod load;
+pub mod proof;
 pub mod terminal;
 pub mod units;
 pub mod words;

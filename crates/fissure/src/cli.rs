@@ -30,7 +30,10 @@ pub enum Verb {
     #[command(after_help = "Example: fissure init ~/my-app")]
     Init(InitArgs),
     /// Is the app holding up, and if not, what is the simplest thing that helps?
-    #[command(after_help = "Example: fissure check --budget 5m")]
+    #[command(after_help = "Examples: fissure check --budget 5m\n          \
+                            fissure check --against 2026-03-01T10-00-00-1f2e     what changed since that run\n          \
+                            fissure check --before-folder ../app-before          prove it: old and new in turns\n          \
+                            fissure check --before-command 'node old/server.js'")]
     Check(CheckArgs),
     /// Is it safe to run two copies, to split an area off, to restart?
     #[command(after_help = ISOLATE_EXAMPLES)]
@@ -153,6 +156,15 @@ pub struct CheckArgs {
     /// Run the app in its own folder instead of a scratch copy: it may change its data
     #[arg(long)]
     pub in_place: bool,
+    /// Say also what changed since this run (a folder, or a name in .fissure/runs)
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<PathBuf>,
+    /// Prove a change: this starts the program as it was, and both are measured in turns
+    #[arg(long, value_name = "COMMAND")]
+    pub before_command: Option<String>,
+    /// Where the program as it was lies (default: the app's own folder); its command is the app's unless --before-command says another
+    #[arg(long, value_name = "FOLDER")]
+    pub before_folder: Option<PathBuf>,
     #[command(flatten)]
     pub measure: MeasureArgs,
 }

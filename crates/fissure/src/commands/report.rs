@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use fissure_facts::Run;
 use fissure_judge::judge;
 use fissure_judge::load::summarise;
-use fissure_show::{chaos, compare, html, json, load, terminal};
+use fissure_show::{chaos, compare, html, json, load, proof, terminal};
 
 use crate::cli::ReportArgs;
 use crate::commands::check::{exit_of, print_json, status, width};
 use crate::exit::{Exit, Failure};
-use crate::lab::CHAOS;
+use crate::lab::{CHAOS, PROOF};
 use crate::runs;
 
 pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
@@ -33,6 +33,9 @@ pub fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     }
     if run.header.verb == CHAOS && args.runs.len() < 2 {
         return Ok(show_chaos(&run, args));
+    }
+    if run.header.verb == PROOF && args.runs.len() < 2 {
+        return Ok(show_proof(&run, args));
     }
     let judgement = judge(&run);
     if let Some(second) = args.runs.get(1) {
@@ -65,6 +68,18 @@ fn show_chaos(run: &Run, args: &ReportArgs) -> Exit {
         anstream::println!("{}", chaos::terminal::report(run, &found, width()));
     }
     status(chaos::exit_status(&found))
+}
+
+fn show_proof(run: &Run, args: &ReportArgs) -> Exit {
+    let found = fissure_judge::proof::judge(run);
+    if args.json {
+        print_json(&proof::json::report(run, &found));
+    } else if args.html {
+        anstream::println!("{}", proof::html::report(run, &found));
+    } else {
+        anstream::println!("{}", proof::terminal::report(run, &found, width()));
+    }
+    status(proof::exit_status(run, &found))
 }
 
 fn show_load(runs: &[Run], args: &ReportArgs) -> Result<Exit, Failure> {

@@ -30,6 +30,8 @@ pub use machine::refuse_shared_data;
 
 /// The verb whose runs break things.
 pub const CHAOS: &str = "chaos";
+/// What a run is called that holds the old program against the new one.
+pub const PROOF: &str = "proof";
 pub use stage::{Stage, Standing};
 
 /// What the command line adds to a project.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fissure_facts::arrangement::WEB;
+use fissure_facts::config::Before;
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::faults::inject;
@@ -88,7 +89,8 @@ impl<'p> Stage<'p> {
     /// given back with the reason.
     pub fn stand_in_links(&mut self, cpus: &[usize]) -> Vec<(String, String)> {
         let mut left_out = Vec::new();
-        let env = self.environment(&self.project.folder, WEB, 0, &[]);
+        let own = &self.project.folder;
+        let env = self.environment((own, own), WEB, 0, &[]);
         for (name, link) in &self.project.config.links {
             let Some(variable) = link.env.clone() else {
                 left_out.push((name.clone(), "no `env` says where its address is".to_owned()));
@@ -196,7 +198,7 @@ impl<'p> Stage<'p> {
     }
 
     async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
-        let (scratch, folder) = self.copy()?;
+        let (scratch, folder) = self.copy(arrangement)?;
         // Without them the profilers see less, and say so.
         let hooks =
             arrangement.profiled.then(|| self.run_folder.join(format!("hooks-{}", std::process::id())));
@@ -211,13 +213,14 @@ impl<'p> Stage<'p> {
             }
         }
         let app = &self.project.config.app;
+        let source = self.source(arrangement);
         if let Some(command) = &app.setup {
             let launch = self.launch(
                 "setup",
                 command,
                 &arrangement.name,
                 &folder,
-                self.environment(&folder, WEB, 0, &[]),
+                self.environment((&source, &folder), WEB, 0, &[]),
             );
             keeper::setup(&self.program, &launch, app.start_within.0).await.map_err(|e| StageFailure {
                 sentence: format!("[app] setup: {e}"),
@@ -225,14 +228,19 @@ impl<'p> Stage<'p> {
             })?;
         }
         for (role, replica, port) in &places {
-            let mut env = self.environment(&folder, role, *port, &places);
+            let mut env = self.environment((&source, &folder), role, *port, &places);
             if let Some(hooks) = &standing.hooks {
                 let own =
                     |name: &str| env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
                 env.extend(hooks.environment(|name| own(name).or_else(|| std::env::var(name).ok())));
             }
-            let launch =
-                self.launch(&format!("{role}-{replica}"), &app.command, &arrangement.name, &folder, env);
+            let launch = self.launch(
+                &format!("{role}-{replica}"),
+                self.command(arrangement),
+                &arrangement.name,
+                &folder,
+                env,
+            );
             // One after the other: two copies that migrate the same database at once are another experiment.
             let kept = match self.start_process(&launch, *port).await {
                 Ok(kept) => kept,
@@ -300,13 +308,29 @@ impl<'p> Stage<'p> {
         }
     }
 
+    /// The program as it was, of an arrangement that runs it.
+    fn before(&self, arrangement: &Arrangement) -> Option<&Before> {
+        self.project.config.before.as_ref().filter(|_| arrangement.before)
+    }
+
+    fn command(&self, arrangement: &Arrangement) -> &str {
+        self.before(arrangement).map_or(&self.project.config.app.command, |before| &before.command)
+    }
+
+    /// The folder with the arrangement's program.
+    fn source(&self, arrangement: &Arrangement) -> PathBuf {
+        let folder = self.before(arrangement).and_then(|before| before.folder.as_ref());
+        folder.map_or_else(|| self.project.folder.clone(), |folder| self.project.folder.join(folder))
+    }
+
     /// The folder in which the arrangement runs: a scratch copy, or the app's own.
-    fn copy(&self) -> Result<(Option<Scratch>, PathBuf), StageFailure> {
+    fn copy(&self, arrangement: &Arrangement) -> Result<(Option<Scratch>, PathBuf), StageFailure> {
+        let source = self.source(arrangement);
         if self.in_place {
-            return Ok((None, self.project.folder.clone()));
+            return Ok((None, source));
         }
         let root = runs::home(&self.project.folder).join("scratch");
-        let copy = Scratch::copy(&self.project.folder, &root)
+        let copy = Scratch::copy(&source, &root)
             .map_err(|e| StageFailure { sentence: e.to_string(), last_lines: Vec::new() })?;
         let folder = copy.path().to_path_buf();
         Ok((Some(copy), folder))
@@ -327,20 +351,20 @@ impl<'p> Stage<'p> {
     }
 
     /// What the app finds in its environment besides fissure's own: the configuration's variables (with the app's
-    /// folder replaced by the copy's), its port, its role and the address of every other role.
+    /// folder, the first, replaced by the copy's, the second), its port, its role and the address of every other role.
     fn environment(
         &self,
-        folder: &Path,
+        (source, folder): (&Path, &Path),
         role: &str,
         port: u16,
         places: &[(String, u32, u16)],
     ) -> Vec<(String, String)> {
         let mut env: Vec<(String, String)> = std::env::vars()
-            .filter(|(_, value)| value.contains(&*self.project.folder.to_string_lossy()))
+            .filter(|(_, value)| value.contains(&*source.to_string_lossy()))
             .filter(|(name, _)| name != "PATH" && name != "PWD" && name != "OLDPWD")
-            .chain(scratch::dotenv(&self.project.folder, folder))
+            .chain(scratch::dotenv(source, folder))
             .chain(self.project.config.app.env.clone())
-            .map(|(name, value)| (name, scratch::rewrite(&value, &self.project.folder, folder)))
+            .map(|(name, value)| (name, scratch::rewrite(&value, source, folder)))
             .collect();
         for link in &self.links {
             env.push((link.variable.clone(), link.address.through(link.relay.port())));
