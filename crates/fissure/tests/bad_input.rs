@@ -194,6 +194,27 @@ fn a_wrong_command_line_is_status_64() {
 }
 
 #[test]
+fn a_proof_without_two_programs_is_refused() {
+    let app = hostile("none");
+    let command = "exec python3 hostile.py";
+    app.fissure(&["check", "--before-command", command]).exits(64).says("nothing to prove").leaves_nothing();
+    app.fissure(&["check", "--before-folder", "../gone"]).exits(65).says("--before-folder").leaves_nothing();
+    app.fissure(&["check", "--in-place", "--before-command", "x"])
+        .exits(64)
+        .says("side by side")
+        .leaves_nothing();
+    app.fissure(&["check", "--against", "gone"]).exits(65).leaves_nothing();
+    let fixed = hostile("none").configured("port = 9");
+    fixed.fissure(&["check", "--before-command", "x"]).exits(64).says("$PORT").leaves_nothing();
+}
+
+#[test]
+fn an_old_program_that_does_not_start_is_said_to_be_the_reason() {
+    let seen = hostile("none").fissure(&["check", "--budget", "15s", "--before-command", "exit 3"]);
+    seen.exits(2).says("because of the old program").leaves_nothing();
+}
+
+#[test]
 fn ctrl_c_leaves_no_child_and_still_reports() {
     let folder = hostile("none");
     let mut running = folder.start(&["check", "--budget", "60s"]);
