@@ -175,7 +175,12 @@ impl Desk<'_> {
             |s: &&fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Hold(_), .. });
         let window = self.run.facts.iter().filter(begun).count() as u32 + 1;
         let warmup_s = if load.is_open() { warmup_s(self.run) } else { 1.0 };
-        let seed = self.run.header.seed.wrapping_add(u64::from(window));
+        // In a block the same users come at the same instants and play the same journeys: one chance less for a difference.
+        let chance = match purpose {
+            Purpose::Rehearse { block } => u64::from(block) << 32,
+            _ => u64::from(window),
+        };
+        let seed = self.run.header.seed.wrapping_add(chance);
         WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
     }
 
