@@ -52,7 +52,7 @@ fn a_program_with_half_of_the_cost_is_proved_better() {
     // CPU of a user: 4/5 of 1 ms and 1/5 of 36 or 16 ms.
     let (old, new) = (app(36.0), app(16.0));
     let truth = 4.0_f64.mul_add(1.0, 36.0) / 4.0_f64.mul_add(1.0, 16.0);
-    let mut told = 0;
+    let (mut told, mut held) = (0, 0);
     for seed in 1..=6 {
         let (run, proof) = prove(&old, &new, 150.0, seed);
         assert!(run.elapsed_s() <= BUDGET_S as f64 + 1.0, "{} s", run.elapsed_s());
@@ -66,10 +66,12 @@ fn a_program_with_half_of_the_cost_is_proved_better() {
         assert!(right, "seed {seed}: {ratio:?}");
         let at = &proof.loads[0];
         let cpu = at.cpu_ms.unwrap();
-        assert!(cpu.ratio.contains(1.0 / truth), "seed {seed}: {cpu:?}");
+        held += u32::from(cpu.ratio.contains(1.0 / truth));
         assert!(at.latency_ms.values().all(|changed| changed.ratio.mid < 1.0), "seed {seed}: {at:?}");
     }
     assert!(told >= 4, "the ratio is told in {told} of 6");
+    // One in twenty may miss the truth, so two of six hardly ever do.
+    assert!(held >= 5, "{held} of 6 intervals hold the truth");
 }
 
 #[test]
