@@ -15,7 +15,8 @@ cargo xtask test   everything that must hold before a change is merged; installs
 cargo xtask ci     the same
 cargo xtask tidy   only the rules of the house (seconds)
 cargo xtask fmt    format the code
-cargo xtask bench  the crowd against other load generators (bench/README.md; --help)";
+cargo xtask bench  the crowd against other load generators (bench/README.md; --help)
+cargo xtask bench diagnosis  what check says of the lessons, against what is true of them";
 
 fn main() -> ExitCode {
     let root = root();
@@ -26,7 +27,15 @@ fn main() -> ExitCode {
         ["fmt"] => {
             status(run::cargo(&root, "so that a diff shows only what changed", &["fmt", "--all"], &[]))
         }
-        ["bench", words @ ..] => status(bench(&root, words)),
+        ["bench", "diagnosis", words @ ..] => status(bench(
+            &root,
+            "diagnosis.py",
+            "what check says of the lessons, against what is true",
+            words,
+        )),
+        ["bench", words @ ..] => {
+            status(bench(&root, "run.py", "fissure's crowd against other load generators", words))
+        }
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -38,19 +47,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Python, because two of the other generators are Python anyway. An old `fissure` would be measured without a word, so it is built.
-fn bench(root: &Path, words: &[&str]) -> bool {
+/// Python, because two of the other generators and half of the lessons are Python anyway. An old `fissure` would be measured without a word, so it is built.
+fn bench(root: &Path, name: &str, why: &str, words: &[&str]) -> bool {
     let build = ["build", "--release", "--locked", "--package", "fissure"];
     if !run::cargo(root, "the program as users get it", &build, &[]) {
         return false;
     }
     let mut script = Command::new("python3");
-    script.arg(root.join("bench/run.py")).args(words);
-    run::shown(
-        script,
-        &format!("bench/run.py {}", words.join(" ")),
-        "fissure's crowd against other load generators",
-    )
+    script.arg(root.join("bench").join(name)).args(words);
+    run::shown(script, &format!("bench/{name} {}", words.join(" ")), why)
 }
 
 fn status(went_well: bool) -> ExitCode {
