@@ -3,7 +3,7 @@ import os
 import random
 import sqlite3
 
-SHELVES, BOOKS_ON_A_SHELF, AUTHORS = 40, 300, 900
+SHELVES, BOOKS_ON_A_SHELF, AUTHORS = 40, 500, 900
 
 
 def main():

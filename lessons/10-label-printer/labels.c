@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WIDTH = 720, HEIGHT = 480 };
+enum { WIDTH = 720, HEIGHT = 660 };
 
 /* The printer feeds one label after another, at its own pace. */
 static const struct timespec FEED = {.tv_nsec = 12 * 1000 * 1000};
