@@ -15,15 +15,14 @@ from pathlib import Path
 import grade
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "target/bench/diagnosis"
 QUICK = ["04-parcels", "06-ticket-office"]
 DEMO = "01-photo-shop"
 
 
 def main():
     args = arguments()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    results = FOLDER / "results.jsonl"
+    args.folder.mkdir(parents=True, exist_ok=True)
+    results = args.folder / "results.jsonl"
     if not args.report:
         if not args.add:
             results.unlink(missing_ok=True)
@@ -41,7 +40,7 @@ def main():
         "held_out": grade.summary([row for row in rows if row["held_out"]]),
         "rows": rows,
     }
-    Path(args.json or FOLDER / "diagnosis.json").write_text(json.dumps(found, indent=1))
+    Path(args.json or args.folder / "diagnosis.json").write_text(json.dumps(found, indent=1))
     print(tables(found))
     sys.exit(0 if rows else 2)
 
@@ -56,7 +55,8 @@ def arguments():
     parser.add_argument("--without-held-out", action="store_true", help="leave out the lessons that were written last")
     parser.add_argument("--add", action="store_true", help="add to the results of earlier calls")
     parser.add_argument("--report", action="store_true", help="only print the tables of earlier calls")
-    parser.add_argument("--json", metavar="FILE", help="where the figures go, too (default: target/bench/diagnosis/diagnosis.json)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "target/bench/diagnosis", help="where lessons are copied to and runs stay")
+    parser.add_argument("--json", metavar="FILE", help="where the figures go, too (default: diagnosis.json in that folder)")
     parser.add_argument("--fissure", default=os.environ.get("FISSURE_BIN", ROOT / "target/release/fissure"), help="the program to ask")
     args = parser.parse_args()
     known = sorted(path.parent.name for path in ROOT.glob("lessons/*/truth.toml"))
@@ -84,7 +84,7 @@ def truth_of(lesson):
 def play(lesson, args, turn):
     """One check of one lesson, in a copy of its folder, so that the lesson stays as it is."""
     truth = truth_of(lesson)
-    folder = FOLDER / lesson
+    folder = args.folder / lesson
     began = time.monotonic()
     command = [args.fissure, "demo", "--folder", folder] if truth.get("embedded") else [args.fissure, "check", folder, "--budget", args.budget]
     if truth.get("embedded"):
@@ -103,7 +103,7 @@ def play(lesson, args, turn):
         row |= grade.grade(truth, report) | {"run": str(run), "sentence": report["verdict"]["sentence"], "void": [void["void"], void["measured"]]}
         row["baselines"] = grade.baselines(truth, report, journal)
     except (json.JSONDecodeError, KeyError, OSError) as error:
-        row |= failed(truth, f"{error!r}: {ended.stderr[-600:]}")
+        row |= failed(truth, f"{error!r}: {ended.stderr[-600:].strip()}")
     return row
 
 
@@ -123,11 +123,13 @@ def refresh(lesson, folder):
 
 @contextmanager
 def beside(truth, folder):
-    """The program that the lesson's app talks to. Where the machine allows it, on the CPU that the app does not have."""
+    """The program that the lesson's app talks to."""
     if "beside" not in truth:
         yield
         return
-    program = subprocess.Popen(truth["beside"].split(), cwd=folder, stdin=subprocess.DEVNULL)
+    # It complains about every connection that the crowd cuts at the end of a window.
+    with open(folder / ".fissure-beside.log", "w") as log:
+        program = subprocess.Popen(truth["beside"].split(), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         until = time.monotonic() + 20
         while not listens(truth["port"]):
@@ -151,7 +153,7 @@ def mark(answer):
 
 def line_of(row):
     said = " | ".join(f"{aspect} {mark(row['right'][aspect])}" for aspect in grade.ASPECTS)
-    return f"  {row['lesson']:18} {row['took_s']:4.0f} s  {said}\n      {row['said']}: {row['sentence'][:150]}\n      {row['resource_said']} · {row['route_said']} · {', '.join(row['places_said'])}"
+    return f"  {row['lesson']:18} {row['took_s']:4.0f} s  {said}\n      {row['said']}: {row['sentence'][:200] if row['run'] else row['sentence'][-300:]}\n      {row['resource_said']} · {row['route_said']} · {', '.join(row['places_said'])}"
 
 
 def tables(found):

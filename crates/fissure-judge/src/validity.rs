@@ -221,10 +221,13 @@ fn noisy(probes: &[ProbeSecond], header: &Header, most_other: f64, most_steal: f
     let machine = &header.machine;
     let all: BTreeSet<usize> = machine.app_cpus.iter().chain(&machine.crowd_cpus).copied().collect();
     // A neighbour that runs while the app has nothing to do takes nothing from it, and an app whose own processes wait for
-    // each other has no neighbour to blame. So a neighbour's CPU counts by the share of its runnable time that the app waited.
+    // each other has no neighbour to blame. So a neighbour's CPU counts by the share of its runnable time that the app waited,
+    // and nobody can have taken more from the app than it waited: an app that seldom wants a CPU, because it waits for a lock or
+    // a database, loses little to a compiler beside it.
     let taken = |p: &ProbeSecond| {
         let runnable = p.app_run_delay_s + p.app_cpu_s;
-        if runnable > 0.0 { p.other_cpu_s * p.app_run_delay_s / runnable } else { 0.0 }
+        let share = if runnable > 0.0 { p.app_run_delay_s / runnable } else { 0.0 };
+        (p.other_cpu_s * share).min(p.app_run_delay_s)
     };
     let other_share = sum(probes, taken) / (elapsed * machine.app_cpus.len().max(1) as f64);
     let steal_share = sum(probes, |p| p.steal_s) / (elapsed * all.len().max(1) as f64);

@@ -142,6 +142,13 @@ fn neighbours_void_latency_long_before_they_void_cpu() {
         (None, None),
         "threads of the app that wait for each other have no neighbour"
     );
+    // It wants a CPU for 9 % of the time and waits for it another 3 %: most of its time it waits for something else.
+    let at_rest = |w: &mut Window| {
+        for p in &mut w.probes {
+            (p.app_cpu_s, p.app_run_delay_s, p.other_cpu_s) = (0.09, 0.03, 0.9);
+        }
+    };
+    assert_eq!(words(at_rest), (None, None), "nobody takes more from an app than it waited for");
     let steal = |s: f64| move |w: &mut Window| w.probes.iter_mut().for_each(|p| p.steal_s = s);
     assert_eq!(words(steal(0.2)), (Some("noisy neighbour"), None), "10 % of two CPUs");
 }

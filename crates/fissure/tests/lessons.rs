@@ -1,17 +1,15 @@
 //! The lessons are what they claim to be: their papers agree with their code, and their journeys work. What fissure says about them is
-//! another matter, which `cargo xtask bench diagnosis` asks; two short checks stand here for it.
+//! another matter: two are asked in `diagnosis.rs`, all of them by `cargo xtask bench diagnosis`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod support;
 
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use fissure_facts::Route;
 use fissure_facts::config::Config;
+use support::lesson::lessons;
 use support::program;
 
 /// The words of report.json that a truth may use.
@@ -30,43 +28,6 @@ const VERDICTS: &[&str] = &[
 ];
 const RESOURCES: &[&str] =
     &["cpu", "one_thread", "lock", "pool", "database", "downstream", "disk", "memory", "not_the_app"];
-
-struct Lesson {
-    name: String,
-    folder: PathBuf,
-    truth: toml::Table,
-}
-
-impl Lesson {
-    fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.folder.join(path))
-            .unwrap_or_else(|e| panic!("{}/{path}: {e}", self.name))
-    }
-
-    fn strings(&self, key: &str) -> Vec<String> {
-        let list = self.truth.get(key).unwrap_or_else(|| panic!("{}: no `{key}`", self.name));
-        list.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect()
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        self.truth.get(key).is_some_and(|value| value.as_bool().unwrap())
-    }
-}
-
-fn lessons() -> Vec<Lesson> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lessons");
-    let mut found: Vec<Lesson> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| {
-            let folder = entry.unwrap().path();
-            let truth = std::fs::read_to_string(folder.join("truth.toml")).unwrap().parse().unwrap();
-            Lesson { name: folder.file_name().unwrap().to_string_lossy().into_owned(), folder, truth }
-        })
-        .collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(found.len() >= 13);
-    found
-}
 
 #[test]
 fn every_truth_speaks_the_words_of_the_report_and_of_its_own_fissure_toml() {
@@ -130,52 +91,12 @@ fn every_truth_names_lines_that_say_what_it_claims() {
     }
 }
 
-/// A program beside the app, which ends with the test.
-struct Beside(Child);
-
-impl Beside {
-    fn start(lesson: &Lesson) -> Option<Self> {
-        let words: Vec<&str> = lesson.truth.get("beside")?.as_str().unwrap().split(' ').collect();
-        let port = u16::try_from(lesson.truth["port"].as_integer().unwrap()).unwrap();
-        let child =
-            Command::new(words[0]).args(&words[1..]).current_dir(&lesson.folder).stdin(Stdio::null()).spawn();
-        let beside = Self(child.unwrap());
-        let until = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "{}: nobody listens on {port}", lesson.name);
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(beside)
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), target).unwrap();
-        } else if entry.file_name() != ".fissure" && entry.file_name() != "__pycache__" {
-            copy(&entry.path(), &target);
-        }
-    }
-}
-
-/// Setup, start, every journey alone, one second of a few users: nothing fails.
+/// Setup, start, every journey alone, one second of two users: nothing fails.
 #[test]
 fn every_lesson_starts_and_all_its_journeys_work() {
     for lesson in lessons().iter().filter(|lesson| !lesson.flag("embedded")) {
-        let folder = tempfile::tempdir().unwrap();
-        copy(&lesson.folder, folder.path());
-        let _beside = Beside::start(lesson);
+        let folder = lesson.copy();
+        let _beside = lesson.start_beside();
         let seen = Command::new(program())
             .args(["load", ".", "--closed", "2", "--for", "1s", "--json", "--require", "errors<1%"])
             .current_dir(folder.path())

@@ -1,14 +1,10 @@
-//! The papers of the lesson agree with its code.
+//! What is embedded in fissure is what lies in the folder.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a failure is the answer")]
 
 use std::path::Path;
 
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(Path::new(FOLDER).join(path)).unwrap()
-}
 
 #[test]
 fn every_file_of_the_demo_is_the_file_in_the_folder() {

@@ -417,12 +417,14 @@ impl Standing {
         self.hooks.as_ref().map(Hooks::folder)
     }
 
-    /// Files outside the scratch copy and inside the app's own folder that the app holds open for writing.
+    /// Files outside the scratch copy and inside the app's own folder that the app holds open for writing, without what
+    /// fissure keeps there itself: what the app prints goes to a file of the run.
     pub fn stray_writes(&self, app_folder: &Path) -> Vec<PathBuf> {
         let Some(scratch) = &self.scratch else { return Vec::new() };
         let pids: Vec<u32> = self.processes.iter().flat_map(|p| p.kept.tree()).collect();
         let outside = scratch::files_open_for_writing_outside(&pids, &[scratch.path().to_path_buf()]);
-        outside.into_iter().filter(|path| path.starts_with(app_folder)).collect()
+        let kept = app_folder.join(".fissure");
+        outside.into_iter().filter(|path| path.starts_with(app_folder) && !path.starts_with(&kept)).collect()
     }
 
     pub async fn strike(self) {
