@@ -27,12 +27,16 @@ pub enum LinesError {
     Damaged { path: PathBuf, line: usize, reason: String },
 }
 
+/// So many lines of a busy recording go to the disk at once.
+const OUT_BYTES: usize = 64 << 10;
+
 /// Appends lines.
 #[derive(Debug)]
 pub(crate) struct Writer {
     kind: &'static str,
     path: PathBuf,
     out: BufWriter<File>,
+    line: Vec<u8>,
 }
 
 impl Writer {
@@ -45,17 +49,19 @@ impl Writer {
     ) -> Result<Self, LinesError> {
         let file = options.create_new(true).write(true).open(&path);
         let file = file.map_err(|source| LinesError::Open { kind, path: path.clone(), source })?;
-        let mut writer = Self { kind, path, out: BufWriter::new(file) };
+        let mut writer =
+            Self { kind, path, out: BufWriter::with_capacity(OUT_BYTES, file), line: Vec::new() };
         writer.append(header)?;
         writer.flush()?;
         Ok(writer)
     }
 
     pub fn append(&mut self, value: &impl Serialize) -> Result<(), LinesError> {
-        let line = serde_json::to_vec(value).map_err(io::Error::other);
-        let written = line.and_then(|mut line| {
-            line.push(b'\n');
-            self.out.write_all(&line)
+        self.line.clear();
+        let line = serde_json::to_writer(&mut self.line, value).map_err(io::Error::other);
+        let written = line.and_then(|()| {
+            self.line.push(b'\n');
+            self.out.write_all(&self.line)
         });
         written.map_err(|source| self.unwritten(source))
     }

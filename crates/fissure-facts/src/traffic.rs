@@ -81,28 +81,30 @@ fn first<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 mod on_disk {
+    use std::borrow::Cow;
+
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
-    enum Spelled {
-        Text(String),
-        Base64(String),
+    enum Spelled<'a> {
+        Text(Cow<'a, str>),
+        Base64(Cow<'a, str>),
     }
 
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Spelled::Text(text.to_owned()),
-            Err(_) => Spelled::Base64(STANDARD.encode(bytes)),
+            Ok(text) => Spelled::Text(text.into()),
+            Err(_) => Spelled::Base64(STANDARD.encode(bytes).into()),
         }
         .serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         match Spelled::deserialize(deserializer)? {
-            Spelled::Text(text) => Ok(text.into_bytes()),
-            Spelled::Base64(text) => STANDARD.decode(text).map_err(D::Error::custom),
+            Spelled::Text(text) => Ok(text.into_owned().into_bytes()),
+            Spelled::Base64(text) => STANDARD.decode(text.as_bytes()).map_err(D::Error::custom),
         }
     }
 }

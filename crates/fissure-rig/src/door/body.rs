@@ -15,12 +15,14 @@ use super::witness::Draft;
 
 /// A request's body, kept by the door and lent to the connection that sends it, so that it can be lent again as long
 /// as nothing of it was sent.
+///
+/// None: there is no body.
 #[derive(Clone)]
-pub(super) struct Lender(Arc<Mutex<Kept>>);
+pub(super) struct Lender(Option<Arc<Mutex<Kept>>>);
 
 /// The body as one connection has it.
 pub(super) struct Lent {
-    lender: Lender,
+    kept: Option<Arc<Mutex<Kept>>>,
     attempt: u32,
 }
 
@@ -64,35 +66,38 @@ impl Hold {
 
 impl Lender {
     pub(super) fn new(body: Incoming, draft: Arc<Draft>, held: Option<Arc<Hold>>) -> Self {
-        let has_ended = body.is_end_stream();
-        let body = Some(body);
+        if body.is_end_stream() {
+            return Self(None);
+        }
         let kept = Kept {
-            body,
+            body: Some(body),
             waiting: None,
             draft,
             held,
             attempt: 0,
             was_touched: false,
-            has_ended,
+            has_ended: false,
             failed: false,
         };
-        Self(Arc::new(Mutex::new(kept)))
+        Self(Some(Arc::new(Mutex::new(kept))))
     }
 
     /// For the next attempt; those before it get nothing more.
     pub(super) fn lend(&self) -> Lent {
-        let mut kept = self.lock();
-        kept.attempt += 1;
-        Lent { lender: self.clone(), attempt: kept.attempt }
+        let attempt = self.kept().map_or(0, |mut kept| {
+            kept.attempt += 1;
+            kept.attempt
+        });
+        Lent { kept: self.0.clone(), attempt }
     }
 
     pub(super) fn was_touched(&self) -> bool {
-        self.lock().was_touched
+        self.kept().is_some_and(|kept| kept.was_touched)
     }
 
     /// The answer has ended: what was not sent by then is not wanted, and who still sends it breaks off.
     fn take_back(&self) {
-        let mut kept = self.lock();
+        let Some(mut kept) = self.kept() else { return };
         kept.body = None;
         if let Some(waiting) = kept.waiting.take() {
             waiting.wake();
@@ -101,17 +106,21 @@ impl Lender {
 
     /// Everything of it has been sent.
     pub(super) fn has_ended(&self) -> bool {
-        self.lock().has_ended
+        self.kept().is_none_or(|kept| kept.has_ended)
     }
 
     /// The client broke off, or framed it wrongly.
     pub(super) fn has_failed(&self) -> bool {
-        self.lock().failed
+        self.kept().is_some_and(|kept| kept.failed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> Option<MutexGuard<'_, Kept>> {
+        self.0.as_ref().map(|kept| lock(kept))
     }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A body that was taken back.
@@ -127,7 +136,8 @@ impl Body for Lent {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let mut kept = self.lender.lock();
+        let Some(kept) = &self.kept else { return Poll::Ready(None) };
+        let mut kept = lock(kept);
         if kept.attempt != self.attempt || kept.body.is_none() {
             return Poll::Ready(Some(Err(TakenBack.into())));
         }
@@ -154,11 +164,15 @@ impl Body for Lent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lender.lock().body.as_ref().is_some_and(Incoming::is_end_stream)
+        let ended = |kept: &Arc<_>| lock(kept).body.as_ref().is_some_and(Incoming::is_end_stream);
+        self.kept.as_ref().is_none_or(ended)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lender.lock().body.as_ref().map(Incoming::size_hint).unwrap_or_default()
+        match &self.kept {
+            None => SizeHint::with_exact(0),
+            Some(kept) => lock(kept).body.as_ref().map(Incoming::size_hint).unwrap_or_default(),
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::on_informational;
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderValue, UPGRADE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::upgrade::OnUpgrade;
@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use super::Inside;
 use super::body::{Answer, Hold, Lender, Lent};
 use super::gate::{REFUSED, Word};
-use super::headers;
-use super::pool::{Busy, Lease};
+use super::headers::{self, Origin};
+use super::pool::{Busy, Lease, Place};
 use super::witness::{Draft, Passed};
 
 /// How often a request is sent once more at most: once for a connection that had become stale, once for an app that
@@ -33,6 +33,8 @@ pub(super) struct Visit {
     pub(super) client: IpAddr,
     pub(super) is_tls: bool,
     pub(super) word: Word,
+    /// For the host that was asked for last.
+    origin: Mutex<Option<Origin>>,
 }
 
 /// Tells the gate how a request for another protocol was answered, whatever happens.
@@ -69,6 +71,10 @@ impl Problem {
 }
 
 impl Visit {
+    pub(super) fn new(inside: Arc<Inside>, client: IpAddr, is_tls: bool, word: Word) -> Self {
+        Self { inside, client, is_tls, word, origin: Mutex::default() }
+    }
+
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -133,11 +139,9 @@ impl Visit {
         switch: &mut Switch<'_>,
     ) -> Result<Response<Answer>, Problem> {
         let inside = &self.inside;
-        let scheme = if self.is_tls { "https" } else { "http" };
         let is_http2 = head.version == Version::HTTP_2;
         let client_upgrade = head.extensions.remove::<OnUpgrade>();
         let host = self.dress(&mut head, switch.word.is_some())?;
-        let host_text = host.to_str().unwrap_or_default().to_owned();
 
         let expects =
             head.headers.get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
@@ -145,11 +149,7 @@ impl Visit {
         let lender = Lender::new(body, Arc::clone(draft), hold.clone());
         let (response, lease) = self.send(head, &lender, hold.as_ref()).await?;
         let (mut head, body) = response.into_parts();
-        headers::keep_redirects_here(
-            &mut head.headers,
-            lease.address().port(),
-            &format!("{scheme}://{host_text}"),
-        );
+        headers::keep_redirects_here(&mut head.headers, lease.address().port(), self.is_tls, &host);
         draft.answers(&head);
 
         let upgrade = head.extensions.remove::<OnUpgrade>();
@@ -194,7 +194,7 @@ impl Visit {
         let protocol = asked_to_switch.then(|| headers::wanted_protocol(&head.headers)).flatten();
         headers::remove_hop_by_hop(&mut head.headers);
         headers::join_cookies(&mut head.headers);
-        headers::say_who_asked(&mut head.headers, self.client, self.is_tls, &host);
+        self.say_who_asked(&mut head.headers, &host);
         headers::trace(&mut head.headers, rand::random(), rand::random());
         if self.inside.pool.speaks_http2() {
             let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -221,6 +221,15 @@ impl Visit {
         Ok(host)
     }
 
+    fn say_who_asked(&self, headers: &mut HeaderMap, host: &HeaderValue) {
+        let mut origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        if !origin.as_ref().is_some_and(|origin| origin.is_of(host)) {
+            *origin = None;
+        }
+        let origin = origin.get_or_insert_with(|| Origin::new(self.client, self.is_tls, host));
+        headers::say_who_asked(headers, origin);
+    }
+
     /// Sends the request and, where nobody can notice, sends it again: when nothing of it was sent, or when it changes
     /// nothing the second time (RFC 9110 9.2.2), nothing of its body was sent and nothing of an answer came.
     async fn send(
@@ -234,7 +243,7 @@ impl Visit {
         let mut attempt = 0;
         loop {
             let busy = inside.choose(head.method.as_str(), head.uri.path())?;
-            let busy = if attempt == 0 { inside.pool.reuse(busy, is_idempotent) } else { Err(busy) };
+            let busy = if attempt == 0 { busy.reuse(is_idempotent) } else { Err(busy) };
             let mut lease = match busy {
                 Ok(lease) => lease,
                 Err(busy) => {
@@ -285,9 +294,7 @@ fn wait_for_continue(request: &mut Request<Lent>, hold: &Arc<Hold>) {
 
 impl Inside {
     fn choose(&self, method: &str, path: &str) -> Result<Busy, Problem> {
-        let table = self.table();
-        self.pool
-            .choose(table.serving(method, path))
+        Place::choose(self.table().serving(method, path))
             .ok_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, "no process of the app serves this now"))
     }
 

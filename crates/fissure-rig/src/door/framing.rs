@@ -228,33 +228,34 @@ impl Head {
                 return Err(Refusal { status: 431, why: "it has more than 100 headers" });
             }
             let (name, value) = read_header(header)?;
+            let meaning = Meaning::of(name);
             // WSGI, CGI and PHP take `_` and `-` in names for the same.
-            let name: Vec<u8> = name.to_ascii_lowercase();
-            let alike: Vec<u8> = name.iter().map(|&b| if b == b'_' { b'-' } else { b }).collect();
-            let frames = [&b"content-length"[..], b"transfer-encoding", b"host"].contains(&&alike[..]);
-            if frames && alike != name {
-                return Err(bad("a header's name differs from one that frames the request by `_` only"));
+            if meaning.is_none() && name.contains(&b'_') {
+                let alike: Vec<u8> = name.iter().map(|&b| if b == b'_' { b'-' } else { b }).collect();
+                if Meaning::of(&alike).is_some_and(Meaning::frames) {
+                    return Err(bad("a header's name differs from one that frames the request by `_` only"));
+                }
             }
-            match &name[..] {
-                b"content-length" if length.is_some() => {
+            match meaning {
+                Some(Meaning::Length) if length.is_some() => {
                     return Err(bad("it has more than one Content-Length"));
                 }
-                b"content-length" => length = Some(read_length(value)?),
-                b"transfer-encoding" if chunked || !value.eq_ignore_ascii_case(b"chunked") => {
+                Some(Meaning::Length) => length = Some(read_length(value)?),
+                Some(Meaning::Coding) if chunked || !value.eq_ignore_ascii_case(b"chunked") => {
                     return Err(bad("its Transfer-Encoding is another one than `chunked`"));
                 }
-                b"transfer-encoding" => chunked = true,
-                b"host" if host.is_some() => return Err(bad("it has more than one Host")),
-                b"host" if !value.iter().all(|&b| is_of_authority(b)) => {
+                Some(Meaning::Coding) => chunked = true,
+                Some(Meaning::Host) if host.is_some() => return Err(bad("it has more than one Host")),
+                Some(Meaning::Host) if !value.iter().all(|&b| is_of_authority(b)) => {
                     return Err(bad("its Host is not a host"));
                 }
-                b"host" => host = Some(value),
-                b"upgrade" => upgrade = true,
-                b"connection" => {
+                Some(Meaning::Host) => host = Some(value),
+                Some(Meaning::Upgrade) => upgrade = true,
+                Some(Meaning::Connection) => {
                     let mut options = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
                     connection_upgrade |= options.any(|o| o.eq_ignore_ascii_case(b"upgrade"));
                 }
-                _ => {}
+                None => {}
             }
         }
         match (chunked, line.is_old) {
@@ -273,6 +274,34 @@ impl Head {
         }
         let body = if chunked { Length::Chunked } else { Length::Known(length.unwrap_or(0)) };
         Ok(Self { body, upgrade: line.is_connect || (upgrade && connection_upgrade) })
+    }
+}
+
+/// What a header tells about what follows the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Length,
+    Coding,
+    Host,
+    Upgrade,
+    Connection,
+}
+
+impl Meaning {
+    fn of(name: &[u8]) -> Option<Self> {
+        let (known, meaning) = match name.len() {
+            4 => (&b"host"[..], Self::Host),
+            7 => (&b"upgrade"[..], Self::Upgrade),
+            10 => (&b"connection"[..], Self::Connection),
+            14 => (&b"content-length"[..], Self::Length),
+            17 => (&b"transfer-encoding"[..], Self::Coding),
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(known).then_some(meaning)
+    }
+
+    fn frames(self) -> bool {
+        matches!(self, Self::Length | Self::Coding | Self::Host)
     }
 }
 
@@ -371,19 +400,19 @@ fn read_length(value: &[u8]) -> Result<u64, Refusal> {
 /// The length of a head with its empty line. Line ends are judged as they come, so that nobody waits for what
 /// can no longer be right.
 fn end_of_head(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
-    if bytes.starts_with(b"\n") {
-        return Err(bad("a LF stands alone"));
-    }
     let mut line_began = 0;
-    for (at, pair) in bytes.windows(2).enumerate() {
-        match pair {
-            b"\r\n" if at == 0 => return Err(bad("it begins with empty lines")),
-            b"\r\n" if at == line_began => return Ok(Some(at + 2)),
-            b"\r\n" => line_began = at + 2,
-            [b'\r', _] => return Err(bad("a CR stands alone")),
-            [before, b'\n'] if *before != b'\r' => return Err(bad("a LF stands alone")),
-            _ => {}
+    let mut at = 0;
+    while let Some(next) = bytes[at..].iter().position(|&b| b == b'\r' || b == b'\n') {
+        at += next;
+        match bytes[at..] {
+            [b'\n', ..] => return Err(bad("a LF stands alone")),
+            [_] => return Ok(None),
+            [_, b'\n', ..] if at == 0 => return Err(bad("it begins with empty lines")),
+            [_, b'\n', ..] if at == line_began => return Ok(Some(at + 2)),
+            [_, b'\n', ..] => at += 2,
+            _ => return Err(bad("a CR stands alone")),
         }
+        line_began = at;
     }
     Ok(None)
 }
@@ -422,8 +451,24 @@ fn bad(why: &'static str) -> Refusal {
 
 /// RFC 9110 5.6.2.
 fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !name.is_empty() && name.iter().all(|&b| IS_OF_TOKEN[usize::from(b)])
 }
+
+const IS_OF_TOKEN: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        known[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut mark = 0;
+    while mark < marks.len() {
+        known[marks[mark] as usize] = true;
+        mark += 1;
+    }
+    known
+};
 
 /// Text of a header's value, in any encoding that keeps ASCII (RFC 9110 5.5).
 fn is_text(byte: u8) -> bool {

@@ -84,37 +84,71 @@ impl<S> Gate<S> {
         (gate, word)
     }
 
-    fn judge(&mut self) {
-        let mut judged = 0;
+    /// Judges what has come; gives how much of its beginning may pass, and where in that the last request begins.
+    fn judge(&mut self, came: &[u8]) -> (usize, Option<usize>) {
+        let (mut judged, mut begins) = (0, None);
         while !self.refused {
-            match self.framing.read(&self.unjudged[judged..]) {
+            match self.framing.read(&came[judged..]) {
                 Ok(Found::Head(length)) => {
-                    self.begins = Some(self.let_in.len());
-                    self.let_in.extend_from_slice(&self.unjudged[judged..judged + length]);
+                    begins = Some(judged);
                     judged += length;
                 }
-                Ok(Found::More(length)) => {
-                    self.let_in.extend_from_slice(&self.unjudged[judged..judged + length]);
-                    judged += length;
-                }
+                Ok(Found::More(length)) => judged += length,
                 Ok(Found::Nothing) => break,
-                Err(refusal) => self.refuse(refusal),
+                Err(refusal) => {
+                    self.refused = true;
+                    self.word.lock().refusal = Some(refusal);
+                    break;
+                }
             }
         }
-        self.unjudged.drain(..judged);
+        (judged, begins)
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
-        self.refused = true;
-        self.word.lock().refusal = Some(refusal);
-        if self.framing.is_between_requests() {
-            self.let_in.extend_from_slice(STAND_IN);
-        } else if let Some(begins) = self.begins {
-            self.let_in.truncate(begins);
-            self.let_in.extend_from_slice(STAND_IN);
-        } else {
-            self.broken = true;
+    /// Judges what lies here.
+    fn judge_kept(&mut self) {
+        let unjudged = std::mem::take(&mut self.unjudged);
+        let (judged, begins) = self.judge(&unjudged);
+        if let Some(begins) = begins {
+            self.begins = Some(self.let_in.len() + begins);
         }
+        self.let_in.extend_from_slice(&unjudged[..judged]);
+        self.unjudged = unjudged;
+        self.unjudged.drain(..judged);
+        if self.refused {
+            self.refuse(self.begins);
+        }
+    }
+
+    /// Judges what has come into the reader's buffer: mostly whole requests, which stay where they are.
+    fn judge_in(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let came = &buf.filled()[before..];
+        let (judged, begins) = self.judge(came);
+        self.unjudged.extend_from_slice(&came[judged..]);
+        let mut given = judged;
+        if self.refused
+            && !self.framing.is_between_requests()
+            && let Some(begins) = begins
+        {
+            given = begins;
+        }
+        buf.set_filled(before + given);
+        if self.refused {
+            self.refuse(begins.map(|_| 0));
+        }
+    }
+
+    /// Lets the stand-in take the place of what was refused: of the request that begins at `begins` of what was let in,
+    /// if a part of it was judged to be right.
+    fn refuse(&mut self, begins: Option<usize>) {
+        if !self.framing.is_between_requests() {
+            let Some(begins) = begins else {
+                self.broken = true;
+                return;
+            };
+            self.let_in.truncate(begins);
+        }
+        self.let_in.extend_from_slice(STAND_IN);
     }
 
     /// Gives of what was let in as much as fits.
@@ -149,22 +183,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                 };
                 drop(said);
                 gate.framing.decide(switched);
-                gate.judge();
+                gate.judge_kept();
                 continue;
             }
             let unread = gate.framing.unread();
             if unread > 0 && gate.unjudged.is_empty() {
                 return gate.pass(cx, buf, unread);
             }
-            // The reader's buffer serves as a place to read into, and gets back only what was judged.
             let before = buf.filled().len();
             ready!(Pin::new(&mut gate.stream).poll_read(cx, buf))?;
             if buf.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
-            gate.unjudged.extend_from_slice(&buf.filled()[before..]);
-            buf.set_filled(before);
-            gate.judge();
+            if gate.unjudged.is_empty() {
+                gate.judge_in(buf, before);
+                if buf.filled().len() > before {
+                    return Poll::Ready(Ok(()));
+                }
+            } else {
+                gate.unjudged.extend_from_slice(&buf.filled()[before..]);
+                buf.set_filled(before);
+                gate.judge_kept();
+            }
         }
     }
 }

@@ -79,9 +79,42 @@ pub(super) fn ask_to_switch(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
+/// What the door says of a client, made once and used for all of its requests to one host.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    host: HeaderValue,
+    is_tls: bool,
+    node: Option<HeaderValue>,
+    forwarded: Option<HeaderValue>,
+}
+
+impl Origin {
+    pub(super) fn new(client: IpAddr, is_tls: bool, host: &HeaderValue) -> Self {
+        let node = if client.is_ipv6() { format!("\"[{client}]\"") } else { client.to_string() };
+        let mut forwarded = format!("for={node};proto={}", proto(is_tls)).into_bytes();
+        if !host.as_bytes().contains(&b'"') {
+            forwarded = [&forwarded, &b";host=\""[..], host.as_bytes(), b"\""].concat();
+        }
+        Self {
+            host: host.clone(),
+            is_tls,
+            node: client.to_string().try_into().ok(),
+            forwarded: HeaderValue::from_bytes(&forwarded).ok(),
+        }
+    }
+
+    pub(super) fn is_of(&self, host: &HeaderValue) -> bool {
+        self.host == host
+    }
+}
+
+fn proto(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
+}
+
 /// Who asked, how, and for which host. The door is the first proxy: what a client says of itself counts for nothing,
 /// under whatever spelling an app would take for the same (`X_Forwarded_For`).
-pub(super) fn say_who_asked(headers: &mut HeaderMap, client: IpAddr, is_tls: bool, host: &HeaderValue) {
+pub(super) fn say_who_asked(headers: &mut HeaderMap, origin: &Origin) {
     let known = [&FORWARDED_FOR, &FORWARDED_PROTO, &FORWARDED_HOST];
     let claimed: Vec<HeaderName> = headers
         .keys()
@@ -92,21 +125,14 @@ pub(super) fn say_who_asked(headers: &mut HeaderMap, client: IpAddr, is_tls: boo
     for name in claimed {
         headers.remove(name);
     }
-    let proto = if is_tls { "https" } else { "http" };
-    let node = if client.is_ipv6() { format!("\"[{client}]\"") } else { client.to_string() };
-    let mut forwarded = format!("for={node};proto={proto}").into_bytes();
-    if !host.as_bytes().contains(&b'"') {
-        forwarded = [&forwarded, &b";host=\""[..], host.as_bytes(), b"\""].concat();
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto(origin.is_tls)));
+    headers.insert(FORWARDED_HOST, origin.host.clone());
+    for (name, value) in [(FORWARDED_FOR, &origin.node), (FORWARDED, &origin.forwarded)] {
+        match value {
+            Some(value) => headers.insert(name, value.clone()),
+            None => headers.remove(name),
+        };
     }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
-    headers.insert(FORWARDED_HOST, host.clone());
-    if let Ok(client) = client.to_string().try_into() {
-        headers.insert(FORWARDED_FOR, client);
-    }
-    match HeaderValue::from_bytes(&forwarded) {
-        Ok(forwarded) => headers.insert(FORWARDED, forwarded),
-        Err(_) => headers.remove(FORWARDED),
-    };
 }
 
 /// Passes a trace on, or begins one with the two random numbers.
@@ -116,8 +142,19 @@ pub(super) fn trace(headers: &mut HeaderMap, trace: u128, span: u64) {
         return;
     }
     headers.remove(TRACESTATE); // it belongs to a trace that nobody understands
-    if let Ok(value) = format!("00-{:032x}-{:016x}-01", trace.max(1), span.max(1)).try_into() {
+    let mut value = *b"00-................................-................-01";
+    write_hex(&mut value[3..35], trace.max(1));
+    write_hex(&mut value[36..52], span.max(1).into());
+    if let Ok(value) = HeaderValue::from_bytes(&value) {
         headers.insert(TRACEPARENT, value);
+    }
+}
+
+/// As many digits as there is place for. `format!` costs five times as much, and every request pays it.
+fn write_hex(place: &mut [u8], mut number: u128) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
     }
 }
 
@@ -160,7 +197,7 @@ pub(super) fn has_blanks_around_a_value(headers: &HeaderMap) -> bool {
 }
 
 /// An app that names its own port in a redirect would lead people past the door.
-pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, door: &str) {
+pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, is_tls: bool, host: &HeaderValue) {
     let Entry::Occupied(mut location) = headers.entry(LOCATION) else { return };
     let Ok(url) = location.get().to_str() else { return };
     let own = [format!("127.0.0.1:{app_port}"), format!("localhost:{app_port}")];
@@ -168,7 +205,9 @@ pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, door: 
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         own.iter().any(|o| *o == rest[..end]).then(|| &rest[end..])
     });
-    if let Some(here) = path.and_then(|path| HeaderValue::try_from(format!("{door}{path}")).ok()) {
+    let Ok(host) = host.to_str() else { return };
+    let here = path.map(|path| format!("{}://{host}{path}", proto(is_tls)));
+    if let Some(here) = here.and_then(|here| HeaderValue::try_from(here).ok()) {
         location.insert(here);
     }
 }
@@ -201,7 +240,8 @@ mod tests {
             ("accept", "*/*"),
         ]);
         remove_hop_by_hop(&mut map);
-        say_who_asked(&mut map, [127, 0, 0, 9].into(), false, &HeaderValue::from_static("x"));
+        let origin = Origin::new([127, 0, 0, 9].into(), false, &HeaderValue::from_static("x"));
+        say_who_asked(&mut map, &origin);
         assert!(map.contains_key("x-forwarded-for"));
         let mut left = names(&map);
         left.sort_unstable();
@@ -228,7 +268,7 @@ mod tests {
             ("forwarded", "for=6.6.6.6"),
             ("x_mine", "stays"),
         ]);
-        say_who_asked(&mut map, "::1".parse().unwrap(), true, &HeaderValue::from_static("a:1"));
+        say_who_asked(&mut map, &Origin::new("::1".parse().unwrap(), true, &HeaderValue::from_static("a:1")));
         assert!(!format!("{map:?}").contains("6.6.6.6"), "{map:?}");
         assert_eq!(map["forwarded"], "for=\"[::1]\";proto=https;host=\"a:1\"");
         assert!(map.contains_key("x_mine"));
@@ -259,7 +299,7 @@ mod tests {
     fn redirects_to_the_apps_own_port_stay_at_the_door() {
         let led = |to: &str| {
             let mut map = headers(&[("location", to)]);
-            keep_redirects_here(&mut map, 4321, "http://127.0.0.1:8080");
+            keep_redirects_here(&mut map, 4321, false, &HeaderValue::from_static("127.0.0.1:8080"));
             map["location"].to_str().unwrap().to_owned()
         };
         assert_eq!(led("http://localhost:4321/a?b"), "http://127.0.0.1:8080/a?b");

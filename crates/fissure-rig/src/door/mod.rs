@@ -38,6 +38,7 @@ pub use witness::{Passed, Witness};
 use forward::Visit;
 use gate::Gate;
 use pool::Pool;
+use table::InForce;
 
 /// How long an app that does not listen is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -65,8 +66,8 @@ pub struct Door {
 
 /// What all connections share.
 struct Inside {
-    pool: Arc<Pool>,
-    table: RwLock<Arc<Table>>,
+    pool: Pool,
+    table: RwLock<Arc<InForce>>,
     witness: Witness,
     keeps_bodies: bool,
     opened: Instant,
@@ -77,7 +78,7 @@ struct Inside {
 }
 
 impl Inside {
-    fn table(&self) -> Arc<Table> {
+    fn table(&self) -> Arc<InForce> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -88,9 +89,11 @@ impl Door {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
+        let pool = Pool::new(opening.protocol);
+        let table = InForce::new(opening.table, &pool);
         let inside = Arc::new(Inside {
-            pool: Pool::new(opening.protocol),
-            table: RwLock::new(Arc::new(opening.table)),
+            pool,
+            table: RwLock::new(Arc::new(table)),
             witness: opening.witness,
             keeps_bodies: opening.keeps_bodies,
             opened: Instant::now(),
@@ -109,7 +112,7 @@ impl Door {
 
     /// Sends what comes from now on by another table. What is under way ends where it began.
     pub fn swap(&self, table: Table) {
-        let table = Arc::new(table);
+        let table = Arc::new(InForce::new(table, &self.inside.pool));
         *self.inside.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&table);
         self.inside.pool.keep(|address| table.has(address));
     }
@@ -166,10 +169,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (gate, word) = Gate::new(stream);
-    let visit = Arc::new(Visit { inside, client, is_tls, word });
+    let visit = Arc::new(Visit::new(inside, client, is_tls, word));
     let service = service_fn(move |request| Arc::clone(&visit).answer(request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().preserve_header_case(true).max_headers(200);
+    builder.http1().preserve_header_case(true);
     // A client that breaks off is no news.
     let _ = builder.serve_connection_with_upgrades(TokioIo::new(gate), service).await;
 }

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,15 +36,17 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) struct Pool {
     protocol: Protocol,
-    places: Mutex<HashMap<SocketAddr, Place>>,
+    places: Mutex<HashMap<SocketAddr, Arc<Place>>>,
 }
 
 /// One process of the app.
-#[derive(Default)]
-struct Place {
-    idle: Vec<Idle>,
+pub(super) struct Place {
+    address: SocketAddr,
+    idle: Mutex<Vec<Idle>>,
     /// Requests and tunnels under way.
-    busy: usize,
+    busy: AtomicUsize,
+    /// The table names it.
+    is_served: AtomicBool,
 }
 
 struct Idle {
@@ -63,8 +68,7 @@ enum Sender {
 
 /// Counts as a request under way until it is dropped.
 pub(super) struct Busy {
-    pool: Arc<Pool>,
-    address: SocketAddr,
+    place: Arc<Place>,
 }
 
 /// A connection for one request.
@@ -83,8 +87,8 @@ pub(super) struct Failed {
 }
 
 impl Pool {
-    pub(super) fn new(protocol: Protocol) -> Arc<Self> {
-        Arc::new(Self { protocol, places: Mutex::default() })
+    pub(super) fn new(protocol: Protocol) -> Self {
+        Self { protocol, places: Mutex::default() }
     }
 
     pub(super) fn speaks_http2(&self) -> bool {
@@ -95,77 +99,52 @@ impl Pool {
         self.protocol.tls
     }
 
-    /// Takes the address with the fewest requests under way.
-    pub(super) fn choose(self: &Arc<Self>, addresses: &[SocketAddr]) -> Option<Busy> {
+    /// The place of an address, from now on served.
+    pub(super) fn place(&self, address: SocketAddr) -> Arc<Place> {
         let mut places = self.lock();
-        let busy = |a: &SocketAddr| places.get(a).map_or(0, |place| place.busy);
-        let &address = addresses.iter().min_by_key(|a| busy(a))?;
-        places.entry(address).or_default().busy += 1;
-        Some(Busy { pool: Arc::clone(self), address })
+        let place = places.entry(address).or_insert_with(|| Arc::new(Place::new(address)));
+        place.is_served.store(true, SeqCst);
+        Arc::clone(place)
     }
 
     /// How many requests and tunnels an address has under way.
     pub(super) fn busy(&self, address: SocketAddr) -> usize {
-        self.lock().get(&address).map_or(0, |place| place.busy)
+        self.lock().get(&address).map_or(0, |place| place.busy.load(SeqCst))
     }
 
     /// Closes idle connections to addresses that are no longer served.
     pub(super) fn keep(&self, is_served: impl Fn(SocketAddr) -> bool) {
         let mut places = self.lock();
-        places.values_mut().for_each(|place| place.idle.retain(|idle| !idle.wire.sender.is_closed()));
-        places.iter_mut().filter(|(a, _)| !is_served(**a)).for_each(|(_, place)| place.idle.clear());
-        places.retain(|address, place| place.busy > 0 || is_served(*address));
-    }
-
-    /// A connection that was used before.
-    pub(super) fn reuse(&self, busy: Busy, may_be_replayed: bool) -> Result<Lease, Busy> {
-        let idle_max = if may_be_replayed { IDLE_MAX } else { IDLE_MAX_ONCE };
-        let mut places = self.lock();
-        let Some(place) = places.get_mut(&busy.address) else { return Err(busy) };
-        while let Some(idle) = place.idle.pop() {
-            if idle.wire.sender.is_closed() {
-                continue;
-            }
-            let age = idle.since.elapsed();
-            if age > IDLE_MAX {
-                place.idle.clear(); // those below have waited longer
-            } else if age > idle_max {
-                place.idle.push(idle);
-            } else {
-                let wire = match idle.wire.sender.shared() {
-                    None => idle.wire,
-                    Some(sender) => {
-                        let heard = Arc::clone(&idle.wire.heard);
-                        place.idle.push(idle);
-                        Wire { sender, heard }
-                    }
-                };
-                drop(places);
-                return Ok(Lease { wire, busy });
-            }
-            break;
+        for (_, place) in places.iter().filter(|(address, _)| !is_served(**address)) {
+            place.is_served.store(false, SeqCst);
+            place.idle().clear();
         }
-        drop(places);
-        Err(busy)
+        // One that a request has just been sent to is still held by the table that named it.
+        places.retain(|_, place| {
+            let is_held = Arc::strong_count(place) > 1;
+            is_held || place.is_served.load(SeqCst) || place.busy.load(SeqCst) > 0
+        });
     }
 
     /// A new connection. An app that does not listen is given `patience`: it may be starting again.
     pub(super) async fn connect(&self, busy: Busy, patience: Duration) -> Result<Lease, String> {
         let until = Instant::now() + patience;
+        let address = busy.place.address;
         let tcp = loop {
-            match TcpStream::connect(busy.address).await {
+            match TcpStream::connect(address).await {
                 Ok(tcp) => break tcp,
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused && Instant::now() < until => {
                     sleep(TRY_EVERY).await;
                 }
-                Err(e) => return Err(format!("the app cannot be reached at {} ({e})", busy.address)),
+                Err(e) => return Err(format!("the app cannot be reached at {address} ({e})")),
             }
         };
-        let wire = self.over(tcp, busy.address).await?;
+        let wire = self.over(tcp, &busy.place).await?;
         Ok(Lease { wire, busy })
     }
 
-    async fn over(&self, tcp: TcpStream, address: SocketAddr) -> Result<Wire, String> {
+    async fn over(&self, tcp: TcpStream, place: &Place) -> Result<Wire, String> {
+        let address = place.address;
         let _ = tcp.set_nodelay(true); // only a matter of speed
         let heard = Arc::new(AtomicU64::new(0));
         let version = self.protocol.http.unwrap_or(HttpVersion::One);
@@ -179,7 +158,7 @@ impl Pool {
         let sender = match version {
             HttpVersion::One => {
                 let mut builder = http1::Builder::new();
-                builder.preserve_header_case(true).max_headers(200);
+                builder.preserve_header_case(true);
                 let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
                 tokio::spawn(connection.with_upgrades());
                 Sender::One(sender)
@@ -189,24 +168,80 @@ impl Pool {
                 let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
                 tokio::spawn(connection);
                 let wire = Wire { sender: Sender::Two(sender.clone()), heard: Arc::clone(&heard) };
-                let mut places = self.lock();
-                places.entry(address).or_default().idle.push(Idle { wire, since: Instant::now() });
+                place.idle().push(Idle { wire, since: Instant::now() });
                 Sender::Two(sender)
             }
         };
         Ok(Wire { sender, heard })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Place>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Arc<Place>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn new(address: SocketAddr) -> Self {
+        let (busy, is_served) = (AtomicUsize::new(0), AtomicBool::new(true));
+        Self { address, idle: Mutex::default(), busy, is_served }
+    }
+
+    /// Of these, the one with the fewest requests under way.
+    pub(super) fn choose(places: &[Arc<Self>]) -> Option<Busy> {
+        let place = match places {
+            [one] => one,
+            several => several.iter().min_by_key(|place| place.busy.load(Relaxed))?,
+        };
+        place.busy.fetch_add(1, SeqCst);
+        Some(Busy { place: Arc::clone(place) })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Busy {
+    /// A connection that was used before.
+    pub(super) fn reuse(self, may_be_replayed: bool) -> Result<Lease, Self> {
+        let idle_max = if may_be_replayed { IDLE_MAX } else { IDLE_MAX_ONCE };
+        let mut waiting = self.place.idle();
+        while let Some(idle) = waiting.pop() {
+            if idle.wire.sender.is_closed() {
+                continue;
+            }
+            let age = idle.since.elapsed();
+            if age > IDLE_MAX {
+                waiting.clear(); // those below have waited longer
+                break;
+            }
+            if age > idle_max {
+                waiting.push(idle);
+                break;
+            }
+            let wire = match idle.wire.sender.shared() {
+                None => idle.wire,
+                Some(sender) => {
+                    let heard = Arc::clone(&idle.wire.heard);
+                    waiting.push(idle);
+                    Wire { sender, heard }
+                }
+            };
+            drop(waiting);
+            return Ok(Lease { wire, busy: self });
+        }
+        drop(waiting);
+        Err(self)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Some(place) = self.pool.lock().get_mut(&self.address) {
-            place.busy = place.busy.saturating_sub(1);
-        }
+        self.place.busy.fetch_sub(1, SeqCst);
     }
 }
 
@@ -249,17 +284,15 @@ impl Lease {
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.busy.address
+        self.busy.place.address()
     }
 
     /// The answer has been read to its end.
     pub(super) fn give_back(self) {
         let Self { wire, busy } = self;
         let is_shared = matches!(wire.sender, Sender::Two(_));
-        if let Some(place) = busy.pool.lock().get_mut(&busy.address)
-            && !is_shared
-        {
-            place.idle.push(Idle { wire, since: Instant::now() });
+        if !is_shared && busy.place.is_served.load(SeqCst) {
+            busy.place.idle().push(Idle { wire, since: Instant::now() });
         }
     }
 

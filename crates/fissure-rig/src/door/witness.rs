@@ -72,7 +72,10 @@ impl Draft {
         head: &request::Parts,
     ) -> Arc<Self> {
         let began = Instant::now();
-        let target = head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string);
+        let target = match head.uri.path_and_query() {
+            Some(path) => path.as_str().to_owned(),
+            None => head.uri.to_string(),
+        };
         let mut headers = if keeps_bodies { copied(&head.headers) } else { Vec::new() };
         // HTTP/2 has the host in its target; a recording has it where people look for it.
         if let (true, Some(host)) = (keeps_bodies && head.uri.scheme().is_some(), head.uri.authority())
@@ -83,7 +86,12 @@ impl Draft {
         let exchange = Exchange {
             at_us: began.duration_since(opened).as_micros() as u64,
             client: client.to_string(),
-            request: Asked { method: head.method.to_string(), target, headers, body: Content::default() },
+            request: Asked {
+                method: head.method.as_str().to_owned(),
+                target,
+                headers,
+                body: Content::default(),
+            },
             ..Exchange::default()
         };
         let asked = Tally { came: 0, room: if keeps_bodies { KEPT_BYTES_MAX } else { 0 } };
@@ -157,7 +165,7 @@ impl Drop for Draft {
 
 fn copied(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
 }
 
 /// Values that later requests repeat come in pages, JSON and forms.

@@ -2,10 +2,9 @@
 //! that neither a slow terminal nor a slow disk holds a request up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use fissure_facts::recording::Writer;
@@ -17,6 +16,8 @@ use super::line::line;
 /// Which role serves a route, where that is not the whole.
 pub type Roles = BTreeMap<Route, String>;
 
+/// Waking a thread for every request would cost as much as the request.
+const REST: Duration = Duration::from_millis(10);
 /// What was written so long ago is safe, whatever happens to fissure.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
 /// Nobody reads more; the recording has them all.
@@ -26,11 +27,44 @@ const WAITING_BYTES_MAX: u64 = 256 << 20;
 
 /// Takes notes until it is finished.
 pub struct Notes {
-    /// None ends the notes.
-    sender: Sender<Option<Passed>>,
-    waiting_bytes: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
     thread: JoinHandle<Noted>,
+}
+
+/// What the door has told and nobody has noted.
+#[derive(Default)]
+struct Waiting {
+    told: Mutex<Told>,
+    lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct Told {
+    passed: Vec<Passed>,
+    bytes: u64,
+    is_over: bool,
+    /// Whom to wake: set while nothing waits.
+    sleeper: Option<Thread>,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, passed: Passed) {
+        let bytes = size(&passed);
+        let mut told = self.lock();
+        if told.bytes + bytes > WAITING_BYTES_MAX {
+            self.lost.fetch_add(1, Relaxed);
+            return;
+        }
+        told.bytes += bytes;
+        told.passed.push(passed);
+        if let Some(sleeper) = told.sleeper.take() {
+            sleeper.unpark();
+        }
+    }
 }
 
 /// What came of it.
@@ -48,36 +82,28 @@ pub struct Noted {
 impl Notes {
     /// Without `writer` only the terminal gets lines.
     pub fn begin(writer: Option<Writer>, roles: Roles) -> Self {
-        let (sender, receiver) = channel();
-        let waiting_bytes = Arc::new(AtomicU64::new(0));
-        let waiting = Arc::clone(&waiting_bytes);
-        let thread = std::thread::spawn(move || Taker::new(writer, roles).take(&receiver, &waiting));
-        Self { sender, waiting_bytes, lost: Arc::default(), thread }
+        let waiting = Arc::<Waiting>::default();
+        let own = Arc::clone(&waiting);
+        let thread = std::thread::spawn(move || Taker::new(writer, roles).take(&own));
+        Self { waiting, thread }
     }
 
     /// Hears of everything for these notes.
     pub fn witness(&self) -> Witness {
-        // The Sender is used from the door's thread only, but a Witness may be shared.
-        let sender = std::sync::Mutex::new(self.sender.clone());
-        let (waiting, lost) = (Arc::clone(&self.waiting_bytes), Arc::clone(&self.lost));
-        Arc::new(move |passed| {
-            let bytes = size(&passed);
-            if waiting.load(Relaxed) + bytes > WAITING_BYTES_MAX {
-                lost.fetch_add(1, Relaxed);
-                return;
-            }
-            waiting.fetch_add(bytes, Relaxed);
-            if let Ok(sender) = sender.lock() {
-                let _ = sender.send(Some(passed)); // the notes were finished before the door was closed
-            }
-        })
+        let waiting = Arc::clone(&self.waiting);
+        Arc::new(move |passed| waiting.add(passed))
     }
 
     /// Writes what waits; what comes later is not noted any more.
     pub fn finish(self) -> Noted {
-        let _ = self.sender.send(None); // the thread has ended only if it panicked
-        let mut noted = self.thread.join().unwrap_or_default();
-        noted.lost = self.lost.load(Relaxed);
+        let mut told = self.waiting.lock();
+        told.is_over = true;
+        if let Some(sleeper) = told.sleeper.take() {
+            sleeper.unpark();
+        }
+        drop(told);
+        let mut noted = self.thread.join().unwrap_or_default(); // it fails only if it panicked
+        noted.lost = self.waiting.lost.load(Relaxed);
         noted
     }
 }
@@ -110,16 +136,26 @@ impl Taker {
         Self { writer, roles, noted: Noted::default(), flushed: now, second: now, lines: 0, more: 0 }
     }
 
-    fn take(mut self, receiver: &Receiver<Option<Passed>>, waiting: &AtomicU64) -> Noted {
+    fn take(mut self, waiting: &Waiting) -> Noted {
+        let mut batch = Vec::new();
         loop {
-            match receiver.recv_timeout(FLUSH_EVERY) {
-                Ok(Some(passed)) => {
-                    waiting.fetch_sub(size(&passed), Relaxed);
+            let mut told = waiting.lock();
+            std::mem::swap(&mut told.passed, &mut batch);
+            told.bytes = 0;
+            let is_over = told.is_over && batch.is_empty();
+            told.sleeper = (batch.is_empty() && !is_over).then(std::thread::current);
+            drop(told);
+            if is_over {
+                break;
+            }
+            if batch.is_empty() {
+                std::thread::park_timeout(FLUSH_EVERY);
+            } else {
+                for passed in batch.drain(..) {
                     self.print(&passed);
                     self.record(passed);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(None) | Err(RecvTimeoutError::Disconnected) => break,
+                std::thread::sleep(REST);
             }
             if self.flushed.elapsed() >= FLUSH_EVERY {
                 self.flush();
@@ -145,7 +181,9 @@ impl Taker {
                 Ok(()) => self.noted.recorded += 1,
                 Err(e) => self.give_up(&e.to_string()),
             }
-            self.noted.clients.insert(exchange.client);
+            if !self.noted.clients.contains(&exchange.client) {
+                self.noted.clients.insert(exchange.client);
+            }
         }
     }
 
