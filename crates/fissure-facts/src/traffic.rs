@@ -52,6 +52,32 @@ pub struct Content {
     pub cut_from: Option<u64>,
 }
 
+/// A message of a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// When its last byte came, in microseconds since the recording began.
+    pub at_us: u64,
+    /// `at_us` of the exchange that opened the WebSocket.
+    pub opened_us: u64,
+    pub from: Side,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub binary: bool,
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub body: Content,
+}
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Client,
+    App,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 impl Content {
     pub fn whole(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), cut_from: None }

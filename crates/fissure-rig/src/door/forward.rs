@@ -1,13 +1,16 @@
 //! One request on its way to the app, and the answer on its way back.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fissure_facts::traffic::{Message, Side};
 use hyper::body::{Body as _, Incoming};
-use hyper::ext::on_informational;
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
+use hyper::ext::{Protocol, on_informational};
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, UPGRADE,
+};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::upgrade::OnUpgrade;
@@ -18,6 +21,7 @@ use super::Inside;
 use super::body::{Answer, Hold, Lender, Lent};
 use super::gate::{REFUSED, Word};
 use super::headers::{self, Origin};
+use super::messages::{Heard, Overheard};
 use super::pool::{Busy, Lease, Place};
 use super::witness::{Draft, Passed};
 
@@ -57,6 +61,14 @@ struct Problem {
     why: String,
 }
 
+/// Why a request is not let in.
+enum Refused {
+    /// It is told so.
+    Told(Problem),
+    /// It is malformed (RFC 9113 8.1.1): its stream ends at once.
+    Malformed,
+}
+
 fn problem(status: StatusCode, why: impl Into<String>) -> Problem {
     Problem { status, why: why.into() }
 }
@@ -78,16 +90,20 @@ impl Visit {
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-    ) -> Result<Response<Answer>, Infallible> {
+    ) -> Result<Response<Answer>, h2::Error> {
         let asked_to_switch = request.version() < Version::HTTP_2 && headers::asks_to_switch(&request);
         let mut switch = Switch { word: asked_to_switch.then_some(&self.word), agreed: false };
-        if let Err(refused) = self.check(&request) {
-            return Ok(refused.answer());
+        match self.check(&request) {
+            Ok(()) => {}
+            Err(Refused::Told(problem)) => return Ok(problem.answer()),
+            Err(Refused::Malformed) => return Err(h2::Reason::PROTOCOL_ERROR.into()),
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let is_extended = head.version == Version::HTTP_2 && head.method == Method::CONNECT;
+        let accept = is_extended.then(|| headers::open_websocket(&mut head, rand::random()));
         let inside = &self.inside;
         let draft = Draft::new(&inside.witness, inside.keeps_bodies, inside.opened, self.client, &head);
-        match self.forward(head, body, &draft, &mut switch).await {
+        match self.forward(head, body, &draft, &mut switch, accept).await {
             Ok(answer) => Ok(answer),
             Err(problem) => {
                 draft.fail(&problem.why);
@@ -97,11 +113,12 @@ impl Visit {
     }
 
     /// What the gate has refused, and what HTTP/2 can smuggle (RFC 9113 8).
-    fn check(&self, request: &Request<Incoming>) -> Result<(), Problem> {
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Refused> {
+        let tell = |why| (self.inside.witness)(Passed::Refused { client: self.client, why });
         let refuse = |status: u16, why: &'static str| {
-            (self.inside.witness)(Passed::Refused { client: self.client, why });
+            tell(why);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            Err(problem(status, format!("this request is refused, {why}")))
+            Err(Refused::Told(problem(status, format!("this request is refused, {why}"))))
         };
         if request.method().as_str() == REFUSED {
             let refusal = self.word.refusal();
@@ -110,23 +127,38 @@ impl Visit {
                 refusal.map_or("its method is taken", |r| r.why),
             );
         }
-        if request.version() == Version::HTTP_2 {
-            if request.method() == Method::CONNECT {
-                return refuse(501, "tunnels are for HTTP/1.1");
-            }
-            let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
-            let authority = request.uri().authority().map(|a| a.as_str().as_bytes());
-            if let (Some(host), Some(authority)) = (host, authority)
-                && !host.eq_ignore_ascii_case(authority)
-            {
-                return refuse(400, "its `:authority` names another host than its Host");
-            }
-            if host.or(authority).is_none() {
-                return refuse(400, "it names no host");
-            }
-            if headers::has_blanks_around_a_value(request.headers()) {
-                return refuse(400, "a header's value begins or ends with a blank");
-            }
+        if request.version() != Version::HTTP_2 {
+            return Ok(());
+        }
+        let malformed = |why: &'static str| {
+            tell(why);
+            Err(Refused::Malformed)
+        };
+        let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+        let authority = request.uri().authority().map(|a| a.as_str().as_bytes());
+        if let (Some(host), Some(authority)) = (host, authority)
+            && !host.eq_ignore_ascii_case(authority)
+        {
+            return malformed("its `:authority` names another host than its Host");
+        }
+        if host.or(authority).is_none() {
+            return malformed("it names no host");
+        }
+        if headers::has_blanks_around_a_value(request.headers()) {
+            return malformed("a header's value begins or ends with a blank");
+        }
+        if request.method() == Method::CONNECT {
+            return match request.extensions().get::<Protocol>().map(Protocol::as_str) {
+                _ if authority.is_none() => malformed("it is a CONNECT to nobody"),
+                None => refuse(501, "tunnels are for HTTP/1.1"),
+                Some(protocol) if !protocol.eq_ignore_ascii_case("websocket") => {
+                    refuse(501, "over HTTP/2 only WebSockets are opened")
+                }
+                Some(_) if self.inside.pool.speaks_http2() => {
+                    refuse(501, "the app speaks HTTP/2 only, in which the door opens no WebSockets")
+                }
+                Some(_) => Ok(()),
+            };
         }
         Ok(())
     }
@@ -137,11 +169,12 @@ impl Visit {
         body: Incoming,
         draft: &Arc<Draft>,
         switch: &mut Switch<'_>,
+        accept: Option<String>,
     ) -> Result<Response<Answer>, Problem> {
         let inside = &self.inside;
         let is_http2 = head.version == Version::HTTP_2;
         let client_upgrade = head.extensions.remove::<OnUpgrade>();
-        let host = self.dress(&mut head, switch.word.is_some())?;
+        let host = self.dress(&mut head, switch.word.is_some() || accept.is_some())?;
 
         let expects =
             head.headers.get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
@@ -167,12 +200,23 @@ impl Visit {
                     "the app changes the protocol, which nobody asked for",
                 ));
             };
-            if let Some(protocol) = protocol {
+            let is_websocket = protocol.as_ref().is_some_and(headers::is_websocket);
+            if let Some(accept) = accept {
+                let accepted = head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+                if accepted.is_none_or(|accepted| accepted.as_bytes() != accept.as_bytes()) {
+                    return Err(problem(
+                        StatusCode::BAD_GATEWAY,
+                        "the app accepts another WebSocket than the one that was asked for",
+                    ));
+                }
+                head.status = StatusCode::OK;
+            } else if let Some(protocol) = protocol {
                 headers::ask_to_switch(&mut head.headers, protocol);
             }
             switch.agreed = true;
             draft.finish();
-            tokio::spawn(inside.tunnel(client, upgrade, lease.into_busy()));
+            let opened_us = (is_websocket && inside.keeps_bodies).then(|| draft.at_us());
+            tokio::spawn(inside.tunnel(client, upgrade, lease.into_busy(), opened_us));
             return Ok(Response::from_parts(head, Answer::own("")));
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -180,6 +224,10 @@ impl Visit {
                 StatusCode::BAD_GATEWAY,
                 "the app changes the protocol, which nobody asked for",
             ));
+        }
+        if accept.is_some() && head.status.is_success() {
+            // Over HTTP/2 this would say that the WebSocket is open.
+            return Err(problem(StatusCode::BAD_GATEWAY, "the app opens no WebSocket here"));
         }
         Ok(Response::from_parts(head, Answer::from_app(body, Arc::clone(draft), lender, lease)))
     }
@@ -192,6 +240,10 @@ impl Visit {
         // HTTP/1.0 may leave it out.
         let host = known.unwrap_or_else(|| self.inside.host.clone());
         let protocol = asked_to_switch.then(|| headers::wanted_protocol(&head.headers)).flatten();
+        if protocol.is_some() && self.inside.keeps_bodies {
+            // So that the messages can be read; compression saves nothing on loopback.
+            head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+        }
         headers::remove_hop_by_hop(&mut head.headers);
         headers::join_cookies(&mut head.headers);
         self.say_who_asked(&mut head.headers, &host);
@@ -298,19 +350,24 @@ impl Inside {
             .ok_or_else(|| problem(StatusCode::SERVICE_UNAVAILABLE, "no process of the app serves this now"))
     }
 
-    /// Bytes both ways until both have ended, or the door is closed.
+    /// Bytes both ways until both have ended, or the door is closed. Of a WebSocket that was opened at `opened_us` the
+    /// witness hears every message.
     fn tunnel(
         self: &Arc<Self>,
         client: OnUpgrade,
         app: OnUpgrade,
         busy: Busy,
+        opened_us: Option<u64>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let mut closing = self.closing.subscribe();
+        let inside = Arc::clone(self);
         async move {
             let _busy = busy;
+            let tell = |from| opened_us.map(|opened_us| inside.overhears(opened_us, from));
             let copied = async {
                 let (Ok(client), Ok(app)) = tokio::join!(client, app) else { return };
-                let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));
+                let mut client = Overheard::new(TokioIo::new(client), tell(Side::Client));
+                let mut app = Overheard::new(TokioIo::new(app), tell(Side::App));
                 // Either side may break off; the other then sees it.
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut app).await;
             };
@@ -318,6 +375,15 @@ impl Inside {
                 () = copied => {}
                 _ = closing.changed() => {}
             }
+        }
+    }
+
+    fn overhears(&self, opened_us: u64, from: Side) -> impl FnMut(Heard) + Send + Unpin + use<> {
+        let (witness, opened) = (Arc::clone(&self.witness), self.opened);
+        move |heard| {
+            let at_us = opened.elapsed().as_micros() as u64;
+            let Heard { is_binary: binary, body } = heard;
+            witness(Passed::Said(Message { at_us, opened_us, from, binary, body }));
         }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, Request};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -111,6 +115,27 @@ impl Origin {
 fn proto(is_tls: bool) -> &'static str {
     if is_tls { "https" } else { "http" }
 }
+
+/// Makes the handshake of a WebSocket over HTTP/2 (RFC 8441) one of HTTP/1.1, which is what apps know; gives what the app
+/// has to answer to it.
+pub(super) fn open_websocket(head: &mut Parts, nonce: [u8; 16]) -> String {
+    let key = STANDARD.encode(nonce);
+    let accept = derive_accept_key(key.as_bytes());
+    head.method = Method::GET;
+    if let Ok(key) = HeaderValue::try_from(key) {
+        head.headers.insert(SEC_WEBSOCKET_KEY, key);
+    }
+    head.headers.entry(SEC_WEBSOCKET_VERSION).or_insert(HeaderValue::from_static("13"));
+    ask_to_switch(&mut head.headers, HeaderValue::from_static(WEBSOCKET));
+    accept
+}
+
+/// The protocol of a WebSocket.
+pub(super) fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes())
+}
+
+const WEBSOCKET: &str = "websocket";
 
 /// Who asked, how, and for which host. The door is the first proxy: what a client says of itself counts for nothing,
 /// under whatever spelling an app would take for the same (`X_Forwarded_For`).

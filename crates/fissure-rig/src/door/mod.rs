@@ -12,6 +12,7 @@ mod forward;
 mod framing;
 mod gate;
 mod headers;
+mod messages;
 mod pool;
 mod table;
 mod witness;
@@ -173,6 +174,7 @@ where
     let service = service_fn(move |request| Arc::clone(&visit).answer(request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().preserve_header_case(true);
+    builder.http2().enable_connect_protocol(); // WebSockets over HTTP/2 (RFC 8441)
     // A client that breaks off is no news.
     let _ = builder.serve_connection_with_upgrades(TokioIo::new(gate), service).await;
 }

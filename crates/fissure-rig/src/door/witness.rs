@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fissure_facts::Exchange;
-use fissure_facts::traffic::{Answered, Asked, Content};
+use fissure_facts::traffic::{Answered, Asked, Content, Message};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::{request, response};
 
@@ -24,6 +24,8 @@ pub enum Passed {
     Unanswered(Exchange, String),
     /// It could be understood in more than one way, so the app never saw it.
     Refused { client: IpAddr, why: &'static str },
+    /// Said over a WebSocket, when bodies are kept.
+    Said(Message),
 }
 
 /// Hears of everything, on the door's own thread: it must not wait.
@@ -32,6 +34,7 @@ pub type Witness = Arc<dyn Fn(Passed) + Send + Sync>;
 /// An exchange while it happens. Told when it is finished, or when nobody holds it any more.
 pub(super) struct Draft {
     began: Instant,
+    at_us: u64,
     keeps_bodies: bool,
     witness: Witness,
     written: Mutex<Option<Written>>,
@@ -72,6 +75,7 @@ impl Draft {
         head: &request::Parts,
     ) -> Arc<Self> {
         let began = Instant::now();
+        let at_us = began.duration_since(opened).as_micros() as u64;
         let target = match head.uri.path_and_query() {
             Some(path) => path.as_str().to_owned(),
             None => head.uri.to_string(),
@@ -84,7 +88,7 @@ impl Draft {
             headers.insert(0, ("host".to_owned(), host.to_string()));
         }
         let exchange = Exchange {
-            at_us: began.duration_since(opened).as_micros() as u64,
+            at_us,
             client: client.to_string(),
             request: Asked {
                 method: head.method.as_str().to_owned(),
@@ -98,10 +102,15 @@ impl Draft {
         let written = Written { exchange, why_not: None, asked, answered: Tally::default() };
         Arc::new(Self {
             began,
+            at_us,
             keeps_bodies,
             witness: Arc::clone(witness),
             written: Mutex::new(Some(written)),
         })
+    }
+
+    pub(super) fn at_us(&self) -> u64 {
+        self.at_us
     }
 
     pub(super) fn asked(&self, bytes: &Bytes) {

@@ -76,7 +76,7 @@ impl Opened {
     pub fn exchange(&self) -> Exchange {
         match self.passed(1).remove(0) {
             Passed::Answered(exchange) | Passed::Unanswered(exchange, _) => exchange,
-            refused @ Passed::Refused { .. } => panic!("{refused:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

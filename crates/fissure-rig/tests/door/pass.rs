@@ -1,12 +1,14 @@
 //! Everything that HTTP can do passes through the door as it is, and at once.
 
+use std::error::Error as _;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use fissure_facts::traffic::{Content, Side};
 use fissure_facts::{HttpVersion, Protocol};
-use fissure_rig::door::{Certificate, Table};
+use fissure_rig::door::{Certificate, Passed, Table};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -17,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::app::{app, echo, full, noting, raw};
 use super::{connect, door, hear, opened, statuses};
@@ -299,14 +302,67 @@ fn http2_comes_in_and_http1_goes_on() {
         let crossed = asking(uri).header("host", "other.test");
         let stream = || async { tokio::net::TcpStream::connect(door.address).await.unwrap() };
         let good = over_http2(stream().await, crumbs.body(Empty::new()).unwrap()).await;
-        (good, over_http2(stream().await, crossed.body(Empty::new()).unwrap()).await)
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream().await)).await.unwrap();
+        tokio::spawn(connection);
+        let refused = sender.send_request(crossed.body(Empty::new()).unwrap()).await.unwrap_err();
+        let reason = refused.source().and_then(|e| e.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
+        (good, reason)
     });
     assert_eq!((good.0, good.1), (200, Version::HTTP_2));
     let host = format!("\nhost: {}\n", door.address);
     for part in ["GET /a?b HTTP/1.1\n", "\ncookie: a=1; b=2\n", host.as_str()] {
         assert!(good.2.contains(part), "{part:?} is not in {}", good.2);
     }
-    assert_eq!(crossed.0, 400, "{}", crossed.2);
+    assert_eq!(crossed, Some(h2::Reason::PROTOCOL_ERROR));
+}
+
+/// RFC 8441: what a browser does that has an HTTP/2 connection already.
+#[test]
+fn a_websocket_over_http2_is_one_of_http1_for_the_app_and_its_messages_are_told() {
+    let door = door(app(async |mut request: Request<Incoming>| {
+        let key = request.headers()["sec-websocket-key"].as_bytes().to_vec();
+        assert!(!request.headers().contains_key("sec-websocket-extensions"));
+        tokio::spawn(async move {
+            let mut stream = TokioIo::new(hyper::upgrade::on(&mut request).await.unwrap());
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        });
+        Response::builder()
+            .status(101)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-accept", derive_accept_key(&key))
+            .body(full(""))
+            .unwrap()
+    }));
+    let status = block_on(async {
+        let tcp = tokio::net::TcpStream::connect(door.address).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(tcp).await.unwrap();
+        let mut connection = tokio::spawn(connection);
+        // The door's settings say that it can.
+        while !sender.is_extended_connect_protocol_enabled() {
+            tokio::select! { _ = &mut connection => panic!("closed"), () = tokio::task::yield_now() => {} }
+        }
+        let mut request = Request::builder()
+            .method("CONNECT")
+            .uri(format!("http://{}/live", door.address))
+            .header("sec-websocket-extensions", "permessage-deflate")
+            .body(())
+            .unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        let answer = answer.await.unwrap();
+        let status = answer.status().as_u16();
+        body.send_data(bytes::Bytes::from_static(b"\x81\x85\0\0\0\0hello"), true).unwrap();
+        let mut back = answer.into_body();
+        while back.data().await.is_some() {}
+        status
+    });
+    assert_eq!(status, 200);
+    let [Passed::Answered(exchange), Passed::Said(message)] = &door.passed(2)[..] else { panic!() };
+    assert_eq!((exchange.request.method.as_str(), exchange.request.target.as_str()), ("GET", "/live"));
+    assert_eq!((message.opened_us, message.from), (exchange.at_us, Side::Client));
+    assert_eq!(message.body, Content::whole("hello"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use fissure_facts::Exchange;
+use fissure_facts::traffic::Side;
 use fissure_rig::door::Passed;
 
 use super::notes::Roles;
@@ -22,6 +23,14 @@ pub(super) fn line(passed: &Passed, roles: &Roles) -> String {
         }
         Passed::Unanswered(exchange, why) => format!("---  {}: {why}", rest(exchange)),
         Passed::Refused { client, why } => format!("---  a request of {client} was refused: {why}"),
+        Passed::Said(message) => {
+            let whole = message.body.cut_from.unwrap_or(message.body.bytes.len() as u64);
+            let who = match message.from {
+                Side::Client => "client to app",
+                Side::App => "app to client",
+            };
+            format!("ws   {who}: {whole} bytes")
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn size(passed: &Passed) -> u64 {
     match passed {
         Passed::Answered(exchange) | Passed::Unanswered(exchange, _) => of(exchange),
         Passed::Refused { .. } => 64,
+        Passed::Said(message) => 128 + message.body.bytes.len() as u64,
     }
 }
 
@@ -173,6 +174,12 @@ impl Taker {
             Passed::Answered(exchange) | Passed::Unanswered(exchange, _) => exchange,
             Passed::Refused { .. } => {
                 self.noted.refused += 1;
+                return;
+            }
+            Passed::Said(message) => {
+                if let Some(Err(e)) = self.writer.as_mut().map(|writer| writer.append_message(&message)) {
+                    self.give_up(&e.to_string());
+                }
                 return;
             }
         };
