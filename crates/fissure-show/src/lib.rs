@@ -14,6 +14,7 @@ pub mod hurl;
 pub mod isolation;
 pub mod json;
 pub mod k6;
+pub mod live;
 pub mod load;
 pub mod proof;
 pub mod terminal;

@@ -24,6 +24,7 @@ use fissure_facts::Exchange;
 use fissure_facts::journey::{Journey, JourneyStep};
 
 pub use cached::LeftOut;
+pub use random::looks_random;
 
 /// What was learned from traffic.
 #[derive(Debug, Default)]

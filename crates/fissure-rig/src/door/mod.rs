@@ -13,6 +13,7 @@ mod framing;
 mod gate;
 mod headers;
 mod messages;
+mod page;
 mod pool;
 mod table;
 mod witness;
@@ -33,6 +34,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use certificate::{Certificate, CertificateError};
+pub use page::Page;
 pub use table::Table;
 pub use witness::{Passed, Witness};
 

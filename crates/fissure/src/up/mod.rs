@@ -2,16 +2,19 @@
 
 mod line;
 mod notes;
+mod traffic;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use fissure_facts::arrangement::WEB;
 use fissure_facts::recording::{self, Writer};
 use fissure_facts::{Arrangement, Fact};
-use fissure_rig::door::{Certificate, Door, Opening, Table};
+use fissure_rig::door::{Certificate, Door, Opening, Page, Table};
 use fissure_rig::keeper;
+use fissure_show::live::{self, Live};
 
 use crate::cli::DoorArgs;
 use crate::exit::{Exit, Failure};
@@ -115,7 +118,9 @@ impl<'p> Up<'p> {
         let door = self.listener.try_clone().and_then(|listener| Door::open(listener, opening));
         let door =
             door.map_err(|e| Failure::new(Exit::CouldNotTell, format!("the door does not open: {e}.")))?;
-        self.welcome(folder.as_deref(), certificate.as_deref());
+        let page = self.page(&notes, folder.as_deref());
+        let page = page.map_err(|e| Failure::new(Exit::CouldNotTell, format!("no live page: {e}.")))?;
+        self.welcome(folder.as_deref(), certificate.as_deref(), page.url());
 
         let died = loop {
             tokio::select! {
@@ -128,7 +133,7 @@ impl<'p> Up<'p> {
                 break Some(told(&format!("{who} ended by itself: {how}."), &last_lines));
             }
         };
-        drop(door);
+        drop((door, page));
         self.stage.strike().await;
         farewell(&notes.finish(), folder.as_deref());
         died.map_or(Ok(Exit::Met), |sentence| Err(Failure::new(Exit::CouldNotTell, sentence)))
@@ -144,8 +149,31 @@ impl<'p> Up<'p> {
         table
     }
 
-    fn welcome(&self, folder: Option<&Path>, certificate: Option<&Path>) {
+    /// What comes through the door, for a browser.
+    fn page(&self, notes: &Notes, folder: Option<&Path>) -> std::io::Result<Page> {
+        let traffic = notes.traffic();
+        let fixed = Live {
+            command: self.project.config.app.command.clone(),
+            base: self.base.clone(),
+            recording: folder.map(|folder| shortest(folder).display().to_string()),
+            ..Live::default()
+        };
+        Page::open(rand::random(), move || {
+            let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
+            live::page(&Live {
+                seconds: traffic.seconds(),
+                routes: traffic.routes(),
+                refused: traffic.refused,
+                messages: traffic.messages,
+                troubles: traffic.troubles(),
+                ..fixed.clone()
+            })
+        })
+    }
+
+    fn welcome(&self, folder: Option<&Path>, certificate: Option<&Path>, page: &str) {
         anstream::println!("\nThe app answers at {}  (Ctrl-C ends it)", self.base);
+        anstream::println!("What comes through: {page}");
         if let Some(file) = certificate {
             anstream::println!(
                 "Its certificate is signed by itself: browsers ask once; curl takes --cacert {}",

@@ -12,6 +12,7 @@ use fissure_facts::{Exchange, Route};
 use fissure_rig::door::{Passed, Witness};
 
 use super::line::line;
+use super::traffic::Traffic;
 
 /// Which role serves a route, where that is not the whole.
 pub type Roles = BTreeMap<Route, String>;
@@ -28,6 +29,7 @@ const WAITING_BYTES_MAX: u64 = 256 << 20;
 /// Takes notes until it is finished.
 pub struct Notes {
     waiting: Arc<Waiting>,
+    traffic: Arc<Mutex<Traffic>>,
     thread: JoinHandle<Noted>,
 }
 
@@ -83,9 +85,15 @@ impl Notes {
     /// Without `writer` only the terminal gets lines.
     pub fn begin(writer: Option<Writer>, roles: Roles) -> Self {
         let waiting = Arc::<Waiting>::default();
-        let own = Arc::clone(&waiting);
-        let thread = std::thread::spawn(move || Taker::new(writer, roles).take(&own));
-        Self { waiting, thread }
+        let traffic = Arc::new(Mutex::new(Traffic::new(roles.clone())));
+        let (own, sums) = (Arc::clone(&waiting), Arc::clone(&traffic));
+        let thread = std::thread::spawn(move || Taker::new(writer, roles).take(&own, &sums));
+        Self { waiting, traffic, thread }
+    }
+
+    /// What came through, added up.
+    pub fn traffic(&self) -> Arc<Mutex<Traffic>> {
+        Arc::clone(&self.traffic)
     }
 
     /// Hears of everything for these notes.
@@ -137,7 +145,7 @@ impl Taker {
         Self { writer, roles, noted: Noted::default(), flushed: now, second: now, lines: 0, more: 0 }
     }
 
-    fn take(mut self, waiting: &Waiting) -> Noted {
+    fn take(mut self, waiting: &Waiting, traffic: &Mutex<Traffic>) -> Noted {
         let mut batch = Vec::new();
         loop {
             let mut told = waiting.lock();
@@ -152,6 +160,9 @@ impl Taker {
             if batch.is_empty() {
                 std::thread::park_timeout(FLUSH_EVERY);
             } else {
+                let mut sums = traffic.lock().unwrap_or_else(PoisonError::into_inner);
+                batch.iter().for_each(|passed| sums.add(passed));
+                drop(sums);
                 for passed in batch.drain(..) {
                     self.print(&passed);
                     self.record(passed);
