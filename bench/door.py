@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""What a request costs the front door, beside nginx as a proxy: requests per CPU second of the proxy.
+"""What a request costs the front door, beside nginx, HAProxy and Caddy as proxies.
 
     cargo build --release -p fissure && python3 bench/door.py [ROUNDS] [SECONDS]
 
-Proxy on CPU 0; wrk and the app (nginx, one process, 1 KiB) on CPU 1; 64 connections that are kept. Rounds are
-interleaved, figures are medians, multiples are medians of the multiples within a round. Needs nginx, wrk and two CPUs.
-Everything it starts listens on 127.0.0.1 and ends with it.
+Requests per CPU second of the proxy: proxy on CPU 0; wrk and the app (nginx, one process, 1 KiB) on CPU 1; 64 connections
+that are kept. Then the latency at 1,000 requests a second over 8 connections, by `fissure load`, and what it is without a
+proxy. Then a body of 1 GB in each direction through the door, and its peak memory. Rounds are interleaved, figures are
+medians, multiples are medians of the multiples within a round. Needs nginx, wrk and two CPUs; HAProxy and Caddy are
+compared where they are installed. Everything it starts listens on 127.0.0.1 and ends with it.
 """
 
+import json
 import os
 import pathlib
 import re
+import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -39,6 +44,55 @@ PASS = (
     "proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $http_host;"
     " proxy_set_header X-Forwarded-For $remote_addr;"
 )
+HAPROXY = """
+global
+  nbthread 1
+defaults
+  mode http
+  timeout client 30s
+  timeout server 30s
+  timeout connect 5s
+  option forwardfor
+  http-reuse always
+frontend door
+  bind 127.0.0.1:{port}
+  default_backend app
+backend app
+  server app 127.0.0.1:{app}
+"""
+# Takes what it is sent and says as much back as it is asked for.
+LARGE = """
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        left = int(self.headers.get("Content-Length") or 0)
+        while left: left -= len(self.rfile.read(min(left, 1 << 20)))
+        size = int(self.path[1:] or 0)
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        while size: size -= self.wfile.write(b"x" * min(size, 1 << 20))
+    do_POST = do_GET
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+GB = 1_000_000_000
+
+
+def haproxy(folder, port, app):
+    conf = folder / "haproxy.cfg"
+    conf.write_text(HAPROXY.format(port=port, app=app))
+    return ["haproxy", "-f", str(conf), "-db"]
+
+
+def caddy(folder, port, app):
+    """One CPU as the others; without its administration port, and with its data here."""
+    conf = folder / "Caddyfile"
+    conf.write_text(f"{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n reverse_proxy 127.0.0.1:{app}\n}}\n")
+    own = ["env", "GOMAXPROCS=1", f"HOME={folder}", f"XDG_DATA_HOME={folder}", f"XDG_CONFIG_HOME={folder}"]
+    return [*own, "caddy", "run", "--config", str(conf), "--adapter", "caddyfile"]
 
 
 def nginx(folder, name, port, app, serve):
@@ -49,11 +103,12 @@ def nginx(folder, name, port, app, serve):
     return ["nginx", "-e", "stderr", "-c", str(conf)]
 
 
-def door(folder, name, port, app, *more):
-    """A door before an app of its own, and the pids of the door and of everything else."""
+def door(folder, name, port, app, *more, command=None):
+    """A door before an app of its own."""
     home = folder / name
     home.mkdir()
-    command = " ".join(nginx(folder, f"{name}-app", app, app, ANSWER))
+    (home / "large.py").write_text(LARGE)
+    command = command or " ".join(nginx(folder, f"{name}-app", app, app, ANSWER))
     (home / "fissure.toml").write_text(
         f'[app]\ncommand = "exec {command}"\nport = {app}\n[users]\n[goal]\nusers = 1\np95 = "1s"\n'
     )
@@ -101,6 +156,38 @@ def measure(pid, port, seconds):
     return int(re.search(r"(\d+) requests in", said)[1]) / (cpu_s(pid) - before)
 
 
+def latency_us(folder, port, seconds):
+    """p50 and p99 at 1,000 requests a second, as the crowd sees them: from the instant at which a request was due."""
+    load = [FISSURE, "load", f"http://127.0.0.1:{port}/", "--rate", "1000", "--even", "--connections", "8", "--for"]
+    said = subprocess.run(
+        ["taskset", "-c", "1", *load, f"{seconds}s", "--json"], cwd=folder, capture_output=True, text=True
+    ).stdout
+    latency = json.loads(said)["total"]["latency_ms"]
+    return latency["p50"] * 1e3, latency["p99"] * 1e3
+
+
+def large_body(folder):
+    """Peak memory of the door before and after a gigabyte has gone each way, in MB, and megabytes per second."""
+    process = door(folder, "large", 18910, 18990, "--no-record", command="exec python3 large.py")
+    try:
+        before, began = peak_mb(process.pid), time.monotonic()
+        with socket.create_connection(("127.0.0.1", 18910)) as stream:
+            head = f"POST /{GB} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {GB}\r\n\r\n"
+            stream.sendall(head.encode())
+            piece = b"x" * 1_000_000
+            for _ in range(GB // len(piece)):
+                stream.sendall(piece)
+            came = 0
+            while some := stream.recv(1 << 20):
+                came += len(some)
+        if came < GB:
+            sys.exit(f"only {came} bytes of a large body came back")
+        return before, peak_mb(process.pid), 2 * GB / 1e6 / (time.monotonic() - began)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
 def main():
     rounds, seconds = (int(word) for word in (sys.argv[1:] + ["3", "5"][len(sys.argv) - 1 :])[:2])
     running = []
@@ -111,10 +198,15 @@ def main():
             running.append(plain)
             recording = door(folder, "recording", 18902, 18992)
             running.append(recording)
-            proxy = subprocess.Popen(nginx(folder, "proxy", 18903, 18991, PASS))
-            running.append(proxy)
-            time.sleep(0.5)
-            tools = {"nginx": (proxy.pid, 18903), "door": (plain.pid, 18901), "door, recording": (recording.pid, 18902)}
+            tools = {"door": (plain.pid, 18901), "door, recording": (recording.pid, 18902)}
+            peers = {"nginx": (nginx(folder, "proxy", 18903, 18991, PASS), 18903)}
+            peers |= {"haproxy": (haproxy(folder, 18904, 18991), 18904)} if shutil.which("haproxy") else {}
+            peers |= {"caddy": (caddy(folder, 18905, 18991), 18905)} if shutil.which("caddy") else {}
+            for name, (command, port) in peers.items():
+                process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                running.append(process)
+                tools = {name: (process.pid, port), **tools}
+            time.sleep(1)
             for pid, _ in tools.values():
                 for child in descendants(pid):
                     pin(child, 1)
@@ -128,8 +220,19 @@ def main():
                 rate, low, high = statistics.median(figures[name]), min(figures[name]), max(figures[name])
                 print(
                     f"{name:16} {rate:8.0f} requests per CPU second ({low:.0f} to {high:.0f}),"
-                    f" {statistics.median(ratios):.2f} x nginx, {peak_mb(pid):.0f} MB"
+                    f" {statistics.median(ratios):.2f} x nginx ({min(ratios):.2f} to {max(ratios):.2f}), {peak_mb(pid):.0f} MB"
                 )
+            ports = {"no proxy": 18991} | {name: port for name, (_, port) in tools.items()}
+            late = {name: [] for name in ports}
+            for _ in range(rounds):
+                for name, port in ports.items():
+                    late[name].append(latency_us(folder, port, seconds))
+            direct = statistics.median(p50 for p50, _ in late["no proxy"])
+            for name, seen in late.items():
+                p50, p99 = (statistics.median(values) for values in zip(*seen))
+                print(f"{name:16} at 1,000/s: p50 {p50:.0f} us (added {p50 - direct:.0f}), p99 {p99:.0f} us")
+            before, after, rate = large_body(folder)
+            print(f"1 GB each way through the door: {rate:.0f} MB/s, peak {before:.1f} MB before, {after:.1f} MB after")
         finally:
             for process in running:
                 process.send_signal(signal.SIGINT)

@@ -146,6 +146,9 @@ pub struct DoorArgs {
     /// Serve https, too, with a certificate of its own for this machine
     #[arg(long)]
     pub tls: bool,
+    /// A proxy of yours stands before the door: believe its X-Forwarded-* and Forwarded, and add to them
+    #[arg(long)]
+    pub behind_proxy: bool,
 }
 
 #[derive(Debug, Args)]

@@ -164,7 +164,7 @@ impl Body for Lent {
     }
 
     fn is_end_stream(&self) -> bool {
-        let ended = |kept: &Arc<_>| lock(kept).body.as_ref().is_some_and(Incoming::is_end_stream);
+        let ended = |kept: &Arc<Mutex<Kept>>| lock(kept).body.as_ref().is_some_and(Incoming::is_end_stream);
         self.kept.as_ref().is_none_or(ended)
     }
 

@@ -31,10 +31,14 @@ const REPLAYS_MAX: u32 = 2;
 /// An app that knows nothing of `100 Continue` is sent the body after this, as clients do.
 const CONTINUE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Host, who asked in four of them, the trace, and two that ask for another protocol.
+const ADDED_HEADERS: usize = 8;
+
 /// A client's connection.
 pub(super) struct Visit {
     pub(super) inside: Arc<Inside>,
     pub(super) client: IpAddr,
+    client_text: String,
     pub(super) is_tls: bool,
     pub(super) word: Word,
     /// For the host that was asked for last.
@@ -84,7 +88,7 @@ impl Problem {
 
 impl Visit {
     pub(super) fn new(inside: Arc<Inside>, client: IpAddr, is_tls: bool, word: Word) -> Self {
-        Self { inside, client, is_tls, word, origin: Mutex::default() }
+        Self { inside, client, client_text: client.to_string(), is_tls, word, origin: Mutex::default() }
     }
 
     pub(super) async fn answer(
@@ -102,7 +106,7 @@ impl Visit {
         let is_extended = head.version == Version::HTTP_2 && head.method == Method::CONNECT;
         let accept = is_extended.then(|| headers::open_websocket(&mut head, rand::random()));
         let inside = &self.inside;
-        let draft = Draft::new(&inside.witness, inside.keeps_bodies, inside.opened, self.client, &head);
+        let draft = Draft::new(&inside.witness, inside.keeps_bodies, inside.opened, &self.client_text, &head);
         match self.forward(head, body, &draft, &mut switch, accept).await {
             Ok(answer) => Ok(answer),
             Err(problem) => {
@@ -143,6 +147,9 @@ impl Visit {
         }
         if host.or(authority).is_none() {
             return malformed("it names no host");
+        }
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return malformed("it has more than one Host");
         }
         if headers::has_blanks_around_a_value(request.headers()) {
             return malformed("a header's value begins or ends with a blank");
@@ -245,6 +252,7 @@ impl Visit {
             head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
         }
         headers::remove_hop_by_hop(&mut head.headers);
+        head.headers.reserve(ADDED_HEADERS);
         headers::join_cookies(&mut head.headers);
         self.say_who_asked(&mut head.headers, &host);
         headers::trace(&mut head.headers, rand::random(), rand::random());
@@ -268,7 +276,7 @@ impl Visit {
             let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
             head.uri = Uri::from(path);
         }
-        head.headers.insert(HOST, host.clone());
+        head.headers.entry(HOST).or_insert_with(|| host.clone());
         head.version = Version::HTTP_11;
         Ok(host)
     }
@@ -279,7 +287,7 @@ impl Visit {
             *origin = None;
         }
         let origin = origin.get_or_insert_with(|| Origin::new(self.client, self.is_tls, host));
-        headers::say_who_asked(headers, origin);
+        headers::say_who_asked(headers, origin, self.inside.behind_proxy);
     }
 
     /// Sends the request and, where nobody can notice, sends it again: when nothing of it was sent, or when it changes

@@ -1,6 +1,7 @@
 //! The gate in front of hyper's server: bytes of HTTP/1.x are let through once [`Framing`] has judged them, so that
 //! nothing behind it ever sees a request that can be read in two ways.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -160,6 +161,52 @@ impl<S> Gate<S> {
     }
 }
 
+/// What a client's first request shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    Http2,
+    /// HTTP/1.x, with names written like `Content-Type`.
+    TitleCase,
+    /// HTTP/1.x, with other names.
+    OtherCase,
+}
+
+impl First {
+    fn of(head: &[u8]) -> Self {
+        if head.starts_with(b"PRI ") {
+            return Self::Http2;
+        }
+        let mut lines = head.split(|&b| b == b'\n').skip(1).take_while(|line| *line != b"\r");
+        let is_title_case = lines.all(|line| {
+            let name = line.split(|&b| b == b':').next().unwrap_or_default();
+            let mut before = b'-';
+            name.iter().all(|&b| {
+                let fits = if before == b'-' { !b.is_ascii_lowercase() } else { !b.is_ascii_uppercase() };
+                before = b;
+                fits
+            })
+        });
+        if is_title_case { Self::TitleCase } else { Self::OtherCase }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Waits for the first request; it stays here for the one who reads.
+    pub(super) async fn first(&mut self) -> io::Result<First> {
+        let mut some = [0; 2048];
+        while self.let_in.is_empty() && !self.refused {
+            let mut buf = ReadBuf::new(&mut some);
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_read(cx, &mut buf)).await?;
+            if buf.filled().is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.unjudged.extend_from_slice(buf.filled());
+            self.judge_kept();
+        }
+        Ok(First::of(&self.let_in))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let gate = self.get_mut();
@@ -265,5 +312,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_head_shows_how_its_client_writes_names() {
+        for (head, first) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: a:b\r\n\r\nlower: body", First::TitleCase),
+            ("GET / HTTP/1.0\r\n\r\n", First::TitleCase),
+            ("GET / HTTP/1.1\r\nHost: x\r\nsec-ch-ua: 1\r\n\r\n", First::OtherCase),
+            ("GET / HTTP/1.1\r\nHost: x\r\nX-MiXed: 1\r\n\r\n", First::OtherCase),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", First::Http2),
+        ] {
+            assert_eq!(First::of(head.as_bytes()), first, "{head}");
+        }
     }
 }

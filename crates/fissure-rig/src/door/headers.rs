@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
@@ -21,29 +21,33 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+];
+
 /// Removes what is meant for the next neighbour only. `Connection` cannot name away what frames, routes or tells who
 /// asked.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most heads hold none or one of them, and every request asks twice.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    if found.is_empty() {
+        return;
+    }
     // Trailers outlive the hop, as bodies do; who asks for another coding of transfer asks this neighbour.
     let wants_trailers = has_token(headers, &TE, "trailers");
     let named: Vec<HeaderName> = options(headers)
         .filter_map(|option| option.parse().ok())
         .filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TRAILER].contains(name))
         .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        HTTP2_SETTINGS,
-    ] {
+    for name in named.into_iter().chain(found) {
         headers.remove(name);
     }
     if wants_trailers {
@@ -137,9 +141,10 @@ pub(super) fn is_websocket(protocol: &HeaderValue) -> bool {
 
 const WEBSOCKET: &str = "websocket";
 
-/// Who asked, how, and for which host. The door is the first proxy: what a client says of itself counts for nothing,
-/// under whatever spelling an app would take for the same (`X_Forwarded_For`).
-pub(super) fn say_who_asked(headers: &mut HeaderMap, origin: &Origin) {
+/// Who asked, how, and for which host. The door is the first proxy, unless its user says that another one stands
+/// before it: what a client says of itself counts for nothing, and never under another spelling that an app would take
+/// for the same (`X_Forwarded_For`).
+pub(super) fn say_who_asked(headers: &mut HeaderMap, origin: &Origin, behind_proxy: bool) {
     let known = [&FORWARDED_FOR, &FORWARDED_PROTO, &FORWARDED_HOST];
     let claimed: Vec<HeaderName> = headers
         .keys()
@@ -150,6 +155,9 @@ pub(super) fn say_who_asked(headers: &mut HeaderMap, origin: &Origin) {
     for name in claimed {
         headers.remove(name);
     }
+    if behind_proxy {
+        return add_to_who_asked(headers, origin);
+    }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(proto(origin.is_tls)));
     headers.insert(FORWARDED_HOST, origin.host.clone());
     for (name, value) in [(FORWARDED_FOR, &origin.node), (FORWARDED, &origin.forwarded)] {
@@ -157,6 +165,21 @@ pub(super) fn say_who_asked(headers: &mut HeaderMap, origin: &Origin) {
             Some(value) => headers.insert(name, value.clone()),
             None => headers.remove(name),
         };
+    }
+}
+
+/// The proxy before the door knows how and for which host it was asked; both lists of who asked go on with the proxy itself.
+fn add_to_who_asked(headers: &mut HeaderMap, origin: &Origin) {
+    let proto = HeaderValue::from_static(proto(origin.is_tls));
+    headers.entry(FORWARDED_PROTO).or_insert(proto);
+    headers.entry(FORWARDED_HOST).or_insert_with(|| origin.host.clone());
+    for (name, own) in [(FORWARDED_FOR, &origin.node), (FORWARDED, &origin.forwarded)] {
+        let Some(own) = own else { continue };
+        let said: Vec<&[u8]> =
+            headers.get_all(&name).iter().chain([own]).map(HeaderValue::as_bytes).collect();
+        if let Ok(all) = HeaderValue::from_bytes(&said.join(&b", "[..])) {
+            headers.insert(name, all);
+        }
     }
 }
 
@@ -223,8 +246,7 @@ pub(super) fn has_blanks_around_a_value(headers: &HeaderMap) -> bool {
 
 /// An app that names its own port in a redirect would lead people past the door.
 pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, is_tls: bool, host: &HeaderValue) {
-    let Entry::Occupied(mut location) = headers.entry(LOCATION) else { return };
-    let Ok(url) = location.get().to_str() else { return };
+    let Some(Ok(url)) = headers.get(LOCATION).map(HeaderValue::to_str) else { return };
     let own = [format!("127.0.0.1:{app_port}"), format!("localhost:{app_port}")];
     let path = url.split_once("://").and_then(|(_, rest)| {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -233,7 +255,7 @@ pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, is_tls
     let Ok(host) = host.to_str() else { return };
     let here = path.map(|path| format!("{}://{host}{path}", proto(is_tls)));
     if let Some(here) = here.and_then(|here| HeaderValue::try_from(here).ok()) {
-        location.insert(here);
+        headers.insert(LOCATION, here);
     }
 }
 
@@ -266,7 +288,7 @@ mod tests {
         ]);
         remove_hop_by_hop(&mut map);
         let origin = Origin::new([127, 0, 0, 9].into(), false, &HeaderValue::from_static("x"));
-        say_who_asked(&mut map, &origin);
+        say_who_asked(&mut map, &origin, false);
         assert!(map.contains_key("x-forwarded-for"));
         let mut left = names(&map);
         left.sort_unstable();
@@ -293,10 +315,32 @@ mod tests {
             ("forwarded", "for=6.6.6.6"),
             ("x_mine", "stays"),
         ]);
-        say_who_asked(&mut map, &Origin::new("::1".parse().unwrap(), true, &HeaderValue::from_static("a:1")));
+        say_who_asked(
+            &mut map,
+            &Origin::new("::1".parse().unwrap(), true, &HeaderValue::from_static("a:1")),
+            false,
+        );
         assert!(!format!("{map:?}").contains("6.6.6.6"), "{map:?}");
         assert_eq!(map["forwarded"], "for=\"[::1]\";proto=https;host=\"a:1\"");
         assert!(map.contains_key("x_mine"));
+    }
+
+    #[test]
+    fn what_a_proxy_of_the_users_own_says_is_added_to() {
+        let origin = Origin::new([127, 0, 0, 1].into(), false, &HeaderValue::from_static("shop.test"));
+        let mut map = headers(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x_forwarded_for", "7.7.7.7"),
+            ("x-forwarded-proto", "https"),
+        ]);
+        say_who_asked(&mut map, &origin, true);
+        assert_eq!(map["x-forwarded-for"], "6.6.6.6, 127.0.0.1");
+        assert_eq!(
+            (&map["x-forwarded-proto"], &map["x-forwarded-host"]),
+            (&"https".parse().unwrap(), &origin.host)
+        );
+        assert_eq!(map["forwarded"], "for=127.0.0.1;proto=http;host=\"shop.test\"");
+        assert!(!map.contains_key("x_forwarded_for"));
     }
 
     #[test]

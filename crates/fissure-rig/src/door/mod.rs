@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 
 use fissure_facts::Protocol;
 use hyper::header::HeaderValue;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -39,7 +39,7 @@ pub use table::Table;
 pub use witness::{Passed, Witness};
 
 use forward::Visit;
-use gate::Gate;
+use gate::{First, Gate};
 use pool::Pool;
 use table::InForce;
 
@@ -55,6 +55,8 @@ pub struct Opening {
     pub table: Table,
     /// For clients that speak TLS; the others are served as well.
     pub certificate: Option<Certificate>,
+    /// Clients are proxies of the user's own: what they say of who asked is believed.
+    pub behind_proxy: bool,
     /// Headers and bodies go to the witness, too.
     pub keeps_bodies: bool,
     pub witness: Witness,
@@ -72,6 +74,7 @@ struct Inside {
     pool: Pool,
     table: RwLock<Arc<InForce>>,
     witness: Witness,
+    behind_proxy: bool,
     keeps_bodies: bool,
     opened: Instant,
     patience: Duration,
@@ -98,6 +101,7 @@ impl Door {
             pool,
             table: RwLock::new(Arc::new(table)),
             witness: opening.witness,
+            behind_proxy: opening.behind_proxy,
             keeps_bodies: opening.keeps_bodies,
             opened: Instant::now(),
             patience: PATIENCE,
@@ -171,12 +175,20 @@ async fn serve<S>(stream: S, client: IpAddr, is_tls: bool, inside: Arc<Inside>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (gate, word) = Gate::new(stream);
+    let (mut gate, word) = Gate::new(stream);
+    let Ok(first) = gate.first().await else { return };
     let visit = Arc::new(Visit::new(inside, client, is_tls, word));
     let service = service_fn(move |request| Arc::clone(&visit).answer(request));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().preserve_header_case(true);
-    builder.http2().enable_connect_protocol(); // WebSockets over HTTP/2 (RFC 8441)
+    let io = TokioIo::new(gate);
     // A client that breaks off is no news.
-    let _ = builder.serve_connection_with_upgrades(TokioIo::new(gate), service).await;
+    if first == First::Http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.enable_connect_protocol(); // WebSockets (RFC 8441)
+        let _ = builder.serve_connection(io, service).await;
+    } else {
+        let mut builder = http1::Builder::new();
+        // To remember how each name was written costs a tenth of a request, and most are written like `Content-Type`.
+        builder.title_case_headers(true).preserve_header_case(first == First::OtherCase);
+        let _ = builder.serve_connection(io, service).with_upgrades().await;
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -78,9 +79,13 @@ async fn accept(listener: TcpListener, shown: Arc<Shown>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, SocketAddr::V4(_))) = accepted else { continue };
+                let Ok((stream, _)) = accepted else {
+                    // Out of files or of memory: what ends gives some back.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
                 let shown = Arc::clone(&shown);
-                let service = service_fn(move |request| {
+                let service = service_fn(move |request: Request<Incoming>| {
                     let answer = shown.answer(&request);
                     async move { Ok::<_, Infallible>(answer) }
                 });

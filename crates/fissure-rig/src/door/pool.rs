@@ -158,7 +158,7 @@ impl Pool {
         let sender = match version {
             HttpVersion::One => {
                 let mut builder = http1::Builder::new();
-                builder.preserve_header_case(true);
+                builder.title_case_headers(true); // where nothing tells how the client wrote a name
                 let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
                 tokio::spawn(connection.with_upgrades());
                 Sender::One(sender)

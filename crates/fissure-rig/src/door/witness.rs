@@ -71,7 +71,7 @@ impl Draft {
         witness: &Witness,
         keeps_bodies: bool,
         opened: Instant,
-        client: IpAddr,
+        client: &str,
         head: &request::Parts,
     ) -> Arc<Self> {
         let began = Instant::now();
@@ -89,7 +89,7 @@ impl Draft {
         }
         let exchange = Exchange {
             at_us,
-            client: client.to_string(),
+            client: client.to_owned(),
             request: Asked {
                 method: head.method.as_str().to_owned(),
                 target,

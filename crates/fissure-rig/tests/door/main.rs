@@ -42,6 +42,7 @@ pub fn opened(
         protocol,
         table,
         certificate,
+        behind_proxy: false,
         keeps_bodies: true,
         witness: Arc::new(move |seen| notes.lock().unwrap().push(seen)),
     };

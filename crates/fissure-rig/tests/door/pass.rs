@@ -305,7 +305,8 @@ fn http2_comes_in_and_http1_goes_on() {
         let (mut sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream().await)).await.unwrap();
         tokio::spawn(connection);
-        let refused = sender.send_request(crossed.body(Empty::new()).unwrap()).await.unwrap_err();
+        let refused =
+            sender.send_request(crossed.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap_err();
         let reason = refused.source().and_then(|e| e.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
         (good, reason)
     });

@@ -48,6 +48,16 @@ fn ask(stream: &mut TcpStream, method: &str, target: &str) -> u16 {
     statuses(&heard)[0]
 }
 
+/// Counts and answers until either side ends.
+fn answer_all(mut stream: TcpStream, counts: &Counts) {
+    while let Some((method, target)) = request(&mut stream) {
+        count(counts, &method, &target);
+        if stream.write_all(ANSWER).is_err() {
+            return;
+        }
+    }
+}
+
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n.";
 
 #[test]
@@ -127,7 +137,9 @@ fn an_answer_that_broke_off_in_its_head_is_not_asked_for_again() {
 }
 
 #[test]
-fn an_app_that_starts_again_under_load_costs_no_idempotent_request() {
+fn an_app_that_starts_again_under_load_costs_no_idempotent_request_and_doubles_no_post() {
+    let counts = Counts::default();
+    let own = Arc::clone(&counts);
     // Not a port that a client's connection could sit on meanwhile.
     let address: SocketAddr = ([127, 0, 0, 1], fissure_rig::keeper::free_port().unwrap()).into();
     let done = Arc::new(AtomicBool::new(false));
@@ -140,16 +152,16 @@ fn an_app_that_starts_again_under_load_costs_no_idempotent_request() {
             let opened = Arc::clone(&open);
             let ended = Arc::new(AtomicBool::new(false));
             let end = Arc::clone(&ended);
+            let counts = Arc::clone(&own);
             let accepting = thread::spawn(move || {
                 for stream in listener.incoming() {
                     if end.load(SeqCst) {
                         return;
                     }
-                    let mut stream = stream.unwrap();
+                    let stream = stream.unwrap();
                     opened.lock().unwrap().push(stream.try_clone().unwrap());
-                    thread::spawn(move || {
-                        while request(&mut stream).is_some() && stream.write_all(ANSWER).is_ok() {}
-                    });
+                    let counts = Arc::clone(&counts);
+                    thread::spawn(move || answer_all(stream, &counts));
                 }
             });
             thread::sleep(Duration::from_millis(150));
@@ -164,10 +176,8 @@ fn an_app_that_starts_again_under_load_costs_no_idempotent_request() {
         let listener = TcpListener::bind(address).unwrap();
         over.store(true, SeqCst);
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            thread::spawn(
-                move || while request(&mut stream).is_some() && stream.write_all(ANSWER).is_ok() {},
-            );
+            let counts = Arc::clone(&own);
+            thread::spawn(move || answer_all(stream.unwrap(), &counts));
         }
     });
     thread::sleep(Duration::from_millis(30));
@@ -177,14 +187,22 @@ fn an_app_that_starts_again_under_load_costs_no_idempotent_request() {
             let (mut stream, done) = (door.connect(), Arc::clone(&done));
             thread::spawn(move || {
                 let mut statuses = Vec::new();
-                while !done.load(SeqCst) {
+                for n in 0.. {
+                    if done.load(SeqCst) {
+                        break;
+                    }
                     statuses.push(ask(&mut stream, "GET", &format!("/{client}")));
+                    // It may fail, and be answered or not: what counts is how often the app hears it.
+                    ask(&mut stream, "POST", &format!("/{client}/{n}"));
                 }
                 statuses
             })
         })
         .collect();
     let statuses: Vec<u16> = clients.into_iter().flat_map(|c| c.join().unwrap()).collect();
+    let counts = counts.lock().unwrap();
+    let doubled: Vec<_> = counts.iter().filter(|(t, n)| t.starts_with("post") && **n > 1).collect();
+    assert!(doubled.is_empty() && counts.len() > 20, "sent twice: {doubled:?}");
     let failed = statuses.iter().filter(|&&s| s != 200).count();
     assert!(statuses.len() > 20 && failed == 0, "{failed} of {} failed", statuses.len());
     drop(app); // it ends with the test's process

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fissure_rig::door::Table;
 
@@ -45,6 +45,21 @@ fn named(name: &'static str) -> SocketAddr {
 
 #[test]
 fn no_request_and_no_open_stream_notices_that_the_table_changes_all_the_time() {
+    swaps(40, None);
+}
+
+/// The size that is promised; alone on a machine: `cargo test --release -p fissure-rig --test door -- --ignored swaps`.
+#[test]
+#[ignore = "ten seconds on both CPUs"]
+fn a_thousand_swaps_with_200_streams_and_2000_requests_a_second() {
+    let per_s = swaps(200, Some(2_000));
+    assert!(per_s > 1_900, "only {per_s} requests/s were sent");
+}
+
+/// A thousand changes with so many open streams, half of them tunnels and half endless answers, while clients send as much
+/// as they can, or so many requests a second. Gives how many a second were answered.
+fn swaps(streams: usize, per_s: Option<u32>) -> u32 {
+    const CLIENTS: u32 = 4;
     let (left, right) = (named("left"), named("rght"));
     let door = door(left);
     let open = |head: &str| {
@@ -53,20 +68,25 @@ fn no_request_and_no_open_stream_notices_that_the_table_changes_all_the_time() {
         hear(&mut stream, |heard| heard.contains("\r\n\r\n"));
         stream
     };
-    let mut tunnels: Vec<TcpStream> = (0..20)
+    let mut tunnels: Vec<TcpStream> = (0..streams / 2)
         .map(|_| open("GET /live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"))
         .collect();
     let mut events: Vec<TcpStream> =
-        (0..20).map(|_| open("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")).collect();
+        (0..streams / 2).map(|_| open("GET /events HTTP/1.1\r\nHost: x\r\n\r\n")).collect();
 
     let done = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..3)
-        .map(|_| {
+    let began = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
             let (mut stream, done) = (door.connect(), Arc::clone(&done));
             thread::spawn(move || {
                 let mut names = HashSet::new();
                 let mut count = 0;
                 while !done.load(SeqCst) {
+                    if let Some(per_s) = per_s {
+                        let due = Duration::from_secs(1) * (count * CLIENTS + client) / per_s;
+                        thread::sleep(due.saturating_sub(began.elapsed()));
+                    }
                     stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
                     let heard = hear(&mut stream, |h| h.ends_with("left") || h.ends_with("rght"));
                     assert_eq!(statuses(&heard), [200], "{heard}");
@@ -77,6 +97,7 @@ fn no_request_and_no_open_stream_notices_that_the_table_changes_all_the_time() {
             })
         })
         .collect();
+    let rest = if per_s.is_some() { Duration::from_millis(10) } else { Duration::from_millis(1) };
     for n in 0..1_000 {
         let mut table = Table::whole(if n % 2 == 0 { right } else { left });
         if n % 3 == 0 {
@@ -84,9 +105,10 @@ fn no_request_and_no_open_stream_notices_that_the_table_changes_all_the_time() {
             table.routes.insert("POST /".parse().unwrap(), "area".to_owned());
         }
         door.door.swap(table);
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(rest);
     }
     done.store(true, SeqCst);
+    let took = began.elapsed();
     let (mut names, mut count) = (HashSet::new(), 0);
     for client in clients {
         let (seen, answered) = client.join().unwrap();
@@ -104,11 +126,11 @@ fn no_request_and_no_open_stream_notices_that_the_table_changes_all_the_time() {
 
     // Who is out of the table is known to be idle once the last of its streams has ended.
     door.door.swap(Table::whole(right));
-    assert_eq!(door.door.under_way(left), 40);
+    assert_eq!(door.door.under_way(left), streams / 2 * 2);
     drop((tunnels, events));
     for _ in 0..3_000 {
         if door.door.under_way(left) == 0 {
-            return;
+            return (f64::from(count) / took.as_secs_f64()) as u32;
         }
         thread::sleep(Duration::from_millis(10));
     }

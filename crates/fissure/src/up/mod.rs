@@ -111,6 +111,7 @@ impl<'p> Up<'p> {
             protocol: self.project.config.app.protocol(),
             table,
             certificate: self.certificate.take(),
+            behind_proxy: self.args.behind_proxy,
             keeps_bodies: folder.is_some(),
             witness: notes.witness(),
         };
