@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use fissure_facts::{Exchange, Latencies, arrangement::WEB};
+use fissure_facts::{Exchange, arrangement::WEB};
 use fissure_judge::users::looks_random;
 use fissure_rig::door::Passed;
 use fissure_show::live::{LiveRoute, LiveSecond};
