@@ -17,7 +17,7 @@ use super::traffic::Traffic;
 /// Which role serves a route, where that is not the whole.
 pub type Roles = BTreeMap<Route, String>;
 
-/// Waking a thread for every request would cost as much as the request.
+/// Waking a thread for every request cost a fifth of the request.
 const REST: Duration = Duration::from_millis(10);
 /// What was written so long ago is safe, whatever happens to fissure.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
