@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::shadow::{ShadowEnd, ShadowedStep};
+use crate::shadow::{ShadowEnd, ShadowedStep, Twinned};
 use crate::{Latencies, Profile, Route, Step};
 
 /// A fact and when it was seen.
@@ -43,6 +43,8 @@ pub enum Fact {
     Profiled(Profile),
     /// A step of a journey was answered in a shadow.
     Shadowed(ShadowedStep),
+    /// A request was sent twice at the same instant.
+    Twinned(Twinned),
     /// A shadow was over.
     ShadowEnded(ShadowEnd),
     /// A process of the app ended although nobody asked it to.

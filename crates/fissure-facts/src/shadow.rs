@@ -33,6 +33,41 @@ pub struct ShadowPlan {
     pub passes: u32,
     /// The same in all runs that are compared, so that what users send is the same.
     pub seed: u64,
+    #[serde(default, skip_serializing_if = "Act::is_play")]
+    pub act: Act,
+}
+
+/// What is done with the copies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Act {
+    /// The journeys are played, by one user after another.
+    #[default]
+    Play,
+    /// The journeys are played, and after each request the databases are looked at.
+    Trace,
+    /// Nobody asks for so long. `at_once`: all processes were started at the same instant, not one after the other.
+    Idle { seconds: u32, at_once: bool },
+    /// A journey is played up to a step, which is then sent twice at the same instant: so often, each time by another user.
+    /// Of two copies each gets one of the two.
+    Twins { journey: String, step: u32, pairs: u32 },
+}
+
+impl Act {
+    fn is_play(&self) -> bool {
+        *self == Self::Play
+    }
+}
+
+/// The same request, sent twice at the same instant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Twinned {
+    pub shadow: u32,
+    /// From 1.
+    pub pair: u32,
+    pub route: Route,
+    /// Both, in the order in which they were answered. Veiled as those of a step.
+    pub exchanges: Vec<Exchange>,
 }
 
 /// A journey with only some of its requests.
@@ -60,6 +95,27 @@ pub struct ShadowedStep {
     /// What was wrong with the answer, in a sentence; the journey ended here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What the request did to databases, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<TablesUsed>,
+}
+
+/// Tables by their names; with the database's file in front where there are several.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TablesUsed {
+    pub wrote: Vec<String>,
+    /// None: it cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Vec<String>>,
+}
+
+/// A table that needs another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLink {
+    pub from: String,
+    pub to: String,
+    /// `the foreign key`, `the trigger NAME`.
+    pub by: String,
 }
 
 /// A shadow was over.
@@ -72,6 +128,9 @@ pub struct ShadowEnd {
     /// What the databases in the scratch copy held afterwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<TableSeen>,
+    /// Foreign keys and triggers between them, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<TableLink>,
 }
 
 /// A table of a database file in the scratch copy, after the journeys.

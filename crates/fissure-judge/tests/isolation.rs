@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may: its inputs are its own")]
 
 use fissure_facts::run::FORMAT;
-use fissure_facts::shadow::{ShadowEnd, ShadowedStep};
+use fissure_facts::shadow::{Act, ColumnSeen, ShadowEnd, ShadowedStep, TableSeen, Twinned};
 use fissure_facts::traffic::{Answered, Asked, Content};
 use fissure_facts::{
     Arrangement, Config, Exchange, Fact, Header, JourneyOutline, Machine, OutlineStep, Run, Stamped, Step,
     Topology,
 };
-use fissure_judge::isolation::{Answer, Isolation, State, Wanted, assess, next};
+use fissure_judge::isolation::{Answer, By, Isolation, State, Wanted, assess, next};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
@@ -29,6 +29,16 @@ enum Planted {
     Kind,
     /// Another random id than the one that the login gave.
     Renaming,
+    /// Both of two who ask at the same instant are accepted, now and then.
+    Lock,
+    /// Both get the same number, now and then.
+    Sequence,
+    /// Each copy runs a job.
+    Job,
+    /// Two who start at the same instant both write, now and then.
+    Migration,
+    /// A row is written twice.
+    Row,
 }
 
 /// Answers of an app with more than twenty kinds of chance.
@@ -84,6 +94,36 @@ fn answer(step: usize, planted: Planted, visitor: &str, random: &mut Pcg64Mcg) -
     Answered { status, headers, body: Content::whole(body) }
 }
 
+fn table(rows: u64) -> Vec<TableSeen> {
+    let columns = vec![ColumnSeen { name: "id".to_owned(), fingerprint: rows.to_string(), distinct: rows }];
+    vec![TableSeen { file: "app.db".to_owned(), table: "reports".to_owned(), rows, columns }]
+}
+
+/// One is accepted, one is not, or each gets a number of its own; with much that differs, or not, by chance.
+fn twins(pair: u32, planted: Planted, random: &mut Pcg64Mcg) -> Vec<Exchange> {
+    let is_race = random.random_bool(0.25);
+    let mut both = Vec::new();
+    for i in 0..2 {
+        let number = if is_race && planted == Planted::Sequence { 2 * pair } else { 2 * pair + i };
+        let body = serde_json::json!({
+            "number": number, "pid": random.random_range(100..102), "dice": random.random_range(0..6), "ms": random.random_range(1..4),
+            "now": 1_700_000_000_000u64 + u64::from(pair * 50) + random.random_range(0..2), "same": pair, "fixed": "tea",
+            "iso": format!("2026-01-01T00:00:{:02}Z", pair), "coin": random.random::<bool>(), "token": random.random::<u64>().to_string(),
+        });
+        let is_taken = i == 1 && planted != Planted::Sequence && !(is_race && planted == Planted::Lock);
+        both.push(Exchange {
+            request: Asked { method: "POST".to_owned(), target: "/login".to_owned(), ..Asked::default() },
+            answer: Some(Answered {
+                status: if is_taken { 409 } else { 201 },
+                body: Content::whole(body.to_string()),
+                ..Answered::default()
+            }),
+            ..Exchange::default()
+        });
+    }
+    both
+}
+
 /// Plays what the planner asks for until it asks for nothing more.
 fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
     let steps = STEPS.map(|route| OutlineStep { route: route.parse().unwrap(), think_s: 0.0 }).to_vec();
@@ -106,6 +146,29 @@ fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
         let mut tell = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
         tell(Fact::StepBegan { step: Step::Shadow(plan.clone()), why });
         let planted = if plan.topology == Topology::Control { Planted::Nothing } else { planted };
+        let ended = |rows: u64| ShadowEnd {
+            shadow: plan.shadow,
+            cut_short: None,
+            tables: table(rows),
+            links: Vec::new(),
+        };
+        match &plan.act {
+            Act::Play | Act::Trace => {}
+            Act::Idle { at_once, .. } => {
+                let races = *at_once && planted == Planted::Migration && random.random_bool(0.7);
+                tell(Fact::ShadowEnded(ended(if planted == Planted::Job || races { 2 } else { 1 })));
+                continue;
+            }
+            Act::Twins { pairs, .. } => {
+                for pair in 1..=*pairs {
+                    let exchanges = twins(pair, planted, &mut random);
+                    let route = STEPS[0].parse().unwrap();
+                    tell(Fact::Twinned(Twinned { shadow: plan.shadow, pair, route, exchanges }));
+                }
+                tell(Fact::ShadowEnded(ended(1)));
+                continue;
+            }
+        }
         for pass in 1..=plan.passes {
             let visitor = format!("{:016x}", random.random::<u64>());
             for (step, route) in STEPS.iter().enumerate() {
@@ -127,10 +190,11 @@ fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
                     route: route.parse().unwrap(),
                     exchanges: vec![exchange],
                     problem: None,
+                    tables: None,
                 }));
             }
         }
-        tell(Fact::ShadowEnded(ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new() }));
+        tell(Fact::ShadowEnded(ended(if matches!(planted, Planted::Row | Planted::Job) { 2 } else { 1 })));
     }
     let isolation = assess(&run);
     (run, isolation)
@@ -160,7 +224,35 @@ fn a_planted_difference_is_always_found_where_it_is() {
         let (_, isolation) = isolate(seed, planted);
         assert_eq!(isolation.answer(Topology::Replicate), Answer::Unsafe, "seed {seed}, {planted:?}");
         let finding = isolation.findings().next().unwrap();
-        assert_eq!(finding.route.to_string(), STEPS[step], "seed {seed}, {planted:?}: {finding:?}");
+        assert_eq!(
+            finding.route.as_ref().unwrap().to_string(),
+            STEPS[step],
+            "seed {seed}, {planted:?}: {finding:?}"
+        );
+    }
+}
+
+#[test]
+fn what_happens_at_the_same_time_or_by_itself_is_found_and_named() {
+    let planted = [
+        (Planted::Lock, State::Lock, By::Twins),
+        (Planted::Sequence, State::Lock, By::Twins),
+        (Planted::Job, State::Scheduled, By::Idle),
+        (Planted::Migration, State::Migration, By::StartedAtOnce),
+        (Planted::Row, State::Twice, By::Database),
+    ];
+    for (planted, state, by) in planted {
+        let found = SEEDS.filter(|&seed| {
+            let (_, isolation) = isolate(seed, planted);
+            let found = isolation.findings().any(|f| (f.state, f.by) == (state, by));
+            assert!(
+                found == (isolation.answer(Topology::Replicate) == Answer::Unsafe),
+                "{planted:?}, seed {seed}"
+            );
+            found
+        });
+        // A race that shows in a quarter of the pairs, or in most starts, may hide once.
+        assert!(found.count() >= 25, "{planted:?}");
     }
 }
 

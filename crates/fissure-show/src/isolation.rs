@@ -2,10 +2,12 @@
 
 use anstyle::Style;
 use fissure_facts::{Run, Topology};
+use fissure_judge::isolation::coupling;
 use fissure_judge::isolation::{Answer, Finding, Isolation};
 use serde_json::{Value, json};
 
 use crate::terminal::{Page, sign};
+use crate::words::coupling as data;
 use crate::words::isolation as words;
 
 /// The answer for a terminal of `width` columns.
@@ -16,7 +18,7 @@ pub fn terminal(run: &Run, isolation: &Isolation, width: usize) -> String {
     page.text.push_str(&format!("{style}{sign}{style:#} "));
     page.first_line(&words::headline(isolation));
     page.blank();
-    if let Some(line) = words::trouble(run) {
+    for line in words::trouble(run).into_iter().chain(words::fixed_port(run)) {
         page.item(&line);
     }
     for tried in &isolation.tried {
@@ -28,10 +30,17 @@ pub fn terminal(run: &Run, isolation: &Isolation, width: usize) -> String {
             page.item(&words::finding(finding));
         }
     }
+    let couplings = coupling::assess(run);
+    if !couplings.is_empty() {
+        page.heading("Data");
+        for line in couplings.iter().flat_map(data::lines) {
+            page.item(&line);
+        }
+    }
     page.heading("Not checked");
-    page.item(
-        "What no journey visits, what happens at the same time, and what the app does outside (mail, other services).",
-    );
+    for line in words::not_checked(isolation) {
+        page.item(&line);
+    }
     page.text
 }
 
@@ -60,6 +69,11 @@ pub fn json(isolation: &Isolation) -> Value {
             "runs": t.runs,
             "answers": t.answers,
             "noise_share": t.noise_share,
+            "columns": t.columns.0,
+            "columns_noisy": t.columns.1,
+            "twins": t.twins,
+            "idle_s": t.idle.0,
+            "starts_at_once": t.idle.1,
         })
     });
     json!({
@@ -75,6 +89,7 @@ pub fn json(isolation: &Isolation) -> Value {
 pub fn finding(finding: &Finding) -> Value {
     json!({
         "topology": finding.topology,
+        "by": finding.by,
         "state": finding.state,
         "journey": finding.journey,
         "line": finding.line,

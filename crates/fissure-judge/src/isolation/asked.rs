@@ -2,6 +2,7 @@
 
 use fissure_facts::{Arrangement, Fact, Run, Step, Topology};
 
+use super::coupling;
 use super::plan::{Wanted, next};
 use crate::planner::Planned;
 
@@ -31,7 +32,10 @@ pub fn plan(run: &Run) -> Planned {
     let found = wanted(run).into_iter().find_map(|w| next(run, &w, left_s, budget_s < HURRIED_BELOW_S));
     match found {
         Some((shadow, why)) => planned(Step::Shadow(shadow), why),
-        None => planned(Step::Finish, String::new()),
+        None => match coupling::next(run, left_s) {
+            Some((shadow, why)) => planned(Step::Shadow(shadow), why),
+            None => planned(Step::Finish, String::new()),
+        },
     }
 }
 

@@ -5,19 +5,24 @@
 
 pub mod asked;
 pub mod compare;
+pub mod coupling;
+mod idle;
 pub mod leaves;
 mod plan;
 mod state;
+pub mod tables;
+mod twins;
 
 use std::collections::BTreeMap;
 
-use fissure_facts::shadow::{Part, ShadowedStep};
-use fissure_facts::{Arrangement, Fact, Route, Run, ShadowPlan, Topology};
+use fissure_facts::shadow::{Act, Part, ShadowedStep, TableSeen, Twinned};
+use fissure_facts::{Arrangement, Exchange, Fact, Route, Run, ShadowPlan, Topology};
 use serde::Serialize;
 
 use compare::{Answers, Comparison, Difference, Place, compare};
 pub use plan::{Wanted, next};
 pub use state::State;
+use tables::Change;
 
 /// With more of the answers' values than this unexplained nothing can be said.
 const NOISE_MOST: f64 = 0.5;
@@ -48,7 +53,29 @@ pub struct Tried {
     pub answers: usize,
     /// Share of their values that differ by chance and were ignored.
     pub noise_share: f64,
+    /// Columns of databases that were compared, and those of them that differ by chance.
+    pub columns: (usize, usize),
+    /// Requests that were sent twice at the same instant.
+    pub twins: usize,
+    /// Seconds in which nobody asked, and starts of all copies at the same instant.
+    pub idle: (u32, usize),
     pub findings: Vec<Finding>,
+}
+
+/// How something was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// An answer of a journey differs.
+    Answers,
+    /// The database holds something else after the journeys.
+    Database,
+    /// The same request, twice at the same instant.
+    Twins,
+    /// Nobody asked for anything.
+    Idle,
+    /// Copies were started at the same instant.
+    StartedAtOnce,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,11 +90,13 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     pub topology: Topology,
+    pub by: By,
     /// What kind of state it seems to be.
     pub state: State,
     pub journey: String,
     pub line: u32,
-    pub route: Route,
+    /// None where nobody asked, or many did.
+    pub route: Option<Route>,
     /// Method and target as they were sent.
     pub request: String,
     /// What in the answer differs.
@@ -118,6 +147,8 @@ impl Isolation {
 struct Shadow<'r> {
     plan: &'r ShadowPlan,
     answers: Answers<'r>,
+    twins: Vec<&'r Twinned>,
+    tables: &'r [TableSeen],
     /// None: it is not over.
     cut_short: Option<Option<&'r str>>,
     took_s: f64,
@@ -132,7 +163,15 @@ fn shadows(run: &Run) -> Vec<Shadow<'_>> {
         match &stamped.fact {
             Fact::StepBegan { step: fissure_facts::Step::Shadow(plan), .. } => {
                 began_s.insert(plan.shadow, stamped.at_s);
-                all.push(Shadow { plan, answers: Answers::new(), cut_short: None, took_s: 0.0 });
+                let answers = Answers::new();
+                all.push(Shadow {
+                    plan,
+                    answers,
+                    twins: Vec::new(),
+                    tables: &[],
+                    cut_short: None,
+                    took_s: 0.0,
+                });
             }
             Fact::Shadowed(step) => {
                 if let Some(shadow) = all.iter_mut().find(|s| s.plan.shadow == step.shadow) {
@@ -140,9 +179,15 @@ fn shadows(run: &Run) -> Vec<Shadow<'_>> {
                     shadow.answers.insert(place, step);
                 }
             }
+            Fact::Twinned(pair) => {
+                if let Some(shadow) = all.iter_mut().find(|s| s.plan.shadow == pair.shadow) {
+                    shadow.twins.push(pair);
+                }
+            }
             Fact::ShadowEnded(end) => {
                 if let Some(shadow) = all.iter_mut().find(|s| s.plan.shadow == end.shadow) {
                     shadow.cut_short = Some(end.cut_short.as_deref());
+                    shadow.tables = &end.tables;
                     shadow.took_s = stamped.at_s - began_s.get(&end.shadow).copied().unwrap_or(stamped.at_s);
                 }
             }
@@ -162,6 +207,7 @@ fn whole<'s, 'r>(
 ) -> Vec<&'s Shadow<'r>> {
     all.iter()
         .filter(|s| s.plan.topology == topology && s.plan.parts == parts && s.plan.passes == passes)
+        .filter(|s| s.plan.act == Act::Play)
         .filter(|s| arrangement.is_none_or(|a| s.plan.arrangement == *a))
         .filter(|s| s.cut_short == Some(None))
         .collect()
@@ -169,6 +215,19 @@ fn whole<'s, 'r>(
 
 fn answers<'r>(shadows: &[&Shadow<'r>]) -> Vec<Answers<'r>> {
     shadows.iter().map(|s| s.answers.clone()).collect()
+}
+
+/// What differs in the databases after the journeys. A restart may well leave notes of its own.
+fn table_changes(topology: Topology, controls: &[&Shadow<'_>], runs: &[&Shadow<'_>]) -> Vec<Change> {
+    let known: Vec<&[TableSeen]> = controls.iter().map(|s| s.tables).collect();
+    let got: Vec<&[TableSeen]> = runs.iter().map(|s| s.tables).collect();
+    let mut changes = tables::changes(&known, &got);
+    changes.retain(|c| topology != Topology::Restart || c.column.is_none() && c.got < c.expected);
+    changes
+}
+
+fn status_of(exchange: &Exchange) -> u16 {
+    exchange.answer.as_ref().map_or(0, |a| a.status)
 }
 
 /// What the shadows of a run showed.
@@ -189,6 +248,9 @@ fn tried(topology: Topology, arrangement: &Arrangement, all: &[Shadow<'_>]) -> T
     let controls = whole(all, Topology::Control, None, &[], passes);
     let runs = whole(all, topology, Some(arrangement), &[], passes);
     let comparison = compare(&answers(&controls), &answers(&runs));
+    let changes = table_changes(topology, &controls, &runs);
+    let known: Vec<&[TableSeen]> = controls.iter().map(|s| s.tables).collect();
+    let is_replicate = topology == Topology::Replicate;
     let mut tried = Tried {
         topology,
         arrangement: arrangement.clone(),
@@ -198,11 +260,35 @@ fn tried(topology: Topology, arrangement: &Arrangement, all: &[Shadow<'_>]) -> T
         runs: runs.len(),
         answers: controls.first().map_or(0, |c| c.answers.len()),
         noise_share: comparison.noise_share(),
+        columns: tables::noise(&known),
+        twins: if is_replicate { twins::tried(all) } else { 0 },
+        idle: if is_replicate { idle::tried(all) } else { (0, 0) },
         findings: Vec::new(),
     };
     (tried.answer, tried.why_unknown) = answer(&tried, &comparison, all, arrangement, topology);
     if tried.answer == Answer::Unsafe {
         tried.findings = findings(topology, arrangement, &comparison, &controls, &runs, all);
+    }
+    if is_replicate {
+        tried.findings.extend(twins::findings(all));
+        tried.findings.extend(idle::findings(all));
+    }
+    let is_repeated = tried.runs >= REPEATS_LEAST && tried.controls >= REPEATS_LEAST;
+    if is_repeated {
+        // What happens without anybody asking is told already.
+        let is_told = |change: &Change| tried.findings.iter().any(|f| f.what == change.spoken());
+        let new: Vec<Finding> =
+            changes.iter().filter(|c| !is_told(c)).map(|c| in_database(topology, c)).collect();
+        tried.findings.extend(new);
+    } else if !changes.is_empty() && tried.answer == Answer::Safe {
+        tried.answer = Answer::Unknown;
+        tried.why_unknown = Some(format!(
+            "{} differed, but there was no time to see whether it does so again.",
+            changes[0].spoken()
+        ));
+    }
+    if !tried.findings.is_empty() {
+        (tried.answer, tried.why_unknown) = (Answer::Unsafe, None);
     }
     tried
 }
@@ -243,6 +329,12 @@ fn answer(
     (Answer::Unsafe, None)
 }
 
+fn in_database(topology: Topology, change: &Change) -> Finding {
+    let state =
+        if change.column.is_none() && change.got > change.expected { State::Twice } else { State::Other };
+    Finding { topology, ..idle::nobody(state, change, By::Database) }
+}
+
 /// The first difference of each journey; what comes after it may follow from it.
 fn findings(
     topology: Topology,
@@ -273,10 +365,11 @@ fn findings(
             let request = was.exchanges.last().map(|e| &e.request)?;
             Some(Finding {
                 topology,
+                by: By::Answers,
                 state: state::guess(difference, &control.answers, &run.answers),
                 journey: was.journey.clone(),
                 line: was.line,
-                route: was.route.clone(),
+                route: Some(was.route.clone()),
                 request: cut(&format!("{} {}", request.method, request.target)),
                 what: leaves::spoken(&difference.path),
                 expected,

@@ -1,10 +1,10 @@
 //! Which shadow comes next: as few as tell, repeated when they differ, then cut down.
 
-use fissure_facts::shadow::Part;
+use fissure_facts::shadow::{Act, Part};
 use fissure_facts::{Arrangement, Route, Run, ShadowPlan, Topology};
 
 use super::compare::{Answers, Difference, compare};
-use super::{CONTROLS_LEAST, Shadow, answers, shadows, whole};
+use super::{CONTROLS_LEAST, Shadow, answers, idle, shadows, table_changes, twins, whole};
 
 /// Runs of each kind before a difference is believed, and with little time.
 const REPEATS: usize = 5;
@@ -42,16 +42,35 @@ pub(super) fn passes(topology: Topology) -> u32 {
     if topology == Topology::Restart { 1 } else { 2 }
 }
 
-/// The next shadow for `wanted`; None when it is told, or cannot be within `left_s`.
+/// The next shadow for `wanted`; None when it is told, or cannot be within `left_s`. With little time only journeys are played.
 pub fn next(run: &Run, wanted: &Wanted, left_s: f64, is_hurried: bool) -> Option<(ShadowPlan, String)> {
     let all = shadows(run);
+    played(run, &all, wanted, left_s, is_hurried).or_else(|| {
+        let is_whole = wanted.topology == Topology::Replicate && !is_hurried;
+        let has_started =
+            !whole(&all, Topology::Replicate, None, &[], passes(Topology::Replicate)).is_empty();
+        let more = || {
+            twins::next(&all, run.header.seed, left_s).or_else(|| idle::next(&all, run.header.seed, left_s))
+        };
+        (is_whole && has_started).then(more).flatten()
+    })
+}
+
+fn played(
+    run: &Run,
+    all: &[Shadow<'_>],
+    wanted: &Wanted,
+    left_s: f64,
+    is_hurried: bool,
+) -> Option<(ShadowPlan, String)> {
     let Wanted { topology, arrangement } = wanted;
     let passes = passes(*topology);
-    let controls = whole(&all, Topology::Control, None, &[], passes);
-    let runs = whole(&all, *topology, Some(arrangement), &[], passes);
+    let controls = whole(all, Topology::Control, None, &[], passes);
+    let runs = whole(all, *topology, Some(arrangement), &[], passes);
     let failed = |topology: Topology| {
         let is_it = |s: &&Shadow<'_>| {
             s.plan.topology == topology
+                && s.plan.act == Act::Play
                 && (topology == Topology::Control || s.plan.arrangement == *arrangement)
         };
         all.iter().filter(is_it).filter(|s| s.cut_short.flatten().is_some()).count()
@@ -63,16 +82,20 @@ pub fn next(run: &Run, wanted: &Wanted, left_s: f64, is_hurried: bool) -> Option
         let arrangement =
             if topology == Topology::Control { Arrangement::whole() } else { arrangement.clone() };
         let shadow = all.len() as u32 + 1;
-        ShadowPlan { shadow, topology, arrangement, parts, passes, seed: run.header.seed }
+        ShadowPlan { shadow, topology, arrangement, parts, passes, seed: run.header.seed, act: Act::Play }
     };
     let cost_s = |topology: Topology| {
-        let took = all.iter().filter(|s| s.plan.topology == topology && s.plan.parts.is_empty());
+        let is_it = |s: &&Shadow<'_>| {
+            s.plan.topology == topology && s.plan.parts.is_empty() && s.plan.act == Act::Play
+        };
+        let took = all.iter().filter(is_it);
         took.map(|s| s.took_s).fold(0.0, f64::max)
     };
     // Control, candidate, control: what drifts is no difference. Then whichever was tried less.
     let comparison = compare(&answers(&controls), &answers(&runs));
     let enough = if is_hurried { REPEATS_IN_A_HURRY } else { REPEATS };
-    let is_open = controls.len() >= CONTROLS_LEAST && !runs.is_empty() && comparison.is_suspicious();
+    let is_suspicious = comparison.is_suspicious() || !table_changes(*topology, &controls, &runs).is_empty();
+    let is_open = controls.len() >= CONTROLS_LEAST && !runs.is_empty() && is_suspicious;
     let which = if controls.is_empty() {
         Some(Topology::Control)
     } else if runs.is_empty() {
@@ -104,7 +127,7 @@ pub fn next(run: &Run, wanted: &Wanted, left_s: f64, is_hurried: bool) -> Option
     }
     let difference = (*comparison.steady().first()?).clone();
     let expected = &controls.first()?.answers;
-    let (_, trial) = cut_down(*topology, arrangement, &difference, expected, &all);
+    let (_, trial) = cut_down(*topology, arrangement, &difference, expected, all);
     let (parts, topology) = trial?;
     let why =
         format!("{} differs: is a shorter journey enough to see it?", expected.get(&difference.place)?.route);

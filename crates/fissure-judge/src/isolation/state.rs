@@ -23,8 +23,16 @@ pub enum State {
     File,
     /// Records that are kept in memory only.
     Records,
-    /// Somebody else holds what is needed.
+    /// A lock that holds within one process only, or that one process holds against the other.
     Lock,
+    /// Messages reach only those who are connected to the same process.
+    Broadcast,
+    /// Every process does by itself, by the clock or at its start, what should be done once.
+    Scheduled,
+    /// Processes that start at the same instant prepare the database at the same time.
+    Migration,
+    /// What is done once with one copy is done more often.
+    Twice,
     /// Nothing of the above can be told.
     Other,
 }
@@ -34,12 +42,15 @@ pub fn guess(difference: &Difference, expected: &Answers<'_>, got: &Answers<'_>)
     let (Some(was), Some(is)) = (expected.get(&difference.place), got.get(&difference.place)) else {
         return State::Other;
     };
+    if was.route.method() == "RECEIVE" || was.route.method() == "SEND" {
+        return State::Broadcast;
+    }
     let before = before(expected, &difference.place);
     let (right, wrong) = (status(was), status(is));
     if body(is).contains("database is locked") || wrong == 423 {
         return State::Lock;
     }
-    if right == 429 || wrong == 429 {
+    if right == 429 || wrong == 429 || right == 423 {
         return State::RateLimit;
     }
     if right != wrong || (goes_to_login(is) && !goes_to_login(was)) {
@@ -56,11 +67,16 @@ pub fn guess(difference: &Difference, expected: &Answers<'_>, got: &Answers<'_>)
                 step.exchanges
                     .iter()
                     .any(|e| e.request.body.cut_from.is_some() || e.request.body.bytes.starts_with(b"--"))
+                    || is_a_file(was)
             };
             // What was last sent to that part of the app.
             let wrote = |step: &&&ShadowedStep| step.route.method() != "GET" && area(step) == area(was);
             let written = before.iter().rev().find(wrote);
             return if written.is_some_and(is_upload) { State::File } else { State::Records };
+        }
+        // What was said before is not known: a number of parts, a code that was sent, a name that is taken.
+        if before.iter().any(|step| step.route.method() != "GET") {
+            return State::Records;
         }
     }
     if is_stale(difference, is, got) {
@@ -77,6 +93,14 @@ pub fn guess(difference: &Difference, expected: &Answers<'_>, got: &Answers<'_>)
         return State::Records;
     }
     State::Other
+}
+
+/// What one copy answers is no page and no data: a picture, a document.
+fn is_a_file(step: &ShadowedStep) -> bool {
+    let answer = step.exchanges.last().and_then(|e| e.answer.as_ref());
+    let kind = answer.and_then(|a| a.header("content-type")).unwrap_or_default().to_ascii_lowercase();
+    let is_page = ["json", "html", "xml", "text/plain"].iter().any(|page| kind.contains(page));
+    !kind.is_empty() && !is_page && answer.is_some_and(|a| !a.body.is_empty())
 }
 
 /// The first part of the path.

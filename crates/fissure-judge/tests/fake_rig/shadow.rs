@@ -1,11 +1,15 @@
 //! Answers of a shadow: always the same, or others from copies that keep something to themselves.
 
-use fissure_facts::shadow::{ShadowEnd, ShadowedStep};
+use fissure_facts::shadow::{Act, ShadowEnd, ShadowedStep};
 use fissure_facts::traffic::{Answered, Asked, Content};
 use fissure_facts::{Exchange, Fact, Run, ShadowPlan, Topology};
 
 pub fn answers(run: &Run, plan: &ShadowPlan, forgets: bool) -> Vec<Fact> {
     let mut facts = Vec::new();
+    let end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new(), links: Vec::new() };
+    if plan.act != Act::Play {
+        return vec![Fact::ShadowEnded(end)];
+    }
     for journey in &run.header.journeys {
         for (step, outline) in journey.steps.iter().enumerate() {
             let is_lost = forgets && plan.topology != Topology::Control;
@@ -28,9 +32,10 @@ pub fn answers(run: &Run, plan: &ShadowPlan, forgets: bool) -> Vec<Fact> {
                 route: outline.route.clone(),
                 exchanges: vec![exchange],
                 problem: None,
+                tables: None,
             }));
         }
     }
-    facts.push(Fact::ShadowEnded(ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new() }));
+    facts.push(Fact::ShadowEnded(end));
     facts
 }

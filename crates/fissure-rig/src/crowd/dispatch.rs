@@ -51,6 +51,10 @@ impl Drop for Outstanding {
 }
 
 impl Role {
+    pub(super) fn replicas(&self) -> &[Arc<Replica>] {
+        &self.replicas
+    }
+
     /// As a good proxy chooses.
     pub(super) fn choose(&self) -> Outstanding {
         let count = self.replicas.len();

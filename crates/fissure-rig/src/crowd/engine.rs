@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fissure_facts::fact::PlayedStep;
 use fissure_facts::journey::{Journey, Variables};
-use fissure_facts::{Arrivals, Exchange, Load, Route, journey};
+use fissure_facts::{Arrivals, Exchange, Load, Protocol, Route, journey};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
@@ -56,6 +56,7 @@ pub(super) struct Engine {
     pub(super) dispatch: Arc<Dispatch>,
     share: Share,
     pub(super) timeout_ns: u64,
+    pub(super) protocol: Protocol,
     scripts: Vec<(f64, Rc<Script>)>,
     rows: Vec<Variables>,
     seed: u64,
@@ -129,6 +130,7 @@ impl Engine {
             timers,
             recorder: Recorder::new(window, routes, from_ns, count, events),
             timeout_ns: seconds(plan.timeout_s).as_nanos() as u64,
+            protocol: plan.protocol,
             scripts,
             rows: rows(
                 &plan.data,

@@ -13,13 +13,13 @@ use hyper::header::SET_COOKIE;
 const COOKIES_MAX: usize = 180;
 const COOKIE_BYTES_MAX: usize = 4096;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Jar {
     /// In the order in which they were made.
     cookies: Vec<Cookie>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Cookie {
     name: String,
     value: String,

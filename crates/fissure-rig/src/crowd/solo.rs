@@ -115,6 +115,41 @@ impl Solo {
         })
     }
 
+    /// Sends the next step twice at the same instant: the same bytes, over connections that are open already. Of two copies
+    /// each gets one. Redirects are left out. The journey ends here.
+    pub async fn twin(&mut self) -> Option<SoloStep> {
+        let Playing { user, script, left, .. } = self.playing.as_mut()?;
+        let index = left.pop()?;
+        let step = &script.steps[index];
+        let mut twin = user.twin();
+        user.hang_up();
+        self.engine.dispatch.take_turn(0);
+        self.local
+            .run_until(async {
+                user.connect_ahead(step).await;
+                twin.connect_ahead(step).await;
+                let now_ns = monotonic_ns();
+                tokio::join!(user.step_alone(step, now_ns), twin.step_alone(step, now_ns))
+            })
+            .await;
+        left.clear();
+        let mut exchanges = self.engine.kept_exchanges();
+        let first = exchanges.first().map(|e| (e.request.method.clone(), e.request.target.clone()));
+        exchanges.retain(|e| {
+            first
+                .as_ref()
+                .is_some_and(|(method, target)| e.request.method == *method && e.request.target == *target)
+        });
+        exchanges.truncate(2);
+        Some(SoloStep {
+            step: index as u32,
+            line: step.step.line,
+            route: step.step.route.clone(),
+            exchanges,
+            problem: None,
+        })
+    }
+
     /// Closes the user's connections, as if the user's machine had slept: what is kept in the jar stays.
     pub fn hang_up(&mut self) {
         if let Some(playing) = &mut self.playing {

@@ -114,6 +114,29 @@ impl User {
         Box::pin(self.perform(step, planned_ns, &patience)).await
     }
 
+    /// Somebody who knows all that this user knows, and will say the same. Connections are not shared.
+    pub(super) fn twin(&self) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            engine: Rc::clone(&self.engine),
+            number: self.number,
+            jar: self.jar.clone(),
+            connections: Vec::new(),
+            live: None,
+            random: self.random.clone(),
+        }
+    }
+
+    /// Opens a connection to every replica that may get the step, so that what is sent then is there at once.
+    pub(super) async fn connect_ahead(&mut self, step: &ScriptStep) {
+        let protocol = self.engine.protocol;
+        for replica in step.role.replicas() {
+            if let Ok(connection) = self.connect(replica, protocol, false).await {
+                self.keep(replica, connection);
+            }
+        }
+    }
+
     pub(super) fn hang_up(&mut self) {
         self.connections.clear();
         self.live = None;

@@ -8,6 +8,7 @@
 
 mod open_files;
 mod plan;
+mod postgres;
 mod rewrite;
 mod sweep;
 
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use open_files::files_open_for_writing_outside;
+pub use postgres::ScratchDatabase;
 pub use rewrite::{dotenv, rewrite};
 pub use sweep::sweep;
 

@@ -145,7 +145,8 @@ impl Veil {
         value.split('.').map(part).collect::<Vec<_>>().join(".")
     }
 
-    fn fingerprint_of(&self, bytes: &[u8]) -> String {
+    /// Equal where the bytes were, and nothing else.
+    pub fn fingerprint_of(&self, bytes: &[u8]) -> String {
         format!("~{:016x}", self.keys.hash_one(bytes))
     }
 }

@@ -6,6 +6,7 @@
 mod address;
 mod connection;
 mod pace;
+mod postgres;
 mod state;
 
 use std::io;
@@ -21,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 pub use address::{LinkAddress, NotOurs};
 use connection::serve;
 use pace::Pace;
+pub use postgres::{Conversation, Heard, Note, PostgresProxy, Side, Transaction};
 use state::State;
 
 /// How long a relay waits before it tries again to listen or to accept.

@@ -1,7 +1,7 @@
 //! Whether copies keep every answer right, in words.
 
 use fissure_facts::{Run, Topology};
-use fissure_judge::isolation::{Answer, Finding, Isolation, State, Tried};
+use fissure_judge::isolation::{Answer, By, Finding, Isolation, State, Tried};
 
 use super::grammar::code;
 use crate::units::{count, percent};
@@ -40,9 +40,16 @@ pub fn tried(tried: &Tried) -> String {
         percent(tried.noise_share)
     );
     match tried.answer {
-        Answer::Safe => format!("{way}: no answer differs from what one copy answers ({compared})."),
+        Answer::Safe => {
+            let more = more(tried);
+            format!("{way}: no answer differs from what one copy answers ({compared}).{more}")
+        }
         Answer::Unsafe => {
-            let what = count(tried.findings.len() as u64, "journey gets", "journeys get");
+            let answers = tried.findings.iter().filter(|f| f.by == By::Answers).count();
+            if answers == 0 {
+                return format!("{way}: the answers are the same, but see below.");
+            }
+            let what = count(answers as u64, "journey gets", "journeys get");
             let runs =
                 if tried.runs == 1 { "one run".to_owned() } else { format!("all {} runs", tried.runs) };
             format!("{way}: {what} other answers, in {runs} and in none of {} of one copy.", tried.controls)
@@ -54,6 +61,49 @@ pub fn tried(tried: &Tried) -> String {
     }
 }
 
+/// What else was looked at.
+fn more(tried: &Tried) -> String {
+    let mut more = String::new();
+    if tried.columns.0 > 0 {
+        let columns = count(tried.columns.0 as u64, "column", "columns");
+        more += &format!(
+            " The database holds the same afterwards ({columns}, {} of them different by chance).",
+            tried.columns.1
+        );
+    }
+    if tried.twins > 0 {
+        let requests = count(tried.twins as u64, "request", "requests");
+        more += &format!(" {requests} sent twice at the same instant: as with one copy.");
+    }
+    match tried.idle {
+        (_, 0) => {}
+        (0, starts) => more += &format!(" {starts} starts at the same instant went well."),
+        (seconds, starts) => {
+            more += &format!(
+                " {starts} starts at the same instant and {seconds} s in which nobody asked left nothing else."
+            );
+        }
+    }
+    more
+}
+
+/// What this says nothing about.
+pub fn not_checked(isolation: &Isolation) -> Vec<String> {
+    let replicate = || isolation.tried.iter().filter(|t| t.topology == Topology::Replicate);
+    let mut lines =
+        vec!["What no journey visits, and what the app does outside (mail, other services).".to_owned()];
+    lines.push(if replicate().any(|t| t.twins > 0) {
+        "Races of different requests; one that shows in fewer than 7 of 100 pairs of equal requests may be missed.".to_owned()
+    } else {
+        "What happens at the same time.".to_owned()
+    });
+    lines.push(match replicate().map(|t| t.idle.0).max() {
+        Some(seconds @ 1..) => format!("What is done by the clock less often than every {seconds} s."),
+        _ => "What is done by the clock.".to_owned(),
+    });
+    lines
+}
+
 /// The proof: the first answer that differs, what it looks like, what usually helps.
 pub fn finding(finding: &Finding) -> String {
     format!("{} {} {}", difference(finding), state(finding.state), cure(finding.state))
@@ -61,6 +111,34 @@ pub fn finding(finding: &Finding) -> String {
 
 /// The first answer that differs.
 pub fn difference(finding: &Finding) -> String {
+    let (expected, got) = (&finding.expected, &finding.got);
+    match finding.by {
+        By::Answers => {}
+        By::Database => {
+            return format!(
+                "After the same journeys {} has {got} where one copy leaves {expected}.",
+                finding.what
+            );
+        }
+        By::Idle => {
+            return format!(
+                "When nobody asks for anything {} has {got} with two copies, {expected} with one.",
+                finding.what
+            );
+        }
+        By::StartedAtOnce => {
+            return format!(
+                "When two copies start at the same instant: {}: {got} instead of {expected}.",
+                finding.what
+            );
+        }
+        By::Twins => {
+            return format!(
+                "`{}` twice at the same instant ({}:{}), {}: with one copy {expected}, with two copies {got}.",
+                finding.request, finding.journey, finding.line, finding.what
+            );
+        }
+    }
     let after = match finding.steps.split_last() {
         Some((_, before)) if before.len() > BEFORE_SHOWN => format!(" after {} requests", before.len()),
         Some((_, before)) if !before.is_empty() => {
@@ -93,7 +171,17 @@ fn state(state: State) -> &'static str {
         State::RateLimit => "It looks like a limiter that counts in the process's own memory.",
         State::File => "It looks like an upload that is kept where only one process finds it.",
         State::Records => "It looks like records that are kept in the process's own memory.",
-        State::Lock => "It looks like a lock that one process holds against the other.",
+        State::Lock => "It looks like a lock, or a look before a write, that holds within one process only.",
+        State::Broadcast => {
+            "It looks like messages that reach only those who are connected to the same process."
+        }
+        State::Scheduled => {
+            "It looks like a job that every process runs by itself, or a step that each takes at its start."
+        }
+        State::Migration => {
+            "It looks like a preparation of the database that two processes do at the same time."
+        }
+        State::Twice => "Something is done more often than with one copy.",
         State::Other => "Some state is kept inside the process.",
     }
 }
@@ -110,7 +198,17 @@ pub fn cure(state: State) -> &'static str {
         State::RateLimit => "Count in a store that all share, or at the front door.",
         State::File => "Write to a folder or an object store that all share.",
         State::Records => "Keep them in the database.",
-        State::Lock => "Let the database lock, for as short as it can.",
+        State::Lock => {
+            "Let the database decide: a unique index, an atomic update, or a lock that it holds, for as short as it can."
+        }
+        State::Broadcast => {
+            "Send messages through something that all processes listen to: the database's notifications, Redis, a broker."
+        }
+        State::Scheduled => {
+            "Let one process run it (a role of its own), or let each run claim a row in the database first."
+        }
+        State::Migration => "Migrate once before the copies start, or under a lock of the database.",
+        State::Twice => "Let the database see to it that it is done once.",
         State::Other => "Move it to the database or another place that all share.",
     }
 }
@@ -131,6 +229,15 @@ pub fn headline(isolation: &Isolation) -> String {
         (Answer::Safe, _, _) => "Two copies answer as one does, in every journey.".to_owned(),
         _ => "Could not tell whether it is safe to run two copies.".to_owned(),
     }
+}
+
+/// Why there was no second copy.
+pub fn fixed_port(run: &Run) -> Option<String> {
+    let port = run.header.config.app.port?;
+    Some(format!(
+        "Two copies and splits were not tried: the app always listens on port {port}, which only one process can have. Let it \
+         listen on $PORT and take `port = {port}` out of fissure.toml."
+    ))
 }
 
 /// Why nothing could be compared at all.

@@ -4,6 +4,7 @@
 //! Routes and names that a person types stand in backticks; the page sets them as code. Every sentence about a doubt
 //! or a missing piece of evidence says what is the matter, whose fault it is where that is known, and what to try.
 
+pub mod coupling;
 mod details;
 mod doubts;
 mod goal;

@@ -1,7 +1,7 @@
 //! `fissure isolate`: is it safe to run two copies, to split, to restart?
 
 use fissure_facts::Run;
-use fissure_judge::isolation::{asked, assess};
+use fissure_judge::isolation::{asked, assess, coupling};
 use fissure_show::isolation;
 
 use crate::cli::IsolateArgs;
@@ -27,7 +27,9 @@ pub fn isolate(args: &IsolateArgs) -> Result<Exit, Failure> {
     let (run, _) = lab::conduct(&project, &order, &mut plan, &mut Progress::new())?;
     let found = assess(&run);
     if args.json {
-        print_json(&isolation::json(&found));
+        let mut json = isolation::json(&found);
+        json["coupling"] = serde_json::json!(coupling::assess(&run));
+        print_json(&json);
     } else {
         anstream::println!("{}", isolation::terminal(&run, &found, width()));
     }

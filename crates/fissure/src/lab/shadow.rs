@@ -1,9 +1,12 @@
 //! Performing a shadow: the journeys by one user after another on a stack of its own, every answer kept.
 
+use std::time::Duration;
+
 use fissure_facts::journey::StepKind;
-use fissure_facts::shadow::{ShadowEnd, ShadowedStep};
+use fissure_facts::shadow::{Act, ShadowEnd, ShadowedStep, Twinned};
 use fissure_facts::{Fact, ShadowPlan, Topology};
 use fissure_rig::crowd::{Mode, Solo};
+use fissure_rig::shadow::{Written, links, tables};
 
 use super::stage::Standing;
 use super::{Interrupt, Lab};
@@ -19,7 +22,8 @@ impl Lab<'_> {
         plan: &ShadowPlan,
         interrupt: &mut Interrupt,
     ) -> Result<(), Failure> {
-        let mut end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new() };
+        let mut end =
+            ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new(), links: Vec::new() };
         if self.order.in_place {
             let why =
                 "with --in-place every run would find what the one before has left: nothing can be compared.";
@@ -28,12 +32,22 @@ impl Lab<'_> {
         }
         // Secrets of one run mean nothing in the next; that they are met in the same order keeps runs alike.
         self.veil.forget();
-        match self.stage.start_apart(&plan.arrangement).await {
+        let at_once = matches!(plan.act, Act::Idle { at_once: true, .. });
+        match self.stage.start_apart(&plan.arrangement, at_once).await {
             Ok(mut standing) => {
                 let played = tokio::select! {
-                    played = self.play_shadow(plan, &mut standing) => Some(played),
+                    played = self.act(plan, &mut standing) => Some(played),
                     () = interrupt.came() => None,
                 };
+                if let Some(copy) = standing.end_processes().await {
+                    if plan.act == Act::Trace {
+                        end.links = links(copy, &self.veil);
+                    }
+                    end.tables = tables(copy, &self.veil);
+                }
+                for database in standing.databases() {
+                    end.tables.extend(database.tables(&|bytes| self.veil.fingerprint_of(bytes)).await);
+                }
                 standing.strike().await;
                 match played {
                     Some(played) => end.cut_short = played?,
@@ -46,6 +60,50 @@ impl Lab<'_> {
             Err(failure) => end.cut_short = Some(failure.sentence),
         }
         self.record(Fact::ShadowEnded(end))
+    }
+
+    async fn act(&mut self, plan: &ShadowPlan, standing: &mut Standing) -> Result<Option<String>, Failure> {
+        match &plan.act {
+            Act::Play | Act::Trace => self.play_shadow(plan, standing).await,
+            Act::Idle { seconds, .. } => {
+                tokio::time::sleep(Duration::from_secs(u64::from(*seconds))).await;
+                Ok(None)
+            }
+            Act::Twins { journey, step, pairs } => {
+                self.play_twins(plan, standing, (journey, *step), *pairs).await
+            }
+        }
+    }
+
+    /// Everything before the step goes to one copy, so that what is kept in its memory is there.
+    async fn play_twins(
+        &mut self,
+        plan: &ShadowPlan,
+        standing: &Standing,
+        (journey, step): (&str, u32),
+        pairs: u32,
+    ) -> Result<Option<String>, Failure> {
+        let mut crowd_plan = self.crowd_plan_for(standing.addresses(), &plan.arrangement, Mode::Play, None);
+        crowd_plan.seed = plan.seed;
+        crowd_plan.think_max_s = 0.0;
+        let mut solo = match Solo::new(crowd_plan).await {
+            Ok(solo) => solo,
+            Err(sentence) => return Ok(Some(sentence)),
+        };
+        let steps: Vec<u32> = (0..=step).collect();
+        for pair in 1..=pairs {
+            solo.enter(u64::from(pair), journey, Some(&steps), u32::MAX);
+            for _ in 0..step {
+                solo.step().await;
+            }
+            let Some(twins) = solo.twin().await else { continue };
+            let mut exchanges = twins.exchanges;
+            self.veil.forget();
+            self.veil.cover(&mut exchanges);
+            let route = twins.route;
+            self.record(Fact::Twinned(Twinned { shadow: plan.shadow, pair, route, exchanges }))?;
+        }
+        Ok(None)
     }
 
     /// Why it could not be played to its end, if it could not.
@@ -61,6 +119,7 @@ impl Lab<'_> {
             Ok(solo) => solo,
             Err(sentence) => return Ok(Some(sentence)),
         };
+        let mut written = (plan.act == Act::Trace).then(Written::default);
         let journeys: Vec<String> = self.project.journeys.iter().map(|l| l.journey.name.clone()).collect();
         for pass in 1..=plan.passes {
             for (turn, journey) in journeys.iter().enumerate() {
@@ -80,7 +139,14 @@ impl Lab<'_> {
                             return Ok(Some(format!("it did not start again: {}", failure.sentence)));
                         }
                     }
+                    if let (Some(written), Some(copy)) = (&mut written, standing.copy()) {
+                        written.before(copy, &self.veil);
+                    }
                     let Some(mut step) = solo.step().await else { break };
+                    let tables = match (&mut written, standing.copy()) {
+                        (Some(written), Some(copy)) => Some(written.after(copy, &self.veil)),
+                        _ => None,
+                    };
                     self.veil.cover(&mut step.exchanges);
                     self.record(Fact::Shadowed(ShadowedStep {
                         shadow: plan.shadow,
@@ -91,6 +157,7 @@ impl Lab<'_> {
                         route: step.route,
                         exchanges: step.exchanges,
                         problem: step.problem,
+                        tables,
                     }))?;
                 }
             }

@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fissure_facts::arrangement::WEB;
-use fissure_facts::config::Before;
+use fissure_facts::config::{Before, LinkKind};
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::faults::inject;
 use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
 use fissure_rig::lens::Hooks;
-use fissure_rig::scratch::{self, Scratch};
+use fissure_rig::scratch::{self, Scratch, ScratchDatabase};
 use fissure_rig::wire::{LinkAddress, Relay};
 
 use crate::project::Project;
@@ -51,6 +52,8 @@ pub struct Standing {
     pub processes: Vec<Process>,
     /// Of the copy that is kept for the profilers.
     hooks: Option<Hooks>,
+    /// Copies of database servers' data, of this arrangement alone.
+    databases: Vec<ScratchDatabase>,
     /// Dropped after the processes: it deletes the folder in which they ran.
     scratch: Option<Scratch>,
 }
@@ -162,7 +165,7 @@ impl<'p> Stage<'p> {
             self.standing.remove(0).strike().await;
         }
         let began = Instant::now();
-        let standing = self.start(arrangement).await?;
+        let standing = self.start(arrangement, false, Vec::new()).await?;
         let processes = standing
             .processes
             .iter()
@@ -190,21 +193,54 @@ impl<'p> Stage<'p> {
     }
 
     /// Starts an arrangement beside those that stand, for the caller to keep and to strike.
-    pub async fn start_apart(&mut self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
+    /// `at_once`: all its processes at the same instant.
+    pub async fn start_apart(
+        &mut self,
+        arrangement: &Arrangement,
+        at_once: bool,
+    ) -> Result<Standing, StageFailure> {
         while !self.standing.is_empty() && (self.has_room_for_one() || memory_is_short()) {
             self.standing.remove(0).strike().await;
         }
-        self.start(arrangement).await
+        let databases = self.copy_databases().await?;
+        self.start(arrangement, at_once, databases).await
     }
 
-    async fn start(&self, arrangement: &Arrangement) -> Result<Standing, StageFailure> {
+    /// Of every PostgreSQL link that the user has declared as disposable: each stack finds the same, and none what another has left.
+    async fn copy_databases(&self) -> Result<Vec<ScratchDatabase>, StageFailure> {
+        let failed = |sentence: String| StageFailure { sentence, last_lines: Vec::new() };
+        let folder = &self.project.folder;
+        let env = self.environment((folder, folder), WEB, 0, &[]);
+        let mut copies = Vec::new();
+        for (name, link) in &self.project.config.links {
+            let Some(variable) =
+                link.env.as_ref().filter(|_| link.kind == LinkKind::Postgres && link.disposable)
+            else {
+                continue;
+            };
+            let value = env.iter().rev().find(|(n, _)| n == variable).map(|(_, value)| value.clone());
+            if let Some(url) = value.or_else(|| std::env::var(variable).ok()) {
+                copies.push(ScratchDatabase::create(name, variable, &url).await.map_err(failed)?);
+            }
+        }
+        Ok(copies)
+    }
+
+    async fn start(
+        &self,
+        arrangement: &Arrangement,
+        at_once: bool,
+        databases: Vec<ScratchDatabase>,
+    ) -> Result<Standing, StageFailure> {
         let (scratch, folder) = self.copy(arrangement)?;
         // Without them the profilers see less, and say so.
         let hooks =
             arrangement.profiled.then(|| self.run_folder.join(format!("hooks-{}", std::process::id())));
         let hooks = hooks.and_then(|folder| Hooks::create(&folder).ok());
         let mut standing =
-            Standing { arrangement: arrangement.clone(), processes: Vec::new(), hooks, scratch };
+            Standing { arrangement: arrangement.clone(), processes: Vec::new(), hooks, databases, scratch };
+        let elsewhere: Vec<(String, String)> =
+            standing.databases.iter().map(|d| (d.variable.clone(), d.url().to_owned())).collect();
 
         let mut places = Vec::new();
         for role in &arrangement.roles {
@@ -220,15 +256,17 @@ impl<'p> Stage<'p> {
                 command,
                 &arrangement.name,
                 &folder,
-                self.environment((&source, &folder), WEB, 0, &[]),
+                [self.environment((&source, &folder), WEB, 0, &[]), elsewhere.clone()].concat(),
             );
             keeper::setup(&self.program, &launch, app.start_within.0).await.map_err(|e| StageFailure {
                 sentence: format!("[app] setup: {e}"),
                 last_lines: e.last_lines().to_vec(),
             })?;
         }
+        let mut launches = Vec::new();
         for (role, replica, port) in &places {
             let mut env = self.environment((&source, &folder), role, *port, &places);
+            env.extend(elsewhere.clone());
             if let Some(hooks) = &standing.hooks {
                 let own =
                     |name: &str| env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
@@ -241,22 +279,35 @@ impl<'p> Stage<'p> {
                 &folder,
                 env,
             );
-            // One after the other: two copies that migrate the same database at once are another experiment.
-            let kept = match self.start_process(&launch, *port).await {
-                Ok(kept) => kept,
-                Err(failure) => {
-                    standing.strike().await;
-                    return Err(failure);
+            launches.push((role.clone(), *replica, *port, launch));
+        }
+        // One after the other, unless it is asked what happens otherwise.
+        let mut started = Vec::new();
+        if at_once {
+            let starts = launches.iter().map(|(_, _, port, launch)| self.start_process(launch, *port));
+            started = together(starts.collect()).await;
+        } else {
+            for (_, _, port, launch) in &launches {
+                let kept = self.start_process(launch, *port).await;
+                let failed = kept.is_err();
+                started.push(kept);
+                if failed {
+                    break;
                 }
-            };
-            standing.processes.push(Process {
-                role: role.clone(),
-                replica: *replica,
-                port: *port,
-                kept,
-                launch,
-                buried: false,
-            });
+            }
+        }
+        let mut failure = None;
+        for ((role, replica, port, launch), kept) in launches.into_iter().zip(started) {
+            match kept {
+                Ok(kept) => {
+                    standing.processes.push(Process { role, replica, port, kept, launch, buried: false });
+                }
+                Err(why) => failure = Some(why),
+            }
+        }
+        if let Some(failure) = failure {
+            standing.strike().await;
+            return Err(failure);
         }
         Ok(standing)
     }
@@ -412,6 +463,11 @@ impl Standing {
         self.scratch.as_ref().map(Scratch::path)
     }
 
+    /// Copies of the data of database servers.
+    pub fn databases(&self) -> &[ScratchDatabase] {
+        &self.databases
+    }
+
     /// The folder that lets profilers look inside.
     pub fn hooks(&self) -> Option<&Path> {
         self.hooks.as_ref().map(Hooks::folder)
@@ -427,12 +483,36 @@ impl Standing {
         outside.into_iter().filter(|path| path.starts_with(app_folder) && !path.starts_with(&kept)).collect()
     }
 
-    pub async fn strike(self) {
-        for process in self.processes {
+    /// Ends every process; the copy stays, to be looked at.
+    pub async fn end_processes(&mut self) -> Option<&Path> {
+        for process in std::mem::take(&mut self.processes) {
             process.kept.stop().await;
         }
+        self.copy()
+    }
+
+    pub async fn strike(mut self) {
+        self.end_processes().await;
+        drop(self.databases);
         drop(self.scratch);
     }
+}
+
+/// Waits for all of them at once.
+async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|f| (Box::pin(f), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut all_ready = true;
+        for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(value) => *output = Some(value),
+                Poll::Pending => all_ready = false,
+            }
+        }
+        if all_ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 /// A name as part of a file name.
