@@ -277,9 +277,9 @@ def main():
             tried += 1
             found += bool(findings)
             is_class = any(s in classes for s in states)
-            routes = [f["route"] for f in findings]
+            routes = [f["route"] for f in findings if f["route"]]
             is_first = first is None or first in routes
-            steps = min((len(f["steps"]) for f in findings), default=0)
+            steps = min((len(f["steps"]) for f in findings if f["steps"]), default=0)
             classed += bool(findings) and is_class
             placed += bool(findings) and is_first
             short += bool(findings) and steps <= 5
