@@ -28,6 +28,7 @@ pub const STATUS: &str = "1 status";
 const HEADER: &str = "2 header ";
 pub const BODY: &str = "3 body ";
 pub const WORD: &str = "word ";
+pub const OUTCOME: &str = "9 outcome";
 
 /// Headers that say nothing about the answer, or say again what the body says.
 const NO_CONTENT: [&str; 9] = [
@@ -61,7 +62,7 @@ pub fn leaves(steps: &[&ShadowedStep], controls: usize) -> Vec<Leaves> {
     for (leaves, step) in all.iter_mut().zip(steps) {
         let outcome = if step.problem.is_some() { "wrong" } else { "right" };
         // Last: what made it wrong tells more.
-        leaves.insert("9 outcome".to_owned(), text(outcome));
+        leaves.insert(OUTCOME.to_owned(), text(outcome));
     }
     all
 }

@@ -362,7 +362,11 @@ fn findings(
             let was: &ShadowedStep = control.answers.get(&difference.place)?;
             let is: &ShadowedStep = run.answers.get(&difference.place)?;
             let (expected, got) = shown(difference, was, is);
-            let request = was.exchanges.last().map(|e| &e.request)?;
+            // A message that is waited for is no request.
+            let request = match was.exchanges.last().map(|e| &e.request) {
+                Some(request) => cut(&format!("{} {}", request.method, request.target)),
+                None => was.route.to_string(),
+            };
             Some(Finding {
                 topology,
                 by: By::Answers,
@@ -370,7 +374,7 @@ fn findings(
                 journey: was.journey.clone(),
                 line: was.line,
                 route: Some(was.route.clone()),
-                request: cut(&format!("{} {}", request.method, request.target)),
+                request,
                 what: leaves::spoken(&difference.path),
                 expected,
                 got,
@@ -384,6 +388,10 @@ fn findings(
 /// Expected and got as a person reads them: of a text the words around.
 fn shown(difference: &Difference, was: &ShadowedStep, is: &ShadowedStep) -> (String, String) {
     let say = |value: &Option<String>| value.as_deref().map_or("nothing there".to_owned(), cut);
+    if difference.path == leaves::OUTCOME {
+        let said = |step: &ShadowedStep| step.problem.as_deref().map_or("as expected".to_owned(), cut);
+        return (said(was), said(is));
+    }
     let index = difference.path.rsplit_once(leaves::WORD).and_then(|(_, i)| i.parse::<usize>().ok());
     let Some(index) = index else { return (say(&difference.expected), say(&difference.got)) };
     let around = |step: &ShadowedStep| {
