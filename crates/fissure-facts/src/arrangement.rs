@@ -9,6 +9,12 @@ use crate::Route;
 /// The role that is the whole app.
 pub const WEB: &str = "web";
 
+/// The role that is no copy of the app but a cache in front of it, a program of fissure's own. No area can be called so: areas
+/// are written in lower case.
+pub const CACHE: &str = "Cache";
+/// How long it keeps an answer, in seconds.
+pub const CACHE_FOR_S: f64 = 1.0;
+
 /// The app's command started for a duty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
@@ -92,13 +98,26 @@ impl Arrangement {
         arrangement
     }
 
+    /// The answers to `route` are kept for [`CACHE_FOR_S`] by a cache in front of the app.
+    pub fn cached(route: &Route) -> Self {
+        let mut arrangement = Self::named(&format!("{route} cached"));
+        arrangement.roles.push(Role { name: CACHE.to_owned(), replicas: 1 });
+        arrangement.table.insert(route.clone(), CACHE.to_owned());
+        arrangement
+    }
+
+    /// A cache answers requests of this route.
+    pub fn caches(&self, route: &Route) -> bool {
+        self.role_of(route) == CACHE
+    }
+
     /// The role that serves `route`.
     pub fn role_of(&self, route: &Route) -> &str {
         self.table.get(route).map_or(WEB, String::as_str)
     }
 
-    /// How many processes fissure starts for it.
+    /// How many copies of the app run in it.
     pub fn copies(&self) -> u32 {
-        self.roles.iter().map(|r| r.replicas).sum()
+        self.roles.iter().filter(|r| r.name != CACHE).map(|r| r.replicas).sum()
     }
 }

@@ -377,12 +377,15 @@ impl Config {
                 .iter()
                 .any(|w| name.contains(w));
             if secret || value.contains('@') {
-                "[redacted]".clone_into(value);
+                REDACTED.clone_into(value);
             }
         }
         copy
     }
 }
+
+/// What stands in a run's header in place of a value that may hold a secret.
+pub const REDACTED: &str = "[redacted]";
 
 fn check_slo(place: &str, slo: Slo) -> Result<(), ConfigError> {
     match slo.target() {

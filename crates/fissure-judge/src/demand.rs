@@ -39,6 +39,12 @@ const GUESS_WEIGHT: f64 = 0.03;
 const GUESSED_BACKGROUND_CORES: f64 = 0.03;
 /// CPU that a new connection may cost, as a guess: an event loop that makes a dozen objects for it takes 0.5 ms, a process that forks a few.
 const GUESSED_CONNECTION_S: f64 = 0.000_5;
+/// CPU of a request under load over its latency alone, at most: caches are colder and locks dearer among many.
+const MOST_OF_SOLO: f64 = 1.5;
+/// Scatter of a window's weighted CPU that is there in any case.
+const SCATTER: f64 = 0.03;
+/// So many times the scatter's square (four standard deviations) speak against a bound.
+const CONTRADICTS: f64 = 16.0;
 /// With more connections per request than this the app (or its protocol) keeps none: then a connection is a part of every request.
 const KEPT_NONE: f64 = 0.5;
 
@@ -81,18 +87,26 @@ impl Demands {
 pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     let mix = mix(run);
     let windows = evidence(windows);
-    let seen: BTreeSet<&Route> = windows.iter().flat_map(|w| ended(w).into_keys()).collect();
-    let columns: Vec<&Route> = seen.into_iter().collect();
+    let all = columns(&windows);
+    let columns: Vec<&Route> = all.iter().collect();
     let solo_ms = solo_ms(run, &windows);
     let mut found = Demands { service_cv: service_cv(&windows), ..Demands::default() };
 
     let keeps = keeps_connections(&windows);
     let (rows, cpu) = design(&windows, &columns, keeps);
-    let Some(solution) = nnls::solve(&rows, &cpu) else { return found };
+    let most_s: Vec<Option<f64>> = columns
+        .iter()
+        .map(|route| solo_ms.get(*route).filter(|_| !windows.iter().any(|w| is_emphasised(w, route))))
+        .map(|solo_ms| solo_ms.map(|ms| ms * MOST_OF_SOLO / 1e3))
+        .collect();
+    let Some((solution, most_s)) = within(&rows, &cpu, most_s) else { return found };
     let half = stats::t_975(solution.degrees);
     let estimate = |i: usize, unit: f64| {
         let (x, error) = (solution.coefficients[i], solution.errors[i]);
-        Estimate::new(x, (x - half * error).max(0.0), x + half * error).scaled(unit)
+        let most = most_s.get(i).copied().flatten();
+        let held = most.is_some_and(|most| x >= most);
+        let low = if held { 0.0 } else { (x - half * error).max(0.0) };
+        Estimate::new(x, low, most.unwrap_or(f64::INFINITY).min(x + half * error).max(x)).scaled(unit)
     };
     let total: f64 = columns
         .iter()
@@ -123,6 +137,39 @@ pub fn demands(run: &Run, windows: &[Window]) -> Demands {
     found
 }
 
+/// The solution in which no route costs more than the most that is given for it, and the bounds that hold.
+///
+/// While a request is alone, one thread cannot use more CPU for it than the answer takes. That bounds a route that no window made
+/// hot, whose cost is otherwise anybody's among its neighbours in the journey. **It does not hold** where a request is worked on by
+/// several threads or processes at once, or after it was answered; then the windows fit clearly worse with the bounds than
+/// without, and the bounds are dropped.
+fn within(
+    rows: &[Vec<f64>],
+    cpu: &[f64],
+    mut most: Vec<Option<f64>>,
+) -> Option<(nnls::Solution, Vec<Option<f64>>)> {
+    let without = nnls::solve(rows, cpu)?;
+    let mut held: Vec<Option<f64>> = vec![None; without.coefficients.len()];
+    let mut with = without.clone();
+    loop {
+        let over =
+            |i: &usize| held[*i].is_none() && most[*i].is_some_and(|most| with.coefficients[*i] > most);
+        let over: Vec<usize> = (0..most.len()).filter(over).collect();
+        if over.is_empty() {
+            return Some((with, most));
+        }
+        over.into_iter().for_each(|i| held[i] = most[i]);
+        let Some(solution) = nnls::solve_with_held(rows, cpu, &held) else { break };
+        let scatter = (without.squares / without.degrees as f64).max(SCATTER.powi(2));
+        if solution.squares - without.squares > CONTRADICTS * scatter {
+            break;
+        }
+        with = solution;
+    }
+    most.fill(None);
+    Some((without, most))
+}
+
 /// Requests of each route per request of the journeys' mix; they sum to 1.
 pub fn mix(run: &Run) -> BTreeMap<Route, f64> {
     let mut counts: BTreeMap<Route, f64> = BTreeMap::new();
@@ -137,7 +184,7 @@ pub fn mix(run: &Run) -> BTreeMap<Route, f64> {
 
 /// Windows that tell what an answer costs. One in which the emphasised request was refused because it was sent twice is left out: there is
 /// another, in which it is the last of its journey.
-fn evidence(windows: &[Window]) -> Vec<&Window> {
+pub(crate) fn evidence(windows: &[Window]) -> Vec<&Window> {
     let is_evidence = |w: &&Window| {
         w.plan.arrangement.name == Arrangement::whole().name
             && w.ended() > 0
@@ -150,6 +197,18 @@ fn evidence(windows: &[Window]) -> Vec<&Window> {
 /// Does the app refuse the emphasised request when it is repeated, as it does a form whose token is used up?
 pub fn refuses_repetition(window: &Window) -> bool {
     window.plan.emphasis.as_ref().is_some_and(|e| e.times > 1) && fails_when_hot(window)
+}
+
+/// The routes that the windows show.
+pub(crate) fn columns(windows: &[&Window]) -> Vec<Route> {
+    let seen: BTreeSet<&Route> = windows.iter().flat_map(|w| ended(w).into_keys()).collect();
+    seen.into_iter().cloned().collect()
+}
+
+/// The regression of [`demands`]: a row for each window and some guesses behind them, a column for each route and some others
+/// behind them; and the CPU.
+pub(crate) fn design_of(windows: &[&Window], routes: &[Route]) -> (Vec<Vec<f64>>, Vec<f64>) {
+    design(windows, &routes.iter().collect::<Vec<_>>(), keeps_connections(windows))
 }
 
 /// Columns behind the routes' columns.

@@ -8,18 +8,23 @@ use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
 use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
 use crate::demand::{self, Demands};
 use crate::goal;
-use crate::judgement::{GoalView, SoloMiss};
+use crate::growth;
+use crate::judgement::{GoalView, Growth, SoloMiss};
 use crate::limit;
 use crate::model::{self, Model};
 use crate::remedy::{self, Candidate, Options};
+use crate::repeats;
 use crate::sim;
 use crate::stats;
 use crate::validity::{self, Void};
+use crate::waits;
 
 /// Name of the arrangement that is the app as it is.
 pub const WHOLE: &str = "whole";
 /// Name of its second copy.
 pub const CONTROL: &str = "control";
+/// A route with less of the time is not worth a cache.
+const DEAR: f64 = 0.25;
 /// Remedies that one run rehearses at most; more would leave too little time for each.
 const REMEDIES_MOST: usize = 3;
 /// A request whose CPU is at least this share of its latency alone is slow because of its lines.
@@ -242,6 +247,23 @@ impl<'r> Evidence<'r> {
         Some(self.saturation_users_per_s()?.mid / if busy >= limit::FULL { 1.0 } else { busy })
     }
 
+    /// The same for an arrangement: what a cache answers needs no CPU of the app.
+    pub fn ceiling_of(&self, arrangement: &Arrangement) -> Option<f64> {
+        let ceiling = self.ceiling_users_per_s()?;
+        if !self.run.routes().iter().any(|route| arrangement.caches(route)) {
+            return Some(ceiling);
+        }
+        let model = self.model(&self.demands());
+        let cached_ms: f64 = model.routes.iter().map(|r| r.mix * sim::cpu_ms(&model, arrangement, r)).sum();
+        Some(if cached_ms > 0.0 { ceiling * (model.mean_cpu_ms() / cached_ms).max(1.0) } else { ceiling })
+    }
+
+    /// A GET that much of the time goes to: if its answers repeat, a cache is worth a thought.
+    pub fn has_dear_get(&self) -> bool {
+        let model = self.model(&self.demands());
+        model.routes.iter().any(|r| r.route.method() == "GET" && model.share_of_time(r) >= DEAR)
+    }
+
     /// CPUs that every arrangement may use.
     pub fn cpus(&self) -> f64 {
         self.run.header.machine.app_cpus.len().max(1) as f64
@@ -256,16 +278,24 @@ impl<'r> Evidence<'r> {
     }
 
     pub fn demands(&self) -> Demands {
-        let windows: Vec<Window> = self
-            .windows
+        demand::demands(self.run, &self.for_cpu())
+    }
+
+    /// What grew within the run.
+    pub fn growth(&self) -> Vec<Growth> {
+        growth::growth(self.run, &self.for_cpu())
+    }
+
+    /// Windows of the whole whose CPU counts, whatever else was wrong with them.
+    fn for_cpu(&self) -> Vec<Window> {
+        self.windows
             .iter()
             .map(|(w, _)| w)
             .filter(|w| {
                 w.plan.arrangement.name == WHOLE && validity::void_for_cpu(w, &self.run.header).is_none()
             })
             .cloned()
-            .collect();
-        demand::demands(self.run, &windows)
+            .collect()
     }
 
     pub fn model(&self, demands: &Demands) -> Model {
@@ -275,9 +305,15 @@ impl<'r> Evidence<'r> {
             cpus: (self.cpus() - background).max(0.1),
             workers: model::workers(&saturated),
             slots: None,
+            connection_ms: demands.connection_ms_per_request(),
+            hits: repeats::hits(self.run, self.goal.requests_per_s),
             routes: model::routes(demands),
             requests_per_user: goal::requests_per_user(self.run),
         };
+        // On one CPU threads that take turns and threads that share it are the same.
+        if self.cpus() > 1.0 && waits::waits(self.run).is_some_and(|w| limit::interpreter(&w).is_some()) {
+            model.workers = 1;
+        }
         model.slots = self.slots(&model);
         model
     }

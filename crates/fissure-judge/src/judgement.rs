@@ -17,8 +17,11 @@ pub struct Judgement {
     pub limit: Option<Limit>,
     /// Where the requests wait, when the CPU is not what gives way and threads were looked at.
     pub waits: Option<Waits>,
-    /// What the dearest lines of the app's own would give if they cost nothing; a prediction, not a measurement.
+    /// What the dearest lines of the app's own would give if they cost nothing, or if nobody waited at them; a prediction,
+    /// not a measurement.
     pub fix: Option<Fix>,
+    /// What becomes dearer as the run goes on.
+    pub growth: Vec<Growth>,
     /// Of the whole, under the SLO.
     pub capacity: Option<Capacity>,
     /// What the whole does flat out (closed loop), in requests per second.
@@ -73,7 +76,8 @@ pub enum Verdict {
         headroom: Estimate,
     },
     /// Rung 1. One request of these routes takes longer than its goal even alone, and most of that time is CPU; or, without
-    /// routes, few lines of the app's own carry so much of what is used up that without them the goal would be met.
+    /// routes, few lines of the app's own carry so much of what is used up that without them the goal would be met, or that
+    /// nothing else is worth buying before they are cheaper.
     FixTheseLines {
         routes: Vec<SoloMiss>,
     },
@@ -84,6 +88,12 @@ pub enum Verdict {
     /// Beside the ladder: what would meet the goal changes answers. Index into `Judgement::remedies`.
     UnsafeToSplit {
         index: usize,
+    },
+    /// Rung 6: the app waits for a database or another service, and no arrangement of the app was seen to help.
+    ItsTheLink {
+        link: BlamedLink,
+        /// The route that takes longer than its goal even alone, where one does.
+        alone: Option<SoloMiss>,
     },
     /// Rung 7: the goal needs more CPU than the arrangements may use.
     ScaleOut {
@@ -105,6 +115,17 @@ pub struct SoloMiss {
     pub limit_ms: f64,
 }
 
+/// Whom the app waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlamedLink {
+    pub address: SocketAddr,
+    /// As `[links]` names it.
+    pub name: Option<String>,
+    pub is_database: bool,
+    /// Of the requests under way flat out, those that wait for its answer.
+    pub share: Estimate,
+}
+
 /// Why no verdict can be given, and with it what to try. `show::words` has the sentences.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Missing {
@@ -121,6 +142,9 @@ pub enum Missing {
     /// Nothing that was tried meets the goal, and the CPU is not the reason: something waits (a database, a lock, a pool,
     /// another service), which this run cannot see.
     SomethingWaits { cpu_share: Estimate, best: Option<usize> },
+    /// The CPU is full, and most of the requests under way wait for something else all the same: to mend one of the two may
+    /// change nothing.
+    TwoLimits { cpu_share: Estimate, other: Resource, other_share: f64, link: Option<BlamedLink> },
     /// Nothing that was tried meets the goal, although the CPUs would do for its load.
     NothingHelps { cpus_needed: Estimate, best: Option<usize> },
     /// A route misses its goal even alone, without using CPU for it.
@@ -266,14 +290,40 @@ pub struct PeerLoad {
     pub awaited: f64,
 }
 
+/// Something that grows with what the app was asked for within the run, while the load was what it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    pub of: Grows,
+    /// At the beginning of the run and at its end, by the line through all that was seen.
+    pub first: f64,
+    pub last: f64,
+    /// Over the whole run, last less first.
+    pub more: Estimate,
+    /// Requests between the two that write (anything but GET, HEAD and OPTIONS), or all where none writes.
+    pub requests: u64,
+    pub is_by_writes: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Grows {
+    /// CPU milliseconds of a request of this route.
+    Cpu(Route),
+    /// Bytes of memory.
+    Memory,
+    /// Open files and connections.
+    Files,
+}
+
 /// What few lines would give if they cost nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fix {
     pub lines: usize,
-    /// Share of the CPU that they carry.
+    /// Share of the CPU that they carry; of lines at which requests wait, the share of the requests under way.
     pub share: Estimate,
     /// Capacity under the SLO without their cost, relative to the whole's.
     pub capacity_ratio: Estimate,
+    /// CPUs that the goal's load would need without their cost.
+    pub cpus_needed: Estimate,
 }
 
 /// The largest load that still meets the SLO.
@@ -309,6 +359,7 @@ pub struct ConnectionDemand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemedyKind {
     LimitConcurrency,
+    CacheAnswers,
     AddReplicas,
     SplitThisArea,
 }
@@ -317,6 +368,7 @@ impl RemedyKind {
     pub fn rung(self) -> u8 {
         match self {
             Self::LimitConcurrency => 2,
+            Self::CacheAnswers => 3,
             Self::AddReplicas => 4,
             Self::SplitThisArea => 5,
         }
@@ -326,6 +378,7 @@ impl RemedyKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::LimitConcurrency => "LimitConcurrency",
+            Self::CacheAnswers => "CacheAnswers",
             Self::AddReplicas => "AddReplicas",
             Self::SplitThisArea => "SplitThisArea",
         }
@@ -336,7 +389,7 @@ impl RemedyKind {
 pub struct RemedyResult {
     pub kind: RemedyKind,
     pub arrangement: Arrangement,
-    /// Routes that are limited or split off; empty for replicas.
+    /// Routes that are limited, cached or split off; empty for replicas.
     pub area: Vec<Route>,
     /// Capacity under the SLO relative to the whole's, by the model with the measured demands.
     pub predicted: Option<Estimate>,

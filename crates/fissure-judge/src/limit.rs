@@ -1,5 +1,6 @@
 //! What gives way first, as far as the facts tell.
 
+pub(crate) mod freed;
 pub(crate) mod waiting;
 
 use fissure_facts::Route;
@@ -7,7 +8,7 @@ use fissure_facts::Route;
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
 use crate::evidence::Evidence;
-use crate::judgement::{Limit, Resource, RouteDemand, Waits};
+use crate::judgement::{Limit, Resource, RouteDemand, Waits, WaitsFor};
 use crate::lines::Lines;
 use crate::stats;
 
@@ -23,6 +24,7 @@ pub fn limit(
     fit: Option<&CapacityFit>,
     lines: Option<&Lines>,
     waits: Option<&Waits>,
+    interpreter: Option<String>,
 ) -> Option<Limit> {
     let cpu_share = found.saturated_cpu_share()?;
     let cpus = found.cpus();
@@ -33,7 +35,8 @@ pub fn limit(
         if cpus > 1.0 { "s" } else { "" }
     );
     let victims = fit.map(|fit| fit.victims.clone()).unwrap_or_default();
-    let Some((resource, mut evidence)) = cpu_resource(found, cpu_share.mid) else {
+    let one_at_a_time = || interpreter.map(|said| (Resource::OneThread, vec![said]));
+    let Some((resource, mut evidence)) = cpu_resource(found, cpu_share.mid).or_else(one_at_a_time) else {
         let (resource, mut evidence) = waiting::resource(waits?, &found.run.header.config)?;
         let place = waiting::places(waits?, resource);
         evidence.insert(0, flat_out);
@@ -55,6 +58,18 @@ pub fn limit(
         }
     }
     Some(Limit { resource, routes: heavy, victims, evidence, place })
+}
+
+/// Most of the requests under way wait for the interpreter's own lock: its threads take turns, and together they are one.
+pub fn interpreter(waits: &Waits) -> Option<String> {
+    let share = waits.share(|what| *what == WaitsFor::Interpreter);
+    (share >= waiting::MOST).then(|| {
+        format!(
+            "{:.1} of the {:.0} requests under way wait for the interpreter's lock, so its threads work one at a time",
+            share * waits.under_way,
+            waits.under_way
+        )
+    })
 }
 
 /// None when neither the CPUs nor one thread are used up.

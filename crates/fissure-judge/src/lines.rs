@@ -4,6 +4,7 @@
 //! for that line. Two windows tell the routes apart without tracing: in the second the heaviest route is emphasised, so
 //! what grows with it is its own.
 
+mod engine;
 mod fix;
 mod origin;
 mod tally;

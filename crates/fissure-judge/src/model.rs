@@ -10,6 +10,8 @@
 //! **Left out**, so a prediction is wrong where these matter: locks between some routes only, a database or service that
 //! saturates, garbage collection, memory, caches that grow cold when the work is spread. The rehearsal is the referee.
 
+use std::collections::BTreeMap;
+
 use fissure_facts::step::Purpose;
 use fissure_facts::{Route, Window};
 
@@ -37,6 +39,10 @@ pub struct Model {
     /// Requests that one copy serves at once, the time in which they wait included. None where nothing shows a limit.
     pub slots: Option<u32>,
     pub routes: Vec<RouteModel>,
+    /// The share of a route's requests that a cache would answer itself, of those whose answers repeat.
+    pub hits: BTreeMap<Route, f64>,
+    /// CPU of a request's part of its user's connection; it is in the routes' CPU, too.
+    pub connection_ms: f64,
     /// Requests of an average journey: turns requests into users.
     pub requests_per_user: f64,
 }
@@ -62,6 +68,12 @@ impl Model {
     /// Milliseconds that an average request takes alone.
     pub fn mean_alone_ms(&self) -> f64 {
         self.routes.iter().map(|r| r.mix * (r.cpu_ms + r.wait_ms)).sum()
+    }
+
+    /// Share of the time that requests take alone which goes to `route`.
+    pub fn share_of_time(&self, route: &RouteModel) -> f64 {
+        let all = self.mean_alone_ms();
+        if all > 0.0 { route.mix * (route.cpu_ms + route.wait_ms) / all } else { 0.0 }
     }
 
     /// Share of the CPU that `route` uses at the mix.

@@ -8,6 +8,8 @@
 #[derive(Debug, Clone, PartialEq)]
 pub struct Solution {
     pub coefficients: Vec<f64>,
+    /// Sum of the squared residuals.
+    pub squares: f64,
     /// Standard errors by the residuals' scatter; as if the bound at zero were not there, so pessimistic for coefficients on it.
     pub errors: Vec<f64>,
     /// Rows less columns: how much the scatter rests on.
@@ -46,7 +48,22 @@ pub fn solve(rows: &[Vec<f64>], y: &[f64]) -> Option<Solution> {
         .sum();
     let variance = squares / degrees as f64;
     let errors = (0..columns).map(|i| (variance * inverse[i][i]).sqrt()).collect();
-    Some(Solution { coefficients, errors, degrees })
+    Some(Solution { coefficients, squares, errors, degrees })
+}
+
+/// The same with some coefficients held at what is given for them; their errors are 0.
+pub fn solve_with_held(rows: &[Vec<f64>], y: &[f64], held: &[Option<f64>]) -> Option<Solution> {
+    let free: Vec<usize> = (0..held.len()).filter(|&i| held[i].is_none()).collect();
+    let known = |row: &[f64]| row.iter().zip(held).map(|(a, x)| a * x.unwrap_or(0.0)).sum::<f64>();
+    let left: Vec<f64> = rows.iter().zip(y).map(|(row, y)| y - known(row)).collect();
+    let part: Vec<Vec<f64>> = rows.iter().map(|row| free.iter().map(|&i| row[i]).collect()).collect();
+    let found = solve(&part, &left)?;
+    let mut coefficients: Vec<f64> = held.iter().map(|x| x.unwrap_or(0.0)).collect();
+    let mut errors = vec![0.0; held.len()];
+    for (place, &i) in free.iter().enumerate() {
+        (coefficients[i], errors[i]) = (found.coefficients[place], found.errors[place]);
+    }
+    Some(Solution { coefficients, errors, ..found })
 }
 
 fn active_set(gram: &[Vec<f64>], moment: &[f64]) -> Option<Vec<f64>> {

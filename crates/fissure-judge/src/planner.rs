@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use fissure_facts::{Arrangement, Emphasis, Fact, Load, Purpose, Route, Run, Step, Window, WindowPlan};
+use fissure_facts::{
+    Arrangement, Emphasis, Fact, HttpVersion, Load, Purpose, Route, Run, Step, Window, WindowPlan,
+};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
@@ -94,6 +96,7 @@ impl Planner {
             .or_else(|| desk.decide())
             .or_else(|| desk.profile())
             .or_else(|| desk.need_no_remedy())
+            .or_else(|| desk.repeats())
             .or_else(|| {
                 let candidates =
                     self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
@@ -351,6 +354,24 @@ impl<'r> Desk<'r> {
         Some((Step::Hold(plan), why))
     }
 
+    /// Much of the time goes to a GET: do its answers repeat, so that they could be kept? The same shadow is the first of those
+    /// that tell whether a remedy is safe.
+    fn repeats(&self) -> Option<Next> {
+        let is_shadow =
+            |s: &fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Shadow(_), .. });
+        let protocol = self.run.header.config.app.protocol();
+        let is_plain = !protocol.tls && protocol.http != Some(HttpVersion::Two);
+        let is_late = self.has_rehearsed() || self.elapsed_share() >= PROFILE_UNTIL;
+        if is_late || !is_plain || self.run.facts.iter().any(is_shadow) || !self.evidence.has_dear_get() {
+            return None;
+        }
+        let plan = isolation::first_control(self.run);
+        Some((
+            Step::Shadow(plan),
+            "do answers repeat, so that they could be kept? the journeys, one user after another".to_owned(),
+        ))
+    }
+
     /// Holding up as far as can be told, or slow even alone: no arrangement is worth rehearsing.
     fn need_no_remedy(&self) -> Option<Next> {
         let goal = self.evidence.goal.users_per_s;
@@ -449,7 +470,7 @@ impl<'r> Desk<'r> {
         if self.evidence.fit(name).is_some_and(|fit| self.evidence.asks_for_the_goal(name, &fit)) {
             return Some(self.evidence.goal.users_per_s);
         }
-        let ceiling = self.evidence.ceiling_users_per_s()?;
+        let ceiling = self.evidence.ceiling_of(&candidate.arrangement)?;
         let next = capacity::next_load(&self.evidence.points(name), &self.run.header.config.goal, ceiling)?;
         let fit = self.evidence.fit(name)?;
         let whole = self.evidence.fit(WHOLE)?.users_per_s.mid;

@@ -15,7 +15,7 @@ use area::{Area, areas, heavy};
 use prediction::{Depth, Prophet};
 
 /// How busy the CPUs of an app may be for long: above, queues grow so fast with every percent that no goal is safe.
-const BUSY_AT_MOST: f64 = 0.8;
+pub(crate) const BUSY_AT_MOST: f64 = 0.8;
 /// A remedy that the model does not promise at least this many times the whole's capacity is not worth minutes of
 /// rehearsal, unless it is the best of its kind.
 const WORTH: f64 = 1.1;
@@ -31,6 +31,8 @@ const COPIES: [u32; 3] = [2, 3, 4];
 const COPIES_FOR_SLOTS: u32 = 8;
 /// A prediction this many times the goal is enough of a remedy; predictions err by some tenths.
 const ENOUGH: f64 = 1.3;
+/// A route with less of the time is not worth a cache.
+const LEAST_CACHED: f64 = 0.1;
 /// Copies beyond this cost memory and start-up time that a rehearsal on one machine does not have.
 const MOST_COPIES: u32 = 16;
 
@@ -86,6 +88,7 @@ fn shortlist_at(
 ) -> Vec<Candidate> {
     let Some(prophet) = Prophet::new(model, goal, depth, seed) else { return Vec::new() };
     let mut variants = limits(model, goal);
+    variants.extend(caches(model));
     variants.push(copies(model, options));
     variants.extend(splits(model, goal, config_areas));
     let mut rated: Vec<Rated> =
@@ -158,6 +161,18 @@ fn limits(model: &Model, goal: &Goal) -> Vec<Variant> {
             area: vec![route],
         })
         .collect()
+}
+
+/// A cache for each dear route whose answers repeat.
+fn caches(model: &Model) -> Vec<Variant> {
+    let worth = model.routes.iter().filter(|r| model.hits.contains_key(&r.route));
+    let dear = worth.filter(|r| model.share_of_time(r) >= LEAST_CACHED);
+    dear.map(|r| Variant {
+        kind: RemedyKind::CacheAnswers,
+        area: vec![r.route.clone()],
+        strengths: vec![Arrangement::cached(&r.route)],
+    })
+    .collect()
 }
 
 /// The fewest copies, unless more are clearly better. Two are predicted even where they cannot run.

@@ -16,6 +16,7 @@ use fissure_facts::{Arrangement, Latencies, Route};
 
 pub use capacity::{Effort, Targets, capacity, capacity_with};
 use engine::Layout;
+pub(crate) use engine::cpu_ms;
 pub use trace::Trace;
 
 use crate::model::Model;

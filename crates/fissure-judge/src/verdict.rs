@@ -9,8 +9,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyResult,
-    Verdict, Waits,
+    BlamedLink, Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing,
+    RemedyKind, RemedyResult, Resource, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -28,6 +28,10 @@ const ERRORS_AT_REST: f64 = 0.05;
 const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
 /// Why a remedy that was worth it was not rehearsed.
 const TIME_WAS_UP: &str = "the time was up before it was its turn";
+/// A remedy that was measured to hold this many times what the whole holds has helped, if not enough.
+const HELPS: f64 = 1.3;
+/// Lines with this share of the CPU come before more CPUs.
+const GREATER_PART: f64 = 0.5;
 /// A route's share of the CPU from which on its exact cost matters.
 const SHARE_THAT_MATTERS: f64 = 0.1;
 /// A capacity interval wider than this deserves a doubt.
@@ -45,8 +49,14 @@ struct Bench<'r> {
     fit: Option<CapacityFit>,
     demands: Demands,
     lines: Option<Lines>,
+    /// Flat out the CPU is full, or one thread is.
+    is_cpu_full: bool,
+    /// What shows that its threads take turns for the interpreter's lock.
+    interpreter: Option<String>,
     /// None where the CPU gives way first.
     waits: Option<Waits>,
+    /// Where the CPU is full and most of the requests wait for something else all the same.
+    beside_the_cpu: Option<(Waits, Resource, f64)>,
     seconds_per_user: f64,
 }
 
@@ -56,9 +66,31 @@ impl<'r> Bench<'r> {
         let fit = evidence.fit(WHOLE);
         let demands = evidence.demands();
         let lines = lines::lines(run, &demands.routes);
-        let rests = |share: &Estimate| limit::cpu_resource(&evidence, share.mid).is_none();
-        let waits = evidence.saturated_cpu_share().filter(rests).and_then(|_| waits::waits(run));
-        Self { run, evidence, fit, demands, lines, waits, seconds_per_user: goal::seconds_per_user(run) }
+        let is_full = evidence.saturated_cpu_share().map(|s| limit::cpu_resource(&evidence, s.mid).is_some());
+        let seen = is_full.and_then(|_| waits::waits(run));
+        let interpreter = seen.as_ref().and_then(limit::interpreter);
+        let is_full = is_full.map(|is_full| is_full || interpreter.is_some());
+        let (waits, beside_the_cpu) = match (is_full, seen) {
+            (Some(false), seen) => (seen, None),
+            (_, Some(seen)) => {
+                let beside = limit::waiting::beside_the_cpu(&seen, &run.header.config);
+                (None, beside.map(|(resource, share)| (seen, resource, share)))
+            }
+            (_, None) => (None, None),
+        };
+        let (is_cpu_full, seconds_per_user) = (is_full == Some(true), goal::seconds_per_user(run));
+        Self {
+            run,
+            evidence,
+            fit,
+            demands,
+            lines,
+            is_cpu_full,
+            interpreter,
+            waits,
+            beside_the_cpu,
+            seconds_per_user,
+        }
     }
 
     fn judge(&self) -> Judgement {
@@ -80,9 +112,11 @@ impl<'r> Bench<'r> {
                 self.fit.as_ref(),
                 self.lines.as_ref(),
                 self.waits.as_ref(),
+                self.interpreter.clone(),
             ),
             waits: self.waits.clone(),
             fix,
+            growth: self.evidence.growth(),
             capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit)),
             saturation_per_s: self
                 .evidence
@@ -116,11 +150,14 @@ impl<'r> Bench<'r> {
         if let Some(verdict) = self.slow_alone() {
             return verdict;
         }
+        // Where two things may be it, no prediction that counts on one of them is worth a promise.
+        let fix = fix.filter(|_| self.beside_the_cpu.is_none());
         // Nobody needs a remedy for what may well hold already.
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.mid >= goal) {
             return self.too_close(fit);
         }
-        if self.would_do(fix) {
+        // Of a pool it is not known whether what stands behind it can do more; to rehearse copies tells.
+        if self.would_do(fix) && self.resource_that_waits() != Some(Resource::Pool) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let lowest = |is_unsafe: bool| {
@@ -134,11 +171,25 @@ impl<'r> Bench<'r> {
         if let Some((index, _)) = lowest(false) {
             return Verdict::Remedy { index };
         }
+        // No arrangement was seen to do, so what the lines promise may be less than certain.
+        if self.might_do(fix) {
+            return Verdict::FixTheseLines { routes: Vec::new() };
+        }
         if let Some((index, _)) = lowest(true) {
             return Verdict::UnsafeToSplit { index };
         }
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {
             return self.too_close(fit);
+        }
+        if let Some(link) = self.blamed_link(remedies) {
+            return Verdict::ItsTheLink { link, alone: None };
+        }
+        if let Some(missing) = self.two_limits() {
+            return not_enough(missing);
+        }
+        // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to.
+        if self.is_cpu_full && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
+            return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let best = best_of(remedies);
         let cpus_needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
@@ -152,10 +203,6 @@ impl<'r> Bench<'r> {
         if self.run.was_interrupted() {
             return not_enough(Missing::Interrupted);
         }
-        // A remedy whose turn did not come, or of which the measurement does not tell, may still be the answer.
-        let is_open = |r: &RemedyResult| {
-            r.meets_goal.is_none() && r.not_rehearsed.as_deref().is_none_or(|why| why == TIME_WAS_UP)
-        };
         match self.evidence.saturated_cpu_share() {
             Some(_) if remedies.is_empty() || remedies.iter().any(is_open) => not_enough(Missing::OutOfTime),
             Some(cpu_share) if cpu_share.mid < FULL => {
@@ -166,16 +213,64 @@ impl<'r> Bench<'r> {
         }
     }
 
-    /// What the dearest lines would give. A prediction: lines cannot be rehearsed.
+    /// What the dearest lines would give, or those at which the requests wait. A prediction: lines cannot be rehearsed.
     fn fix(&self) -> Option<Fix> {
         let model = self.evidence.model(&self.demands);
-        lines::fix(self.lines.as_ref()?, &model, &self.run.header.config.goal, self.run.header.seed)
+        let header = &self.run.header;
+        let (config, seed) = (&header.config, header.seed);
+        let needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
+        let mut fix = match &self.waits {
+            Some(waits) => limit::freed::fix(waits, config, &model, needed, seed)?,
+            None => lines::fix(self.lines.as_ref()?, &model, needed, &config.goal, seed)?,
+        };
+        // What was measured of the whole may be more than the model holds of it, and then the ratio promises more than the CPUs
+        // can do. They are full at the latest when the utilisation law says so (Denning & Buzen 1978).
+        let goal = self.evidence.goal.users_per_s;
+        let cpus_at_goal = fix.cpus_needed.mid * remedy::BUSY_AT_MOST;
+        let most = self.evidence.cpus() * goal / cpus_at_goal / self.held();
+        if most.is_finite() {
+            let ratio = fix.capacity_ratio;
+            fix.capacity_ratio =
+                Estimate::new(ratio.mid.min(most), ratio.low.min(most), ratio.high.min(most));
+        }
+        Some(fix)
     }
 
     /// Even at the lower end of the prediction the goal would be met.
     fn would_do(&self, fix: Option<&Fix>) -> bool {
-        let held = self.fit.as_ref().map_or(0.0, |fit| fit.users_per_s.mid);
-        fix.is_some_and(|fix| held * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
+        fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
+    }
+
+    /// In the middle of the prediction it would.
+    fn might_do(&self, fix: Option<&Fix>) -> bool {
+        fix.is_some_and(|fix| self.held() * fix.capacity_ratio.mid >= self.evidence.goal.users_per_s)
+    }
+
+    /// What the whole holds, in users per second.
+    fn held(&self) -> f64 {
+        self.fit.as_ref().map_or(0.0, |fit| fit.users_per_s.mid)
+    }
+
+    /// The database or service that most requests wait for, when no arrangement was seen to help clearly.
+    fn blamed_link(&self, remedies: &[RemedyResult]) -> Option<BlamedLink> {
+        let link = limit::waiting::link(self.waits.as_ref()?, &self.run.header.config)?;
+        let copies = |r: &&RemedyResult| r.kind == RemedyKind::AddReplicas && is_open(r);
+        let helps = |r: &RemedyResult| r.capacity_ratio.is_some_and(|c| c.low >= HELPS);
+        let is_told =
+            !remedies.is_empty() && !remedies.iter().any(helps) && !remedies.iter().any(|r| copies(&r));
+        is_told.then_some(link)
+    }
+
+    fn resource_that_waits(&self) -> Option<Resource> {
+        let (resource, _) = limit::waiting::resource(self.waits.as_ref()?, &self.run.header.config)?;
+        Some(resource)
+    }
+
+    fn two_limits(&self) -> Option<Missing> {
+        let (waits, other, other_share) = self.beside_the_cpu.as_ref()?;
+        let cpu_share = self.evidence.saturated_cpu_share()?;
+        let link = limit::waiting::link(waits, &self.run.header.config);
+        Some(Missing::TwoLimits { cpu_share, other: *other, other_share: *other_share, link })
     }
 
     /// The goal lies inside the interval; with more windows the interval might have told.
@@ -260,6 +355,10 @@ impl<'r> Bench<'r> {
     fn slow_alone(&self) -> Option<Verdict> {
         let misses = self.evidence.solo_misses();
         let waiting = misses.iter().find(|m| !is_cpu_bound(m));
+        let link = || limit::waiting::link(self.waits.as_ref()?, &self.run.header.config);
+        if let Some((miss, link)) = waiting.and_then(|miss| Some((miss, link()?))) {
+            return Some(Verdict::ItsTheLink { link, alone: Some(miss.clone()) });
+        }
         if let Some(miss) = waiting {
             return Some(not_enough(Missing::SoloWaits {
                 route: miss.route.clone(),
@@ -494,6 +593,11 @@ impl<'r> Bench<'r> {
 
 fn not_enough(missing: Missing) -> Verdict {
     Verdict::NotEnoughEvidence { reasons: vec![missing] }
+}
+
+/// A remedy whose turn did not come, or of which the measurement does not tell, may still be the answer.
+fn is_open(remedy: &RemedyResult) -> bool {
+    remedy.meets_goal.is_none() && remedy.not_rehearsed.as_deref().is_none_or(|why| why == TIME_WAS_UP)
 }
 
 /// The remedy with the largest measured capacity, if it is larger than the whole's.

@@ -144,6 +144,69 @@ fn the_spread_of_service_times_is_read_from_one_user_alone() {
     assert!(cv[&route("GET /even")] < 0.05 && (cv[&route("GET /uneven")] - 1.0).abs() < 0.2, "{cv:?}");
 }
 
+/// Pages that always come together, of which the cheap one gets no window of its own; `alone_us` is what a request of it takes alone.
+fn measure_a_twin(alone_us: u64) -> (Run, Demands) {
+    let cost = |r: &str, cpu_ms| Cost { route: route(r), cpu_ms, cv: 0.3, wait_ms: 0.0 };
+    let steps = ["GET /", "POST /orders", "GET /orders/{id}"];
+    let model = Model {
+        costs: vec![cost(steps[0], 1.0), cost(steps[1], 6.0), cost(steps[2], 0.2)],
+        journeys: vec![JourneyOutline {
+            name: "buy".to_owned(),
+            weight: 1.0,
+            steps: steps.map(|r| OutlineStep { route: route(r), think_s: 0.1 }).to_vec(),
+        }],
+        ..Model::event_loop(&[])
+    };
+    let mut run = Run::new(model.header(goal(), 5));
+    let mut rig = FakeRig::new(model, 5);
+    rig.take(&mut run, &Step::Play { arrangement: Arrangement::whole() });
+    for stamped in &mut run.facts {
+        if let Fact::JourneyPlayed { steps, .. } = &mut stamped.fact {
+            steps[2].latency_us = alone_us;
+        }
+    }
+    for (number, hot) in [(1, None), (2, None), (3, Some("GET /")), (4, Some("GET /"))] {
+        let mut plan = plan(number, Purpose::Demand, Arrangement::whole(), Load::Closed { users: 2 }, 2);
+        plan.emphasis = hot.map(|r| fissure_facts::Emphasis { route: route(r), times: 20, ends: false });
+        rig.take(&mut run, &Step::Hold(plan));
+    }
+    let demands = demand::demands(&run, &run.windows());
+    (run, demands)
+}
+
+/// It was told to cost 3 ms, although alone it takes 0.2.
+#[test]
+fn a_route_without_a_window_of_its_own_is_not_charged_for_its_neighbour() {
+    let (_, demands) = measure_a_twin(200);
+    let of = |r: &str| demands.routes.iter().find(|d| d.route == route(r)).unwrap().cpu_ms;
+    let cheap = of("GET /orders/{id}");
+    assert!(cheap.contains(0.2) && cheap.high <= 0.3 + 1e-9, "{cheap:?}");
+    assert!((of("POST /orders").mid / 6.0 - 1.0).abs() < 0.1, "{:?}", of("POST /orders"));
+}
+
+/// What works on after the answer, or in several threads at once, may cost more CPU than its answer takes.
+#[test]
+fn a_route_that_works_behind_its_answer_keeps_its_cost() {
+    let model = Model::event_loop(&[("GET /", 4.0, 1.0, 0.3), ("POST /jobs", 1.0, 20.0, 0.3)]);
+    let mut run = Run::new(model.header(goal(), 5));
+    let mut rig = FakeRig::new(model, 5);
+    rig.take(&mut run, &Step::Play { arrangement: Arrangement::whole() });
+    for stamped in &mut run.facts {
+        if let Fact::JourneyPlayed { steps, .. } = &mut stamped.fact {
+            steps.iter_mut().filter(|s| s.route == route("POST /jobs")).for_each(|s| s.latency_us = 500);
+        }
+    }
+    for number in 1..=8 {
+        let mut plan = plan(number, Purpose::Demand, Arrangement::whole(), Load::Closed { users: 8 }, 3);
+        let emphasis = || fissure_facts::Emphasis { route: route("GET /"), times: 10, ends: false };
+        plan.emphasis = (number > 4).then(emphasis);
+        rig.take(&mut run, &Step::Hold(plan));
+    }
+    let demands = demand::demands(&run, &run.windows());
+    let job = demands.routes.iter().find(|d| d.route == route("POST /jobs")).unwrap().cpu_ms;
+    assert!((job.mid / 20.0 - 1.0).abs() < 0.25, "{job:?}");
+}
+
 #[test]
 fn an_emphasised_route_gets_most_of_the_cpu() {
     let model = shop();

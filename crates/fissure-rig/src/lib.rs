@@ -3,6 +3,7 @@
 //! **Invariant:** the rig only adds facts; it never concludes. Instruments are siblings that do not import each other.
 //! What it changes on the machine is undone on drop, and by a small child process when fissure is killed.
 
+pub mod cache;
 pub mod crowd;
 pub mod door;
 mod examine;

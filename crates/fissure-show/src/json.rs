@@ -7,8 +7,8 @@ use fissure_facts::config::GoalLoad;
 use fissure_facts::{Estimate, Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    Capacity, CurvePoint, Fix, LatencyChange, PeerLoad, Place, RemedyResult, RouteDemand, Spot, Verdict,
-    Wait, Waits, WaitsFor,
+    BlamedLink, Capacity, CurvePoint, Fix, Grows, Growth, LatencyChange, PeerLoad, Place, RemedyResult,
+    RouteDemand, Spot, Verdict, Wait, Waits, WaitsFor,
 };
 use serde_json::{Map, Value, json};
 
@@ -40,6 +40,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
             "latency": latencies(run, &c.latency_ratio),
         })),
         "fix": judgement.fix.as_ref().map(fix),
+        "growth": judgement.growth.iter().map(growth).collect::<Vec<_>>(),
         "waits": judgement.waits.as_ref().map(waits),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
@@ -67,8 +68,34 @@ fn verdict(run: &Run, judgement: &Judgement) -> Value {
         "goal_met": words::goal_met(judgement),
         "area": area,
         "place": judgement.limit.iter().flat_map(|l| &l.place).map(place).collect::<Vec<_>>(),
+        "link": match &judgement.verdict {
+            Verdict::ItsTheLink { link, .. } => Some(blamed(link)),
+            _ => None,
+        },
         "details": words::details(run, judgement),
         "exit_status": words::exit_status(judgement),
+    })
+}
+
+fn blamed(link: &BlamedLink) -> Value {
+    json!({ "name": link.name, "address": link.address, "is_database": link.is_database, "share": link.share })
+}
+
+/// What grows within the run; the unit is in the name of what does.
+fn growth(growth: &Growth) -> Value {
+    let (of, route) = match &growth.of {
+        Grows::Cpu(route) => ("cpu_ms", Some(route)),
+        Grows::Memory => ("memory_bytes", None),
+        Grows::Files => ("open_files", None),
+    };
+    json!({
+        "of": of,
+        "route": route,
+        "first": growth.first,
+        "last": growth.last,
+        "more": growth.more,
+        "requests": growth.requests,
+        "is_by_writes": growth.is_by_writes,
     })
 }
 
@@ -140,7 +167,12 @@ fn wait_kind(what: &WaitsFor) -> &'static str {
 
 /// What the dearest lines would give if they cost nothing; a prediction.
 fn fix(fix: &Fix) -> Value {
-    json!({ "lines": fix.lines, "share": fix.share, "capacity_ratio": fix.capacity_ratio })
+    json!({
+        "lines": fix.lines,
+        "share": fix.share,
+        "capacity_ratio": fix.capacity_ratio,
+        "cpus_needed": fix.cpus_needed,
+    })
 }
 
 fn capacity(judgement: &Judgement) -> Value {

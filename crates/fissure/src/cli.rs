@@ -81,6 +81,9 @@ pub enum Verb {
     /// Plays the users (started by fissure itself)
     #[command(name = "__crowd", hide = true)]
     Crowd,
+    /// Keeps answers for a moment (started by fissure itself)
+    #[command(name = "__cache", hide = true)]
+    Cache,
     /// The embedded monolith (started by `demo`)
     #[command(name = "__photo-shop", hide = true)]
     PhotoShop,

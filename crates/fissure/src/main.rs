@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         // The hands: the same executable, started by fissure itself so that their CPU is accounted apart.
         Verb::Guard => return ExitCode::from(fissure_rig::keeper::guard() as u8),
         Verb::Crowd => return ExitCode::from(fissure_rig::crowd::child() as u8),
+        Verb::Cache => return ExitCode::from(fissure_rig::cache::child() as u8),
         Verb::PhotoShop => commands::demo::photo_shop(),
     };
     outcome.unwrap_or_else(exit::Failure::tell).into()

@@ -20,7 +20,7 @@ use fissure_facts::{Arrangement, Exchange, Fact, Route, Run, ShadowPlan, Topolog
 use serde::Serialize;
 
 use compare::{Answers, Comparison, Difference, Place, compare};
-pub use plan::{Wanted, next};
+pub use plan::{Wanted, first_control, next};
 pub use state::State;
 use tables::Change;
 

@@ -42,6 +42,19 @@ pub(super) fn passes(topology: Topology) -> u32 {
     if topology == Topology::Restart { 1 } else { 2 }
 }
 
+/// The journeys on one copy as it is, before anything else was tried.
+pub fn first_control(run: &Run) -> ShadowPlan {
+    ShadowPlan {
+        shadow: shadows(run).len() as u32 + 1,
+        topology: Topology::Control,
+        arrangement: Arrangement::whole(),
+        parts: Vec::new(),
+        passes: passes(Topology::Control),
+        seed: run.header.seed,
+        act: Act::Play,
+    }
+}
+
 /// The next shadow for `wanted`; None when it is told, or cannot be within `left_s`. With little time only journeys are played.
 pub fn next(run: &Run, wanted: &Wanted, left_s: f64, is_hurried: bool) -> Option<(ShadowPlan, String)> {
     let all = shadows(run);

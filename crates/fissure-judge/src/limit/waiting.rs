@@ -1,14 +1,14 @@
 //! Which resource gives way when it is not the CPU: what most of the requests under way wait for.
 
-use fissure_facts::config::LinkKind;
+use fissure_facts::config::{Link, LinkKind, REDACTED};
 use fissure_facts::profile::SocketAddr;
-use fissure_facts::{Config, Route};
+use fissure_facts::{Config, Estimate, Route};
 
 use crate::evidence::Evidence;
-use crate::judgement::{Place, Resource, Spot, Wait, Waits, WaitsFor};
+use crate::judgement::{BlamedLink, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
 
 /// What half of the requests wait for, the others can at most double.
-const MOST: f64 = 0.5;
+pub(crate) const MOST: f64 = 0.5;
 /// Connections of which hardly one rests are used up.
 const ALL_TAKEN: f64 = 0.9;
 /// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
@@ -24,18 +24,47 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
     if locked >= MOST {
         return Some((Resource::Lock, vec![format!("{} wait for a lock", of(locked))]));
     }
-    for peer in &waits.peers {
-        let share = waits.share(|what| *what == WaitsFor::Peer(Some(peer.address)));
-        if share >= MOST {
-            let said = format!("{} wait for an answer of {}", of(share), peer.address);
-            return Some((kind_of(peer.address, config), vec![said]));
-        }
+    if let Some(link) = link(waits, config) {
+        let said = format!("{} wait for an answer of {}", of(link.share.mid), link.address);
+        let resource = if link.is_database { Resource::Database } else { Resource::Downstream };
+        return Some((resource, vec![said]));
     }
     let on_disk = waits.share(|what| matches!(what, WaitsFor::File(path) if path.starts_with('/')));
     if on_disk >= MOST {
         return Some((Resource::Disk, vec![format!("{} wait for a file", of(on_disk))]));
     }
     connections(waits).or_else(|| workers(waits)).map(|said| (Resource::Pool, vec![said]))
+}
+
+/// The address that most of the requests under way wait for an answer of.
+pub(crate) fn link(waits: &Waits, config: &Config) -> Option<BlamedLink> {
+    waits.peers.iter().find_map(|peer| {
+        let awaits = WaitsFor::Peer(Some(peer.address));
+        let shares = waits.places.iter().filter(|place| place.what == awaits).map(|place| place.share);
+        let sum = |end: fn(Estimate) -> f64| shares.clone().map(end).sum::<f64>().min(1.0);
+        let share = Estimate::new(sum(|s| s.mid), sum(|s| s.low), sum(|s| s.high));
+        let declared = declared(peer.address, &waits.peers, config);
+        (share.mid >= MOST).then(|| BlamedLink {
+            address: peer.address,
+            name: declared.map(|(name, _)| name.clone()),
+            is_database: is_database(peer.address, declared.map(|(_, link)| link)),
+            share,
+        })
+    })
+}
+
+/// What most of the requests wait for although it is not the CPU's turn: an answer of somebody else, or a lock whose holder
+/// itself waits. A lock whose holder is at work is the CPU's.
+pub(crate) fn beside_the_cpu(waits: &Waits, config: &Config) -> Option<(Resource, f64)> {
+    if let Some(link) = link(waits, config) {
+        let resource = if link.is_database { Resource::Database } else { Resource::Downstream };
+        return Some((resource, link.share.mid));
+    }
+    let is_held_idle = |wait: &&Wait| {
+        wait.what == WaitsFor::Lock && wait.holder.as_ref().is_some_and(|(_, what)| what.is_some())
+    };
+    let locked: f64 = waits.places.iter().filter(is_held_idle).map(|wait| wait.share.mid).sum();
+    (locked >= MOST).then_some((Resource::Lock, locked))
 }
 
 /// The lines of the app that it comes down to: of a lock where it is held first, then where the others wait.
@@ -93,18 +122,27 @@ fn workers(waits: &Waits) -> Option<String> {
     })
 }
 
-/// What a peer is, by its port: a declared link of that kind, else what listens there by default.
-fn kind_of(address: SocketAddr, config: &Config) -> Resource {
-    let is_database = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
+/// The declared link that leads to an address: by its port; where the variable's value is not known (it is the user's own, or
+/// holds a password), the only link for the only address.
+fn declared<'c>(
+    address: SocketAddr,
+    peers: &[PeerLoad],
+    config: &'c Config,
+) -> Option<(&'c String, &'c Link)> {
     let port = address.port().to_string();
-    let named = |value: &str| value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port);
-    let declared = config.links.values().find(|link| {
-        let value = link.env.as_ref().and_then(|name| config.app.env.get(name));
-        value.is_some_and(|value| named(value))
-    });
-    let is_database =
-        declared.map_or(DATABASE_PORTS.contains(&address.port()), |link| is_database(link.kind));
-    if is_database { Resource::Database } else { Resource::Downstream }
+    let value = |link: &Link| link.env.as_ref().and_then(|name| config.app.env.get(name));
+    let names = |value: &String| value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port);
+    let by_port = config.links.iter().find(|(_, link)| value(link).is_some_and(names));
+    let is_only = config.links.len() == 1 && peers.iter().all(|peer| peer.address == address);
+    let is_hidden = |link: &Link| value(link).is_none_or(|value| value == REDACTED);
+    by_port.or_else(|| config.links.iter().find(|(_, link)| is_only && is_hidden(link)))
+}
+
+/// By a declared link's kind, else by what listens at the port by default.
+fn is_database(address: SocketAddr, link: Option<&Link>) -> bool {
+    let by_port = || DATABASE_PORTS.contains(&address.port());
+    let by_kind = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
+    link.map_or_else(by_port, |link| by_kind(link.kind))
 }
 
 /// The routes that users wait for flat out, by Little's law: descending, until most of the time is reached.

@@ -19,7 +19,9 @@ const SIMULATION_NOISE: f64 = 0.035;
 ///
 /// Only time in the app's own code counts: what a library does for a line (decoding an image, hashing a password) is
 /// seldom made less by other lines around it, and then a person who was told to fix them would have been misled.
-pub fn fix(lines: &Lines, model: &Model, goal: &Goal, seed: u64) -> Option<Fix> {
+///
+/// `cpus_needed`: what the goal's load needs as the app is.
+pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, seed: u64) -> Option<Fix> {
     let dear = lines.own.iter().take_while(|line| line.share.mid >= LEAST_SHARE).count();
     let dearest = &lines.own[..dear.min(FEW_LINES)];
     let share = sum(dearest.iter().map(|l| l.share));
@@ -36,7 +38,9 @@ pub fn fix(lines: &Lines, model: &Model, goal: &Goal, seed: u64) -> Option<Fix> 
     let noise = (1.96 * SIMULATION_NOISE).exp();
     let (low, mid, high) = (ratio(share.low / share.mid), ratio(1.0), ratio(share.high / share.mid));
     let capacity_ratio = Estimate::new(mid, low.min(mid) / noise, high.max(mid) * noise);
-    Some(Fix { lines: dearest.len(), share, capacity_ratio })
+    let left = without(model, lines.hot.as_ref(), dearest, 1.0).mean_cpu_ms() / model.mean_cpu_ms();
+    let cpus_needed = cpus_needed.scaled(left);
+    Some(Fix { lines: dearest.len(), share, capacity_ratio, cpus_needed })
 }
 
 /// The model with the lines' cost taken out of each route.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 
+use super::engine;
 use super::origin::{Origin, origin, short_name};
 
 /// A function of the app.
@@ -26,6 +27,8 @@ pub(super) struct Found {
     pub count: u64,
     pub own: u64,
     pub lines: BTreeMap<u32, Count>,
+    /// Of those, samples in which a database in the process was at work.
+    engines: BTreeMap<&'static str, u64>,
     /// Functions of libraries that worked for it.
     libraries: BTreeMap<String, u64>,
 }
@@ -38,8 +41,11 @@ pub(super) struct Tally {
 }
 
 impl Found {
-    /// The library function that most of the time goes to, if less than half of it is the app's own work.
+    /// The library function that most of the time goes to, if less than half of it is the app's own work; or the database.
     pub fn busiest_library(&self) -> Option<String> {
+        if let Some((name, _)) = self.engines.iter().find(|(_, count)| 2 * **count >= self.count) {
+            return Some((*name).to_owned());
+        }
         let (name, _) = self.libraries.iter().max_by_key(|(_, count)| **count)?;
         (2 * self.own < self.count).then(|| name.clone())
     }
@@ -57,14 +63,16 @@ impl Tally {
             let saw = profiles.iter().filter(|p| p.stacks.iter().any(|s| runs(s) && s.process == process));
             let best = saw.max_by(|a, b| named(a, process).total_cmp(&named(b, process)));
             let Some(profile) = best else { continue };
+            let within = engine::within_extensions(profiles, process);
             for stack in profile.stacks.iter().filter(|s| runs(s) && s.process == process) {
-                tally.add(profile, stack);
+                tally.add(profile, stack, within);
             }
         }
         (tally.total > 0).then_some(tally)
     }
 
-    fn add(&mut self, profile: &Profile, stack: &Stack) {
+    /// `within`: the database that is at work where the instrument sees an extension of its language.
+    fn add(&mut self, profile: &Profile, stack: &Stack, within: Option<&'static str>) {
         self.total += stack.count;
         let frames: Vec<&Frame> = profile.frames(stack).collect();
         let Some(depth) = frames.iter().position(|f| origin(f) == Origin::Own && f.line.is_some()) else {
@@ -76,12 +84,18 @@ impl Tally {
         let found = self.functions.entry(key).or_default();
         // The library's outermost function is what the app called.
         let library = inner.iter().rev().find(|f| origin(f) == Origin::Library);
+        let of_extension = || within.filter(|_| inner.iter().any(|f| engine::is_extension(f)));
+        let engine = inner.iter().find_map(|f| engine::of(f)).or_else(of_extension);
+        let library = library.filter(|_| engine.is_none());
         let own = if library.is_none() { stack.count } else { 0 };
         let at = found.lines.entry(line).or_default();
         at.count += stack.count;
         at.own += own;
         found.count += stack.count;
         found.own += own;
+        if let Some(engine) = engine {
+            *found.engines.entry(engine).or_default() += stack.count;
+        }
         if let Some(library) = library {
             *found.libraries.entry(short_name(&library.function)).or_default() += stack.count;
         }
@@ -184,6 +198,37 @@ mod tests {
         let tally = Tally::of_running(&[&native, &node]).unwrap();
         assert_eq!(tally.total, 150, "process 2 was seen by one only");
         assert_eq!(tally.functions.len(), 1);
+    }
+
+    /// What SQLite does for a statement is the statement's, whoever asked it for the line: an index may do away with it.
+    #[test]
+    fn a_database_in_the_process_works_for_the_line_that_asks_it() {
+        let module = |function: &str, name: &str| Frame {
+            function: function.to_owned(),
+            module: Some(name.to_owned()),
+            ..Frame::default()
+        };
+        let wrapper = frame("rusqlite::query", "/home/me/.cargo/registry/src/rusqlite/src/lib.rs", 9, false);
+        let frames =
+            vec![module("sqlite3VdbeExec", "shop"), wrapper, frame("shop::find", "src/shop.rs", 5, true)];
+        let native = profile("native", frames, &[(1, &[0, 1, 2], 40), (1, &[1, 2], 10)]);
+        let tally = Tally::of_running(&[&native]).unwrap();
+        let key = Function { function: "shop::find".to_owned(), file: "src/shop.rs".to_owned() };
+        let found = &tally.functions[&key];
+        assert_eq!((found.count, found.own), (50, 40), "the wrapper alone is a library");
+        assert_eq!(found.busiest_library().as_deref(), Some("SQLite"));
+
+        // Python sees that it is in C code; who knows shared libraries sees whose.
+        let python = profile(
+            "python",
+            vec![module("C code", "extension.so"), frame("find", "app.py", 26, true)],
+            &[(1, &[0, 1], 90)],
+        );
+        for (library, own) in [("libsqlite3.so.0.8.6", 90), ("_imaging.so", 0)] {
+            let native = profile("native", vec![module("step", library)], &[(1, &[0], 500)]);
+            let tally = Tally::of_running(&[&native, &python]).unwrap();
+            assert_eq!(tally.functions.values().next().unwrap().own, own, "{library}");
+        }
     }
 
     #[test]

@@ -160,7 +160,15 @@ mod tests {
                 cv: 0.5,
             })
             .collect();
-        Model { cpus: 1.0, workers: 1, slots: None, routes, requests_per_user: 1.0 }
+        Model {
+            cpus: 1.0,
+            workers: 1,
+            slots: None,
+            hits: BTreeMap::new(),
+            connection_ms: 0.0,
+            routes,
+            requests_per_user: 1.0,
+        }
     }
 
     fn goal() -> Goal {

@@ -58,12 +58,38 @@ fn app(rows: &[Row], unsure: f64) -> App {
         })
         .collect();
     App {
-        model: Model { cpus: 1.0, workers: 1, slots: None, routes, requests_per_user: 4.0 },
+        model: Model {
+            cpus: 1.0,
+            workers: 1,
+            slots: None,
+            hits: BTreeMap::new(),
+            connection_ms: 0.0,
+            routes,
+            requests_per_user: 4.0,
+        },
         demands,
         goal,
         areas: BTreeMap::new(),
         options: Options { copies_allowed: u32::MAX, most: 4, goal_users_per_s: 25.0 },
     }
+}
+
+/// The model promised more of copies than they gave, because each of them wants a connection of every user.
+#[test]
+fn copies_cost_their_users_connections() {
+    let mut app = app(&[("GET /", 0.95, 1.0, 50), ("POST /photos", 0.05, 40.0, 1000)], 0.05);
+    let of_copies = |app: &App| {
+        let found = app.shortlist();
+        let copies = found.into_iter().find(|c| c.kind == RemedyKind::AddReplicas).unwrap();
+        (copies.arrangement.copies(), copies.predicted.mid)
+    };
+    for route in &mut app.model.routes {
+        route.cpu_ms += 0.5; // of two milliseconds for the connection of a journey with four requests
+    }
+    let (copies, without) = of_copies(&app);
+    app.model.connection_ms = 0.5;
+    let (_, with) = of_copies(&app);
+    assert!(copies > 1 && with < 0.95 * without, "{copies} copies: {without} and {with}");
 }
 
 impl App {

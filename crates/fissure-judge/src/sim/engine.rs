@@ -8,11 +8,11 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::{ControlFlow, Range};
 
-use fissure_facts::Arrangement;
 use fissure_facts::arrangement::WEB;
+use fissure_facts::{Arrangement, Role};
 
 use super::{Trace, WARM_UP};
-use crate::model::Model;
+use crate::model::{Model, RouteModel};
 
 /// A model under an arrangement, by numbers instead of names.
 pub(super) struct Layout {
@@ -51,8 +51,8 @@ impl Layout {
             .routes
             .iter()
             .map(|r| RouteLayout {
-                cpu_ms: r.cpu_ms.max(0.0),
-                wait_ms: r.wait_ms.max(0.0),
+                cpu_ms: cpu_ms(model, arrangement, r),
+                wait_ms: r.wait_ms.max(0.0) * (1.0 - hits(model, arrangement, r)),
                 copies: copies_of(arrangement.role_of(&r.route)).or_else(|| copies_of(WEB)).unwrap_or(0..1),
                 at_once: arrangement.concurrency.get(&r.route).map(|&n| n.max(1)),
             })
@@ -69,13 +69,44 @@ impl Layout {
     }
 }
 
+/// CPU that a cache takes for an answer that it has, a guess: what the rehearsed one takes depends on the answer's size.
+const CACHE_MS: f64 = 0.1;
+
+/// The share of a route's requests that never reach the app.
+fn hits(model: &Model, arrangement: &Arrangement, route: &RouteModel) -> f64 {
+    let of_route = || model.hits.get(&route.route).copied().unwrap_or(0.0);
+    if arrangement.caches(&route.route) { of_route() } else { 0.0 }
+}
+
+/// CPU of a request of a route under an arrangement, on average over those that a cache answers and those that it does not.
+///
+/// That each of them costs the average is the model's simplification: where few are missed, the tail is theirs.
+pub(crate) fn cpu_ms(model: &Model, arrangement: &Arrangement, route: &RouteModel) -> f64 {
+    let more_ms = model.connection_ms * (connections(model, arrangement) - 1.0).max(0.0);
+    let own_ms = (route.cpu_ms.max(0.0) + more_ms) * (1.0 - hits(model, arrangement, route));
+    own_ms + if arrangement.caches(&route.route) { CACHE_MS } else { 0.0 }
+}
+
+/// How many connections a user opens who plays a journey: one to each process that has a request of it. Whose turn a request is, is as
+/// good as chance, so of `r` copies `r (1 - (1 - 1/r)^n)` get at least one of `n` requests.
+fn connections(model: &Model, arrangement: &Arrangement) -> f64 {
+    let of_role = |role: &Role| {
+        let mix: f64 =
+            model.routes.iter().filter(|r| arrangement.role_of(&r.route) == role.name).map(|r| r.mix).sum();
+        let (copies, requests) = (f64::from(role.replicas.max(1)), mix * model.requests_per_user);
+        if copies < 2.0 { requests.min(1.0) } else { copies * (1.0 - (1.0 - copies.recip()).powf(requests)) }
+    };
+    arrangement.roles.iter().map(of_role).sum()
+}
+
 /// The utilisation law, for the CPUs, for the workers and the slots of each role and for each limit. Infinite without demand.
 fn bound_per_ms(model: &Model, routes: &[RouteLayout]) -> f64 {
-    let mut bound = model.cpus / model.mean_cpu_ms();
+    let mean_ms: f64 = model.routes.iter().zip(routes).map(|(r, own)| r.mix * own.cpu_ms).sum();
+    let mut bound = model.cpus / mean_ms;
     for (route, layout) in model.routes.iter().zip(routes) {
         let role = || model.routes.iter().zip(routes).filter(|(_, other)| other.copies == layout.copies);
         let copies = layout.copies.len() as f64;
-        let of_workers: f64 = role().map(|(r, _)| r.mix * r.cpu_ms).sum();
+        let of_workers: f64 = role().map(|(r, own)| r.mix * own.cpu_ms).sum();
         bound = bound.min((copies * f64::from(model.workers.max(1))).min(model.cpus) / of_workers);
         if let Some(slots) = model.slots {
             let of_slots: f64 = role().map(|(r, own)| r.mix * (own.cpu_ms + own.wait_ms)).sum();

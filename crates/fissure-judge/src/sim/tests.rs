@@ -15,14 +15,30 @@ fn route(text: &str) -> Route {
 
 fn one_route(cpus: f64, workers: u32, cpu_ms: f64, cv: f64) -> Model {
     let only = RouteModel { route: route("GET /"), mix: 1.0, cpu_ms, wait_ms: 0.0, cv };
-    Model { cpus, workers, slots: None, routes: vec![only], requests_per_user: 1.0 }
+    Model {
+        cpus,
+        workers,
+        slots: None,
+        hits: BTreeMap::new(),
+        connection_ms: 0.0,
+        routes: vec![only],
+        requests_per_user: 1.0,
+    }
 }
 
 /// Heavy 60 ms in 5 % of the requests, light 1 ms: 3.95 ms a request, so one CPU is full at 253 requests a second.
 fn photo_shop(workers: u32) -> Model {
     let light = RouteModel { route: route("GET /"), mix: 0.95, cpu_ms: 1.0, wait_ms: 0.4, cv: 0.5 };
     let heavy = RouteModel { route: route("POST /photos"), mix: 0.05, cpu_ms: 60.0, wait_ms: 0.4, cv: 0.2 };
-    Model { cpus: 1.0, workers, slots: None, routes: vec![light, heavy], requests_per_user: 1.0 }
+    Model {
+        cpus: 1.0,
+        workers,
+        slots: None,
+        hits: BTreeMap::new(),
+        connection_ms: 0.0,
+        routes: vec![light, heavy],
+        requests_per_user: 1.0,
+    }
 }
 
 fn goal(light_ms: u64, heavy_ms: u64) -> Goal {

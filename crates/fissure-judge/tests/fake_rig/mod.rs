@@ -11,137 +11,41 @@
 #![allow(
     clippy::unwrap_used,
     dead_code,
+    unused_imports,
     reason = "a test may unwrap, and each test file uses another part of this"
 )]
 
+mod model;
+mod plant;
+mod profile;
 mod shadow;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use model::CpuTime;
+pub use model::{Cost, Model};
+pub use plant::{Plant, route};
+pub use profile::Waited;
 
-use fissure_facts::config::{Config, Goal};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+
+use fissure_facts::config::Goal;
 use fissure_facts::fact::{
     CrowdSecond, ErrorClass, PlayedStep, ProbeSecond, RouteSecond, StagedProcess, WindowEnd,
 };
 use fissure_facts::{
-    Arrangement, Fact, Header, JourneyOutline, Load, Machine, OutlineStep, Purpose, Route, Run, Stamped,
-    Step, WindowPlan,
+    Arrangement, Fact, JourneyOutline, Load, Purpose, Route, Run, Stamped, Step, WindowPlan,
 };
 use fissure_judge::stats::seeded;
 use rand::RngExt;
-use rand_distr::{Distribution, Gamma, Normal};
+use rand_distr::{Distribution, Normal};
 use rand_pcg::Pcg64;
 
 /// How long answers are awaited after the last measured second.
 const GRACE_S: f64 = 2.0;
+/// CPU of an answer that a cache has.
+const HIT_S: f64 = 0.0001;
 /// CPU of a refusal.
 const REFUSAL_S: f64 = 0.0002;
-
-/// What one route costs.
-#[derive(Debug, Clone)]
-pub struct Cost {
-    pub route: Route,
-    /// Mean CPU of a request.
-    pub cpu_ms: f64,
-    /// Coefficient of variation of that CPU: 0 is constant, 1 exponential.
-    pub cv: f64,
-    /// Time that a request waits for something else, without CPU.
-    pub wait_ms: f64,
-}
-
-/// CPU seconds of one request.
-enum CpuTime {
-    Constant(f64),
-    Varied(Gamma<f64>),
-}
-
-impl CpuTime {
-    fn sample(&self, random: &mut Pcg64) -> f64 {
-        match self {
-            Self::Constant(cpu_s) => *cpu_s,
-            Self::Varied(gamma) => gamma.sample(random),
-        }
-    }
-}
-
-impl Cost {
-    fn cpu_s(&self) -> CpuTime {
-        let mean_s = self.cpu_ms / 1e3;
-        if self.cv == 0.0 {
-            return CpuTime::Constant(mean_s);
-        }
-        let shape = 1.0 / self.cv.powi(2);
-        CpuTime::Varied(Gamma::new(shape, mean_s / shape).unwrap())
-    }
-}
-
-/// The app as a queueing model: the planted truth.
-#[derive(Debug, Clone)]
-pub struct Model {
-    pub cpus: usize,
-    /// Requests that one process works on at once.
-    pub threads: usize,
-    /// Requests that one process lets in at once, those included that wait without CPU.
-    pub slots: u32,
-    /// The same for all processes together: a database's connections.
-    pub shared_slots: u32,
-    pub costs: Vec<Cost>,
-    pub journeys: Vec<JourneyOutline>,
-    /// CPU burnt without requests; requests share the rest.
-    pub background_cores: f64,
-    /// Standard deviation of a second's CPU reading, as a share of it.
-    pub cpu_noise: f64,
-}
-
-impl Model {
-    /// An event loop on one CPU; every route is a journey of one request, `(route, share, cpu_ms, cv)`.
-    pub fn event_loop(routes: &[(&str, f64, f64, f64)]) -> Self {
-        let route = |text: &str| -> Route { text.parse().unwrap() };
-        Self {
-            cpus: 1,
-            threads: 1,
-            slots: u32::MAX,
-            shared_slots: u32::MAX,
-            costs: routes
-                .iter()
-                .map(|&(r, _, cpu_ms, cv)| Cost { route: route(r), cpu_ms, cv, wait_ms: 0.0 })
-                .collect(),
-            journeys: routes
-                .iter()
-                .map(|&(r, weight, ..)| JourneyOutline {
-                    name: format!("journeys/{}.hurl", r.replace(['/', ' '], "-")),
-                    weight,
-                    steps: vec![OutlineStep { route: route(r), think_s: 0.0 }],
-                })
-                .collect(),
-            background_cores: 0.0,
-            cpu_noise: 0.02,
-        }
-    }
-
-    /// The beginning of a run on this app.
-    pub fn header(&self, goal: Goal, seed: u64) -> Header {
-        Header {
-            format: fissure_facts::run::FORMAT.to_owned(),
-            fissure: "0.0.0".to_owned(),
-            run: "fake".to_owned(),
-            started_unix_s: 0,
-            verb: "check".to_owned(),
-            seed,
-            machine: Machine {
-                app_cpus: (0..self.cpus).collect(),
-                crowd_cpus: vec![self.cpus],
-                ..Machine::default()
-            },
-            config: Config { goal, ..Config::default() },
-            journeys: self.journeys.clone(),
-        }
-    }
-
-    fn cost(&self, route: &Route) -> &Cost {
-        self.costs.iter().find(|cost| cost.route == *route).unwrap()
-    }
-}
 
 /// Performs steps on a model.
 pub struct FakeRig {
@@ -154,6 +58,16 @@ pub struct FakeRig {
     pub connection_ms: f64,
     /// Copies other than one whole answer differently.
     pub forgets: bool,
+    /// The share of each route's CPU that goes to one line of the app's own; nobody looks at lines where nothing is planted.
+    pub own_line: BTreeMap<Route, f64>,
+    /// Routes whose answer is the same for everybody: a cache computes it once a second.
+    pub repeats: BTreeSet<Route>,
+    /// What all requests under way wait for that no CPU works for.
+    pub waited: Option<Waited>,
+    /// A route whose requests cost so many milliseconds more after each thousand of them that the whole has served, and how much
+    /// memory each of them keeps.
+    pub grows: Option<(Route, f64, u64)>,
+    grown: u64,
     random: Pcg64,
     /// Seconds since the run began.
     now_s: f64,
@@ -162,7 +76,20 @@ pub struct FakeRig {
 impl FakeRig {
     pub fn new(model: Model, seed: u64) -> Self {
         let (random, now_s) = (seeded(seed), 0.0);
-        Self { model, neighbour_cores: 0.0, once: None, connection_ms: 0.0, forgets: false, random, now_s }
+        Self {
+            model,
+            neighbour_cores: 0.0,
+            once: None,
+            connection_ms: 0.0,
+            forgets: false,
+            own_line: BTreeMap::new(),
+            repeats: BTreeSet::new(),
+            waited: None,
+            grows: None,
+            grown: 0,
+            random,
+            now_s,
+        }
     }
 
     /// Performs a step and adds its facts to the run, as the lab does.
@@ -170,8 +97,9 @@ impl FakeRig {
         let began = Fact::StepBegan { step: step.clone(), why: "a test".to_owned() };
         let facts = match step {
             Step::Play { arrangement } => self.play(arrangement),
+            Step::Hold(plan) if plan.purpose == Purpose::Profile => self.look_inside(plan),
             Step::Hold(plan) => self.perform(plan),
-            Step::Shadow(plan) => shadow::answers(run, plan, self.forgets),
+            Step::Shadow(plan) => shadow::answers(run, plan, self.forgets, &self.repeats),
             Step::Finish => Vec::new(),
         };
         run.facts.push(Stamped { at_s: self.now_s, fact: began });
@@ -223,6 +151,18 @@ impl FakeRig {
     /// Holds a load; every second's facts and the window's end.
     pub fn perform(&mut self, plan: &WindowPlan) -> Vec<Fact> {
         Hold::new(self, plan).run()
+    }
+
+    /// A window for the profilers.
+    fn look_inside(&mut self, plan: &WindowPlan) -> Vec<Fact> {
+        let mut facts = self.perform(plan);
+        let (mut seen, model) = (Vec::new(), &self.model);
+        if !self.own_line.is_empty() {
+            seen.push(profile::running(model, &self.own_line, plan, &facts));
+        }
+        seen.extend(self.waited.map(|what| profile::waiting(what, plan, &facts)));
+        facts.extend(seen);
+        facts
     }
 
     /// The planted capacity of an arrangement in users per second, by bisection over long windows that use the same random numbers. `most`:
@@ -346,6 +286,8 @@ struct Hold<'r> {
     users_inside: u64,
     in_flight: u64,
     facts: Vec<Fact>,
+    /// How long the cache's answer is fresh.
+    kept_until_s: f64,
 }
 
 impl<'r> Hold<'r> {
@@ -401,6 +343,7 @@ impl<'r> Hold<'r> {
             users_inside: 0,
             in_flight: 0,
             facts: Vec::new(),
+            kept_until_s: 0.0,
             processes,
             rig,
             plan,
@@ -512,6 +455,14 @@ impl<'r> Hold<'r> {
         let refused = place.sent > 0 && self.rig.once.as_ref() == Some(&self.rig.model.costs[route].route);
         let left_s = if refused { REFUSAL_S } else { self.cpu_s[route].sample(&mut self.rig.random) };
         let connects = place.step == 0 && place.sent == 0;
+        let left_s = left_s + self.grown_s(route);
+        let is_kept = self.rig.repeats.contains(&self.rig.model.costs[route].route)
+            && self.plan.arrangement.caches(&self.rig.model.costs[route].route)
+            && self.now_s < self.kept_until_s;
+        let left_s = if is_kept { HIT_S } else { left_s };
+        if !is_kept {
+            self.kept_until_s = self.now_s + 1.0;
+        }
         let left_s = left_s + if connects { self.rig.connection_ms / 1e3 } else { 0.0 };
         self.second.connects += u64::from(connects);
         self.second.planned += 1;
@@ -531,6 +482,17 @@ impl<'r> Hold<'r> {
         } else {
             self.in_front[route].push_back(request);
         }
+    }
+
+    /// What the requests of the whole's past add to this one's cost.
+    fn grown_s(&mut self, route: usize) -> f64 {
+        let rig = &mut self.rig;
+        let Some((grows, ms, _)) = &rig.grows else { return 0.0 };
+        if rig.model.costs[route].route != *grows || self.plan.arrangement.name != "whole" {
+            return 0.0;
+        }
+        rig.grown += 1;
+        ms / 1e3 * rig.grown as f64 / 1e3
     }
 
     fn admit(&mut self, number: usize) {
@@ -668,7 +630,7 @@ impl<'r> Hold<'r> {
             app_cpu_s: role_cpu_s.values().sum::<f64>() + background_s,
             role_cpu_s,
             thread_cpu_s,
-            rss_bytes: 100 << 20,
+            rss_bytes: (100 << 20) + self.rig.grows.as_ref().map_or(0, |(.., bytes)| bytes * self.rig.grown),
             fds: 20,
             threads: (self.processes.len() * self.rig.model.threads) as u64,
             processes: self.processes.len() as u64,

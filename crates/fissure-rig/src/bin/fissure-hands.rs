@@ -5,6 +5,7 @@ fn main() {
     let status = match arm.as_str() {
         fissure_rig::keeper::GUARD => fissure_rig::keeper::guard(),
         fissure_rig::crowd::CROWD => fissure_rig::crowd::child(),
+        fissure_rig::cache::CACHE => fissure_rig::cache::child(),
         _ => 64,
     };
     std::process::exit(status);

@@ -7,12 +7,12 @@ use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKi
 
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
-use super::isolation;
 use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
 use super::missing::missing;
 use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
 use super::waits::{cure, who_waits};
+use super::{growth, isolation};
 use crate::units::{brief, change, ms};
 
 /// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
@@ -28,8 +28,16 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         }
     }
     lines.extend(judgement.waits.iter().flat_map(who_waits));
+    // The first stands with the verdict.
+    let told = usize::from(judgement.valid());
+    lines.extend(judgement.growth.iter().skip(told).map(growth::sentence));
     // Of what waits and is not helped the verdict's own sentence says it.
-    if !matches!(&judgement.verdict, Verdict::NotEnoughEvidence { reasons } if is_wait(reasons)) {
+    let is_said = match &judgement.verdict {
+        Verdict::NotEnoughEvidence { reasons } => is_wait(reasons),
+        Verdict::ItsTheLink { .. } => true,
+        _ => false,
+    };
+    if !is_said {
         lines.extend(judgement.limit.iter().filter_map(|limit| cure(limit.resource)).map(str::to_owned));
     }
     match &judgement.verdict {
@@ -44,7 +52,11 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
             if let Some(remedy) = judgement.remedies.get(*index) {
                 lines.extend(side_effects(run, judgement, remedy));
                 lines.extend(judgement.tried(remedy).map(isolation::tried));
-                if remedy.kind != RemedyKind::LimitConcurrency && judgement.tried(remedy).is_none() {
+                if remedy.kind == RemedyKind::CacheAnswers {
+                    lines.push("Users who ask within that second get the same bytes, which was seen to be what they got anyway; what a write changes shows up to a second later. The rehearsed cache is a process of fissure's own on the app's CPUs; any reverse proxy can do the same.".to_owned());
+                }
+                let is_several = matches!(remedy.kind, RemedyKind::AddReplicas | RemedyKind::SplitThisArea);
+                if is_several && judgement.tried(remedy).is_none() {
                     lines.push("Before you ship it: this run did not check whether the app answers the same when it runs as several processes. Sessions, caches and files that one process keeps to itself are what to look for.".to_owned());
                 }
             }
@@ -71,7 +83,10 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
             lines.extend(reasons.iter().skip(1).map(|r| missing(run, judgement, r)));
             lines.extend(reasons.iter().flat_map(last_lines));
         }
-        Verdict::UnsafeToSplit { .. } | Verdict::HoldingUp { .. } | Verdict::ScaleOut { .. } => {}
+        Verdict::UnsafeToSplit { .. }
+        | Verdict::HoldingUp { .. }
+        | Verdict::ItsTheLink { .. }
+        | Verdict::ScaleOut { .. } => {}
     }
     for tried in judgement.isolation.tried.iter().filter(|t| t.answer == Answer::Unsafe) {
         lines.push(isolation::tried(tried));

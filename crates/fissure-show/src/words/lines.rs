@@ -1,7 +1,8 @@
 //! The lines: where the time goes, and what it would give if they cost nothing.
 
+use fissure_facts::Estimate;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Fix, Place, Verdict};
+use fissure_judge::judgement::{Fix, Place, Resource, Verdict};
 
 use super::goal::{asked_claim, load, times_the_goal};
 use super::grammar::{and, code};
@@ -56,17 +57,53 @@ pub(super) fn what_a_fix_gives(fix: &Fix) -> String {
 /// The order, when few lines would do.
 pub(super) fn fix_these(judgement: &Judgement) -> String {
     let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
-    let own: Vec<String> = places.iter().filter(|p| p.inside.is_none()).take(NAMED).map(place).collect();
+    // What a database in the process does for a line counts as the line's own.
+    let is_own = |p: &&Place| p.inside.is_none() || 2.0 * p.own_share >= p.share.mid;
+    let own: Vec<String> = places.iter().filter(is_own).take(NAMED).map(place).collect();
+    let engine = places.iter().filter(is_own).take(NAMED).find_map(|p| p.inside.as_deref());
     let goal = load(judgement.goal.asked);
+    let resource = judgement.limit.as_ref().map(|l| l.resource);
+    if let (Some(resource), Some(fix), Some(held)) =
+        (resource.filter(|r| !r.is_of_cpu()), &judgement.fix, &judgement.capacity)
+    {
+        let ratio = fix.capacity_ratio.scaled(held.users_per_s.mid / judgement.goal.users_per_s);
+        let order = match resource {
+            Resource::Lock => format!("Hold the lock for less in {}", and(&own)),
+            Resource::Disk => format!("Do not wait for the file at each request in {}", and(&own)),
+            _ => format!("Let more in at once at {}", and(&own)),
+        };
+        return format!(
+            "{order}: the goal of {goal} is missed with an idle CPU, {} of the requests under way wait there, and if none did the app would hold {}, by prediction, as far as nothing else gives way then.",
+            percent(fix.share.mid),
+            times_the_goal(ratio)
+        );
+    }
     let gain = match (&judgement.fix, &judgement.capacity) {
         (Some(fix), Some(capacity)) => {
             let mid = capacity.users_per_s.mid;
             let ratio = fix.capacity_ratio.scaled(mid / judgement.goal.users_per_s);
-            format!("without their cost the app would hold {}, by prediction", times_the_goal(ratio))
+            let enough = match ratio {
+                Estimate { low, .. } if low >= 1.0 => String::new(),
+                Estimate { mid, .. } if mid >= 1.0 => ", which may do".to_owned(),
+                _ => format!(
+                    ". That alone does not do: the rest would still need about {} for the goal, so look again when they are cheaper",
+                    claim(fix.cpus_needed, "CPUs")
+                ),
+            };
+            format!("without their cost the app would hold {}, by prediction{enough}", times_the_goal(ratio))
         }
         _ => "what they would give is not known".to_owned(),
     };
-    format!("Make {} cheaper: the goal of {goal} is missed, and {gain}.", and(&own))
+    let statement = engine.map(|engine| {
+        format!(
+            " There it is {engine} that works, for the statement: see what it reads (`EXPLAIN QUERY PLAN`), give it an index, or ask it less often."
+        )
+    });
+    format!(
+        "Make {} cheaper: the goal of {goal} is missed, and {gain}.{}",
+        and(&own),
+        statement.unwrap_or_default()
+    )
 }
 
 /// Remedies that met the goal when they were rehearsed, beside lines of which that is only predicted.

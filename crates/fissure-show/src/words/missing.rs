@@ -6,6 +6,8 @@ use fissure_judge::judgement::Missing;
 
 use super::goal::times_the_goal;
 use super::grammar::{code, fragment, full_stop, of_windows, reasons};
+use super::lines::place;
+use super::links::link_name;
 use super::names::resource;
 use super::remedies::best_so_far;
 use super::waits::cure;
@@ -42,6 +44,19 @@ pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
             format!(
                 "Nothing that was tried meets the goal{best}, and the CPU is not the reason: only {} of it was busy. {waits_for}",
                 brief(cpu_share.scaled(100.0), "%")
+            )
+        }
+        Missing::TwoLimits { cpu_share, other, other_share, link } => {
+            let lines = judgement.limit.iter().flat_map(|l| &l.place).next();
+            let hot = lines.map(|p| format!(" (most of it for {})", place(p))).unwrap_or_default();
+            let (whom, how) = match link {
+                Some(link) => (link_name(link), "delay its answers by a fifth"),
+                None => (resource(*other).to_owned(), "let what is done under it take a fifth longer"),
+            };
+            format!(
+                "Two things could be it: {} of the CPU is busy{hot}, and {} of the requests under way wait for {whom} all the same, so to mend one of the two may change nothing. What tells them apart: give the app a fifth less of the CPU (`fissure chaos` can), then {how}, and see which of the two costs more of the capacity.",
+                brief(cpu_share.scaled(100.0), "%"),
+                percent(*other_share)
             )
         }
         Missing::SoloWaits { route, latency_ms, cpu_ms, limit_ms } => format!(

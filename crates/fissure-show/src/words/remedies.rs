@@ -8,6 +8,8 @@ use super::goal::{asked_claim, open, quantile};
 use super::grammar::{and, code, fragment, routes_text};
 use crate::units::{brief, claim, count, ms, parts, percent};
 
+/// How long the rehearsed cache keeps an answer ([`fissure_facts::arrangement::CACHE_FOR_S`]).
+pub(super) const KEPT: &str = "a second";
 /// Where a table has nothing to say.
 pub const NOTHING: &str = "–";
 /// A row among the routes.
@@ -20,6 +22,7 @@ pub const SAME_LOAD: f64 = 0.05;
 pub fn remedy_name(remedy: &RemedyResult) -> String {
     match remedy.kind {
         RemedyKind::LimitConcurrency => format!("at most {} at once", limited(remedy, "")),
+        RemedyKind::CacheAnswers => format!("answers of {} kept for {KEPT}", routes_text(&remedy.area)),
         RemedyKind::AddReplicas => copies(remedy),
         RemedyKind::SplitThisArea => apart(remedy),
     }

@@ -6,14 +6,14 @@ use fissure_judge::judgement::{Missing, RemedyKind, RemedyResult, SoloMiss, Verd
 
 use super::goal::{asked_claim, headroom_of, load, quantile, slo, times_the_goal};
 use super::grammar::{code, routes_text};
-use super::isolation;
 use super::lines::fix_these;
 use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
 use super::remedies::{
-    apart, capacity_ratio, copies, headline, latency_step, limited, ratio_claim, reach, rehearsal_load,
+    KEPT, apart, capacity_ratio, copies, headline, latency_step, limited, ratio_claim, reach, rehearsal_load,
     remedy_name,
 };
+use super::{growth, isolation, links};
 use crate::units::{change, claim, ms};
 
 /// The word of report.json.
@@ -23,6 +23,8 @@ pub fn kind(judgement: &Judgement) -> &'static str {
         Verdict::FixTheseLines { .. } => "FixTheseLines",
         Verdict::Remedy { index } => judgement.remedies.get(*index).map_or("Remedy", |r| r.kind.name()),
         Verdict::UnsafeToSplit { .. } => "UnsafeToSplit",
+        Verdict::ItsTheLink { link, .. } if link.is_database => "ItsTheDatabase",
+        Verdict::ItsTheLink { .. } => "ItsDownstream",
         Verdict::ScaleOut { .. } => "ScaleOut",
         Verdict::NotEnoughEvidence { .. } => "NotEnoughEvidence",
     }
@@ -35,11 +37,14 @@ pub fn title(judgement: &Judgement) -> &'static str {
         Verdict::FixTheseLines { .. } => "Fix these lines",
         Verdict::Remedy { index } => match judgement.remedies.get(*index).map(|r| r.kind) {
             Some(RemedyKind::LimitConcurrency) => "Limit concurrency",
+            Some(RemedyKind::CacheAnswers) => "Cache answers",
             Some(RemedyKind::AddReplicas) => "Add replicas",
             Some(RemedyKind::SplitThisArea) => "Split this area",
             None => "Change the arrangement",
         },
         Verdict::UnsafeToSplit { .. } => "Unsafe to split",
+        Verdict::ItsTheLink { link, .. } if link.is_database => "It is the database",
+        Verdict::ItsTheLink { .. } => "It is another service",
         Verdict::ScaleOut { .. } => "Scale out",
         Verdict::NotEnoughEvidence { .. } => "Not enough evidence",
     }
@@ -51,6 +56,7 @@ pub fn rung(judgement: &Judgement) -> Option<u8> {
         Verdict::HoldingUp { .. } => Some(0),
         Verdict::FixTheseLines { .. } => Some(1),
         Verdict::Remedy { index } => judgement.remedies.get(*index).map(|r| r.kind.rung()),
+        Verdict::ItsTheLink { .. } => Some(6),
         Verdict::ScaleOut { .. } => Some(7),
         Verdict::UnsafeToSplit { .. } | Verdict::NotEnoughEvidence { .. } => None,
     }
@@ -61,9 +67,10 @@ pub fn goal_met(judgement: &Judgement) -> Option<bool> {
     match &judgement.verdict {
         Verdict::HoldingUp { .. } => Some(true),
         Verdict::Remedy { index } => judgement.remedies.get(*index).and_then(|r| r.meets_goal),
-        Verdict::FixTheseLines { .. } | Verdict::UnsafeToSplit { .. } | Verdict::ScaleOut { .. } => {
-            Some(false)
-        }
+        Verdict::FixTheseLines { .. }
+        | Verdict::UnsafeToSplit { .. }
+        | Verdict::ItsTheLink { .. }
+        | Verdict::ScaleOut { .. } => Some(false),
         Verdict::NotEnoughEvidence { .. } => None,
     }
 }
@@ -92,8 +99,17 @@ pub fn standing(judgement: &Judgement) -> &'static str {
     }
 }
 
-/// The answer in one sentence. When there is no answer: what is missing and how to get it.
+/// The answer in one sentence, and one more where it will not stay true. When there is no answer: what is missing and how to
+/// get it.
 pub fn verdict_sentence(run: &Run, judgement: &Judgement) -> String {
+    let answer = answer(run, judgement);
+    match growth::warning(judgement) {
+        Some(warning) => format!("{answer} {warning}"),
+        None => answer,
+    }
+}
+
+fn answer(run: &Run, judgement: &Judgement) -> String {
     let goal = load(judgement.goal.asked);
     match &judgement.verdict {
         Verdict::HoldingUp { headroom } => {
@@ -133,6 +149,7 @@ pub fn verdict_sentence(run: &Run, judgement: &Judgement) -> String {
                 .unwrap_or_default();
             format!("Not yet: {name} would meet the goal of {goal}, but the app then answers differently{proof}")
         }
+        Verdict::ItsTheLink { link, alone } => links::its_the_link(&goal, link, alone.as_ref()),
         Verdict::ScaleOut { cpus_needed, cpus_given, best } => {
             let best = match best.and_then(|i| judgement.remedies.get(i)) {
                 Some(remedy) => format!("the best that was tried, {}, {}", remedy_name(remedy), reach(judgement, remedy)),
@@ -172,6 +189,9 @@ pub(super) fn advice(remedy: &RemedyResult) -> String {
         RemedyKind::LimitConcurrency => {
             format!("Let at most {} in at once", limited(remedy, " requests of"))
         }
+        RemedyKind::CacheAnswers => {
+            format!("Keep the answers of {} for {KEPT} in front of the app", routes_text(&remedy.area))
+        }
         RemedyKind::AddReplicas => format!("Run {}", copies(remedy)),
         RemedyKind::SplitThisArea => format!("Run {}", apart(remedy)),
     }
@@ -210,6 +230,9 @@ pub fn resume(run: &Run, judgement: &Judgement) -> Option<String> {
             let how = match remedy.kind {
                 RemedyKind::LimitConcurrency => {
                     format!("letting at most {} in at once", limited(remedy, " requests of"))
+                }
+                RemedyKind::CacheAnswers => {
+                    format!("keeping the answers of {} for {KEPT}", routes_text(&remedy.area))
                 }
                 RemedyKind::AddReplicas => format!("running {}", copies(remedy)),
                 RemedyKind::SplitThisArea => format!("running {}", apart(remedy)),

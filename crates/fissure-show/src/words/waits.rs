@@ -101,15 +101,19 @@ pub(super) fn cure(resource: Resource) -> Option<&'static str> {
         Resource::Pool => Some(
             "Let more in at once (more connections or workers), or let each take less time, and check again.",
         ),
-        Resource::Database => Some(
-            "No arrangement of the app makes the database faster: look at its slow statements and missing indexes, or ask it less often.",
-        ),
-        Resource::Downstream => Some(
-            "No arrangement of the app makes the other service faster: ask it less often, keep its answers, or do not wait for it within the request.",
-        ),
+        Resource::Database => Some(cure_of_link(true)),
+        Resource::Downstream => Some(cure_of_link(false)),
         Resource::Disk => {
             Some("Write less often (in batches, without waiting for each), or not within the request.")
         }
         Resource::Cpu | Resource::OneThread | Resource::Memory | Resource::NotTheApp => None,
+    }
+}
+
+pub(super) fn cure_of_link(is_database: bool) -> &'static str {
+    if is_database {
+        "No arrangement of the app makes the database faster: look at its slow statements and missing indexes, or ask it less often."
+    } else {
+        "No arrangement of the app makes the other service faster: ask it less often, keep its answers, or do not wait for it within the request."
     }
 }

@@ -108,10 +108,13 @@ fn the_verdict_in_json_is_the_one_that_was_given() {
         ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("LimitConcurrency", Value::from(2), Value::from(true), 1),
+        ("CacheAnswers", Value::from(3), Value::from(true), 1),
         ("AddReplicas", Value::from(4), Value::from(true), 1),
         ("SplitThisArea", Value::from(5), Value::from(true), 1),
         ("ScaleOut", Value::from(7), Value::from(false), 1),
         ("NotEnoughEvidence", Value::Null, Value::Null, 2),
+        ("FixTheseLines", Value::from(1), Value::from(false), 1),
+        ("ItsTheDatabase", Value::from(6), Value::from(false), 1),
         ("NotEnoughEvidence", Value::Null, Value::Null, 130),
     ];
     for (said, (kind, rung, goal_met, exit)) in said.into_iter().zip(wanted) {

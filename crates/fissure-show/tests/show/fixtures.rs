@@ -222,6 +222,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         }),
         waits: None,
         fix: None,
+        growth: Vec::new(),
         capacity: Some(capacity(0.57)),
         saturation_per_s: Some(estimate(31.2, 30.1, 32.4)),
         demands: vec![
@@ -286,8 +287,53 @@ pub fn fix_these_lines() -> Judgement {
 pub fn fix_own_lines() -> Judgement {
     let mut judgement = judged(Verdict::FixTheseLines { routes: Vec::new() });
     judgement.limit.as_mut().unwrap().place = vec![place("total", "src/orders.js", 71, 0.71, None)];
-    judgement.fix =
-        Some(Fix { lines: 2, share: estimate(0.71, 0.68, 0.74), capacity_ratio: estimate(3.1, 2.7, 3.5) });
+    judgement.fix = Some(Fix {
+        lines: 2,
+        share: estimate(0.71, 0.68, 0.74),
+        capacity_ratio: estimate(3.1, 2.7, 3.5),
+        cpus_needed: estimate(0.4, 0.3, 0.5),
+    });
+    judgement
+}
+
+fn database() -> BlamedLink {
+    BlamedLink {
+        address: "127.0.0.1:5432".parse().unwrap(),
+        name: Some("db".to_owned()),
+        is_database: true,
+        share: estimate(0.84, 0.8, 0.88),
+    }
+}
+
+/// The app waits for its database, and more and more memory is kept.
+pub fn its_the_database() -> Judgement {
+    let mut judgement = judged(Verdict::ItsTheLink { link: database(), alone: None });
+    judgement.limit.as_mut().unwrap().resource = Resource::Database;
+    judgement.growth = vec![
+        Growth {
+            of: Grows::Cpu(route("POST /photos")),
+            first: 0.4,
+            last: 3.2,
+            more: estimate(2.8, 2.5, 3.1),
+            requests: 4100,
+            is_by_writes: true,
+        },
+        Growth {
+            of: Grows::Memory,
+            first: 90e6,
+            last: 310e6,
+            more: estimate(220e6, 200e6, 240e6),
+            requests: 4100,
+            is_by_writes: true,
+        },
+    ];
+    judgement
+}
+
+/// A lock is held across something slow.
+pub fn fix_the_lock() -> Judgement {
+    let mut judgement = fix_own_lines();
+    judgement.limit.as_mut().unwrap().resource = Resource::Lock;
     judgement
 }
 
@@ -295,6 +341,15 @@ pub fn limit_concurrency() -> Judgement {
     let mut judgement = judged(Verdict::Remedy { index: 0 });
     judgement.remedies[0].meets_goal = Some(true);
     judgement.remedies[0].latency_ratio = BTreeMap::from([(route("GET /"), change(190.0, 61.0, 0.1))]);
+    judgement
+}
+
+pub fn cache_answers() -> Judgement {
+    let mut judgement = limit_concurrency();
+    let remedy = &mut judgement.remedies[0];
+    remedy.kind = RemedyKind::CacheAnswers;
+    remedy.area = vec![route("GET /")];
+    remedy.arrangement = Arrangement::cached(&route("GET /"));
     judgement
 }
 
@@ -409,6 +464,12 @@ pub fn every_missing() -> Vec<Missing> {
             last_lines: vec!["FATAL ERROR: heap out of memory".to_owned()],
         },
         Missing::TooClose { capacity: estimate(7.9, 7.5, 8.3), goal: 8.0 },
+        Missing::TwoLimits {
+            cpu_share: estimate(0.93, 0.9, 0.96),
+            other: Resource::Database,
+            other_share: 0.62,
+            link: Some(database()),
+        },
     ]
 }
 
@@ -438,10 +499,13 @@ pub fn every_judgement() -> Vec<(&'static str, Judgement)> {
         ("fix_these_lines", fix_these_lines()),
         ("fix_own_lines", fix_own_lines()),
         ("limit_concurrency", limit_concurrency()),
+        ("cache_answers", cache_answers()),
         ("add_replicas", add_replicas()),
         ("split_this_area", split()),
         ("scale_out", scale_out()),
         ("something_waits", something_waits()),
+        ("fix_the_lock", fix_the_lock()),
+        ("its_the_database", its_the_database()),
         ("not_enough_evidence", unlucky),
     ]
 }

@@ -38,6 +38,7 @@ fn number_of_missing(missing: &Missing) -> usize {
         Missing::Errors { .. } => 8,
         Missing::Died { .. } => 9,
         Missing::TooClose { .. } => 10,
+        Missing::TwoLimits { .. } => 11,
     }
 }
 

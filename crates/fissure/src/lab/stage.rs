@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use fissure_facts::arrangement::WEB;
+use fissure_facts::arrangement::{CACHE, CACHE_FOR_S, WEB};
 use fissure_facts::config::{Before, LinkKind};
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
+use fissure_rig::cache;
 use fissure_rig::faults::inject;
 use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
 use fissure_rig::lens::Hooks;
@@ -272,13 +273,12 @@ impl<'p> Stage<'p> {
                     |name: &str| env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
                 env.extend(hooks.environment(|name| own(name).or_else(|| std::env::var(name).ok())));
             }
-            let launch = self.launch(
-                &format!("{role}-{replica}"),
-                self.command(arrangement),
-                &arrangement.name,
-                &folder,
-                env,
-            );
+            let mut command = self.command(arrangement).to_owned();
+            if role == CACHE {
+                command = own_command(&self.program, cache::CACHE);
+                env.push((cache::KEEPS_MS.to_owned(), format!("{:.0}", CACHE_FOR_S * 1e3)));
+            }
+            let launch = self.launch(&format!("{role}-{replica}"), &command, &arrangement.name, &folder, env);
             launches.push((role.clone(), *replica, *port, launch));
         }
         // One after the other, unless it is asked what happens otherwise.
@@ -513,6 +513,11 @@ async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     running.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// A command line by which a shell starts fissure itself.
+fn own_command(program: &Path, arm: &str) -> String {
+    format!("exec '{}' {arm}", program.to_string_lossy().replace('\'', "'\\''"))
 }
 
 /// A name as part of a file name.

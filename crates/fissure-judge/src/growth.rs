@@ -1,0 +1,179 @@
+//! What grows within the run: the cost of a route over the data that the run itself has written, memory, open files.
+//!
+//! A capacity holds for the data that was there when it was measured. What grows breaks it later, so it is said with the verdict.
+
+use std::collections::BTreeMap;
+
+use fissure_facts::{Estimate, Fact, Route, Run, Step, Window};
+
+use crate::demand;
+use crate::evidence::WHOLE;
+use crate::judgement::{Grows, Growth};
+use crate::{nnls, stats};
+
+/// With fewer windows a slope is anybody's guess.
+const FEWEST_WINDOWS: usize = 6;
+/// Less than this, from the first to the last, is drift that any program shows.
+const CLEARLY: f64 = 1.3;
+/// The improvement of the fit, in squares of the scatter: four standard deviations.
+const EVIDENT: f64 = 16.0;
+/// Scatter of a window's weighted CPU that is there in any case.
+const SCATTER: f64 = 0.02;
+/// Memory and files that a program may come to use without leaking them.
+const LEAST_BYTES: f64 = 32.0 * 1024.0 * 1024.0;
+const LEAST_FILES: f64 = 64.0;
+
+/// Everything that clearly grows. `windows`: those of the whole whose CPU counts.
+pub fn growth(run: &Run, windows: &[Window]) -> Vec<Growth> {
+    let asked = Asked::of(run);
+    let mut found: Vec<Growth> = cpu(&asked, windows).into_iter().collect();
+    let of = |read: fn(&Window) -> Option<f64>| -> Vec<(f64, f64)> {
+        windows.iter().filter_map(|w| Some((asked.before(w)?, read(w)?))).collect()
+    };
+    found.extend(line(&of(bytes), LEAST_BYTES).map(|l| asked.growth(Grows::Memory, l)));
+    found.extend(line(&of(files), LEAST_FILES).map(|l| asked.growth(Grows::Files, l)));
+    found
+}
+
+/// What the processes of the whole were asked for, since they were started.
+struct Asked {
+    /// In the middle of each window of the whole.
+    at: BTreeMap<u32, f64>,
+    most: f64,
+    is_by_writes: bool,
+}
+
+impl Asked {
+    fn of(run: &Run) -> Self {
+        let writes = |route: &Route| !matches!(route.method(), "GET" | "HEAD" | "OPTIONS");
+        let is_by_writes = run.routes().iter().any(writes);
+        let (mut at, mut so_far, mut most) = (BTreeMap::<u32, f64>::new(), 0.0_f64, 0.0_f64);
+        for stamped in &run.facts {
+            match &stamped.fact {
+                Fact::Staged { arrangement, .. } if arrangement == WHOLE => so_far = 0.0,
+                Fact::StepBegan { step: Step::Hold(plan), .. } if plan.arrangement.name == WHOLE => {
+                    at.insert(plan.window, so_far);
+                }
+                Fact::SecondPassed(second) if at.contains_key(&second.window) => {
+                    let counted = second.routes.iter().filter(|(route, _)| !is_by_writes || writes(route));
+                    let asked = counted.map(|(_, seen)| seen.ended() as f64).sum::<f64>();
+                    // Half of what is asked in the window lies before its middle.
+                    at.entry(second.window).and_modify(|middle| *middle += asked / 2.0);
+                    so_far += asked;
+                    most = most.max(so_far);
+                }
+                _ => {}
+            }
+        }
+        Self { at, most, is_by_writes }
+    }
+
+    fn before(&self, window: &Window) -> Option<f64> {
+        self.at.get(&window.plan.window).map(|asked| asked / self.most.max(1.0))
+    }
+
+    fn growth(&self, of: Grows, (first, more): (f64, Estimate)) -> Growth {
+        let (requests, is_by_writes) = (self.most as u64, self.is_by_writes);
+        Growth { of, first, last: first + more.mid, more, requests, is_by_writes }
+    }
+}
+
+/// The route whose cost explains best, if it grows, what the windows cost more from one to the next: the regression of the
+/// demands with one column more, the route's requests times what was asked before.
+///
+/// One route at a time; of two that grow the one that matters more is named.
+fn cpu(asked: &Asked, windows: &[Window]) -> Option<Growth> {
+    let windows = demand::evidence(windows);
+    if windows.len() < FEWEST_WINDOWS {
+        return None;
+    }
+    let routes: Vec<Route> = demand::columns(&windows);
+    let (rows, cpu) = demand::design_of(&windows, &routes);
+    let before: Vec<f64> = windows.iter().map(|w| asked.before(w).unwrap_or(0.0)).collect();
+    let without = nnls::solve(&rows, &cpu)?;
+    let grown = |index: usize| {
+        let rows: Vec<Vec<f64>> = rows
+            .iter()
+            .enumerate()
+            .map(|(w, row)| {
+                // Rows behind the windows' are guesses, which grow with nothing.
+                let grows = row[index] * before.get(w).copied().unwrap_or(0.0);
+                row.iter().copied().chain([grows]).collect()
+            })
+            .collect();
+        let with = nnls::solve(&rows, &cpu)?;
+        let scatter = (with.squares / with.degrees as f64).max(SCATTER.powi(2));
+        Some((without.squares - with.squares, scatter, index, with))
+    };
+    let best = (0..routes.len()).filter_map(grown).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (better, scatter, index, with) = best;
+    let (more, error) = (*with.coefficients.last()?, *with.errors.last()?);
+    let first = with.coefficients[index];
+    if better < EVIDENT * scatter || first + more < CLEARLY * first {
+        return None;
+    }
+    let half = stats::t_975(with.degrees) * error;
+    let more = Estimate::new(more, (more - half).max(0.0), more + half).scaled(1e3);
+    Some(asked.growth(Grows::Cpu(routes[index].clone()), (first * 1e3, more)))
+}
+
+fn bytes(window: &Window) -> Option<f64> {
+    let values: Vec<f64> = window.probes.iter().map(|p| p.rss_bytes as f64).collect();
+    stats::median(&values)
+}
+
+/// Those that no user's connection needs.
+fn files(window: &Window) -> Option<f64> {
+    let seconds = window.probes.iter().zip(&window.crowd);
+    let values: Vec<f64> = seconds.map(|(p, c)| (p.fds as f64 - c.users_inside as f64).max(0.0)).collect();
+    stats::median(&values)
+}
+
+/// A straight line through the windows, if it clearly rises: its beginning, and how much more its end is. What rises at first
+/// and then levels off is a cache or a heap that has found its size, and no growth: the later half must rise as clearly.
+fn line(points: &[(f64, f64)], least: f64) -> Option<(f64, Estimate)> {
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (first, more) = fitted(&points)?;
+    let (_, later) = fitted(&points[points.len() / 2..])?;
+    let goes_on = more.low > 0.0 && later.mid > more.mid / 2.0;
+    let end = first + more.mid;
+    (goes_on && more.mid >= least && end >= CLEARLY * first).then_some((first, more))
+}
+
+/// Least squares: value at 0, and its rise up to 1 with the interval.
+fn fitted(points: &[(f64, f64)]) -> Option<(f64, Estimate)> {
+    if points.len() < FEWEST_WINDOWS / 2 {
+        return None;
+    }
+    let n = points.len() as f64;
+    let (x, y) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+    let spread: f64 = points.iter().map(|p| (p.0 - x).powi(2)).sum();
+    let slope = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread;
+    let off: f64 = points.iter().map(|p| (p.1 - y - slope * (p.0 - x)).powi(2)).sum();
+    let half = stats::t_975(points.len() - 2) * (off / (n - 2.0) / spread).sqrt();
+    let is_known = slope.is_finite() && half.is_finite();
+    is_known.then(|| (y - slope * x, Estimate::new(slope, slope - half, slope + half)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_levels_off_does_not_grow() {
+        let at = |i: u32| f64::from(i) / 11.0;
+        let mib = 1024.0 * 1024.0;
+        let leak: Vec<_> = (0..12).map(|i| (at(i), (100.0 + 200.0 * at(i)) * mib)).collect();
+        let (first, more) = line(&leak, LEAST_BYTES).unwrap();
+        assert!(
+            (first / mib - 100.0).abs() < 1.0 && (more.mid / mib - 200.0).abs() < 1.0,
+            "{first} {more:?}"
+        );
+        let cache: Vec<_> = (0..12).map(|i| (at(i), (100.0 + 200.0 * at(i).min(0.3)) * mib)).collect();
+        assert_eq!(line(&cache, LEAST_BYTES), None);
+        let steady: Vec<_> = (0..12).map(|i| (at(i), (100.0 + f64::from(i % 3)) * mib)).collect();
+        assert_eq!(line(&steady, LEAST_BYTES), None);
+        assert_eq!(line(&leak[..1], LEAST_BYTES), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Whole checks on a fake rig whose planted truth is one rung of the ladder each: lines, a lock, a cache, a link, two limits at once.
+#![allow(clippy::unwrap_used, reason = "a test may: its inputs are its own")]
+
+mod fake_rig;
+
+use std::collections::BTreeMap;
+
+use fake_rig::{Model, Plant, Waited, route};
+use fissure_judge::judgement::{Grows, Missing, RemedyKind, Resource, Verdict};
+use fissure_judge::{Judgement, judge};
+
+fn reason(judgement: &Judgement) -> &Missing {
+    match &judgement.verdict {
+        Verdict::NotEnoughEvidence { reasons } => &reasons[0],
+        verdict => panic!("a confident verdict: {verdict:?}"),
+    }
+}
+
+/// Two workers, each held for the 100 ms that a slow service takes.
+fn pool_of_two() -> Model {
+    let mut model = Model::event_loop(&[("GET /", 1.0, 0.2, 0.3), ("GET /slow", 1.0, 0.2, 0.3)]);
+    model.costs[1].wait_ms = 100.0;
+    Model { threads: 2, slots: 2, ..model }
+}
+
+/// Copies wait for the same database, and most of the requests were seen to do so.
+#[test]
+fn a_database_that_nothing_helps_is_named() {
+    let model = Model { slots: u32::MAX, shared_slots: 2, ..pool_of_two() };
+    let mut plant = Plant::new(model, 400).at(80.0).within(170);
+    for (port, is_database) in [(5432, true), (7408, false)] {
+        plant.waited = Some(Waited::Peer(([127, 0, 0, 1], port).into()));
+        // An ugly line that would do nothing: the CPU has time to spare.
+        plant.own_line = BTreeMap::from([(route("GET /slow"), 0.95), (route("GET /"), 0.95)]);
+        let judgement = judge(&plant.check(u64::from(port)));
+        let Verdict::ItsTheLink { link, alone: None } = &judgement.verdict else {
+            panic!("{:?}", judgement.verdict)
+        };
+        assert_eq!((link.address.port(), link.is_database), (port, is_database));
+        assert!(link.share.mid > 0.8, "{link:?}");
+    }
+}
+
+/// The pool is the app's own: its copies bring slots of their own, so the service behind it is not to blame.
+#[test]
+fn a_service_is_not_blamed_where_copies_help() {
+    let mut plant = Plant::new(pool_of_two(), 400).at(80.0).within(170);
+    plant.waited = Some(Waited::Peer(([127, 0, 0, 1], 7408).into()));
+    let judgement = judge(&plant.check(1));
+    assert!(!matches!(judgement.verdict, Verdict::ItsTheLink { .. }), "{:?}", judgement.verdict);
+}
+
+/// It was "could not tell", with the lines in the small print.
+#[test]
+fn a_lock_that_is_held_across_something_slow_is_lines_to_fix() {
+    let model = Model { threads: 8, slots: 1, ..pool_of_two() };
+    let mut plant = Plant::new(model, 400).at(60.0).within(170);
+    plant.waited = Some(Waited::Lock);
+    for seed in 0..1 {
+        let judgement = judge(&plant.check(seed));
+        assert!(matches!(judgement.verdict, Verdict::FixTheseLines { .. }), "{:?}", judgement.verdict);
+        let limit = judgement.limit.unwrap();
+        assert_eq!(limit.resource, Resource::Lock);
+        let lines: Vec<u32> = limit.place.iter().map(|p| p.line).collect();
+        assert_eq!(lines, [53, 51], "the holder, then those that wait");
+    }
+}
+
+/// One CPU is full, and most requests wait for somebody else all the same: to mend one of the two may change nothing.
+#[test]
+fn two_limits_at_once_are_told_and_nothing_is_promised() {
+    let mut plant = hot_line(0.99, 240.0);
+    plant.waited = Some(Waited::Peer(([127, 0, 0, 1], 5432).into()));
+    let judgement = judge(&plant.check(1));
+    let Missing::TwoLimits { cpu_share, other: Resource::Database, link: Some(_), .. } = reason(&judgement)
+    else {
+        panic!("{:?}", judgement.verdict)
+    };
+    assert!(cpu_share.mid > 0.9);
+}
+
+/// Everybody gets the same dear menu: three copies of a CPU would stand the load, and so does a cache.
+#[test]
+fn answers_that_repeat_are_cached_and_others_are_not() {
+    let model = Model::event_loop(&[("GET /menu", 3.0, 20.0, 0.3), ("GET /orders/{id}", 1.0, 1.0, 0.3)]);
+    let mut plant = Plant::new(model, 200).at(120.0).within(170);
+    for seed in 0..1 {
+        let judgement = judge(&plant.check(seed));
+        assert!(matches!(judgement.verdict, Verdict::ScaleOut { .. }), "{:?}", judgement.verdict);
+        assert!(judgement.remedies.iter().all(|r| r.kind != RemedyKind::CacheAnswers), "none repeats");
+    }
+    plant.repeats.insert(route("GET /menu"));
+    for seed in 0..1 {
+        let judgement = judge(&plant.check(seed));
+        let Verdict::Remedy { index } = judgement.verdict else { panic!("{:?}", judgement.verdict) };
+        let remedy = &judgement.remedies[index];
+        assert_eq!(remedy.kind, RemedyKind::CacheAnswers);
+        assert!(remedy.arrangement.caches(&route("GET /menu")));
+    }
+}
+
+#[test]
+fn what_grows_with_the_data_is_told_and_what_does_not_is_not() {
+    let model = Model::event_loop(&[("GET /", 4.0, 1.0, 0.3), ("POST /entries", 1.0, 2.0, 0.3)]);
+    let plant = Plant::new(model, 100).at(900.0).within(170);
+    let entries = route("POST /entries");
+    for seed in 0..1 {
+        assert_eq!(judge(&plant.check(seed)).growth, [], "nothing was planted");
+        let run =
+            plant.check_with(seed, |rig, _| rig.grows = Some((entries.clone(), 4.0, 100 << 10)), |_, _| {});
+        let growth = judge(&run).growth;
+        let cpu = growth.iter().find(|g| matches!(g.of, Grows::Cpu(_))).unwrap();
+        assert_eq!(cpu.of, Grows::Cpu(entries.clone()));
+        assert!(cpu.is_by_writes && (cpu.first / 2.0 - 1.0).abs() < 0.5, "{cpu:?}");
+        // Warm-ups are not counted, so a little more than what the counted writes explain.
+        let truly = 4.0 * cpu.requests as f64 / 1e3;
+        assert!(cpu.more.mid > 0.8 * truly && cpu.more.mid < 1.7 * truly, "{cpu:?}, truly {truly}");
+        assert!(growth.iter().any(|g| g.of == Grows::Memory), "{growth:?}");
+    }
+}
+
+/// One line of the app's own takes this share of the CPU of `GET /`, whose load needs three times the CPU that is there.
+fn hot_line(share: f64, users_per_s: f64) -> Plant {
+    let model = Model { threads: 8, ..Model::event_loop(&[("GET /", 1.0, 10.0, 0.5)]) };
+    let plant = Plant::new(model, 300).at(users_per_s).within(170);
+    Plant { own_line: BTreeMap::from([(route("GET /"), share)]), ..plant }
+}
+
+/// It was `ScaleOut`, beside a prediction that the line costs everything.
+#[test]
+fn nobody_buys_cpus_for_one_line_of_the_apps_own() {
+    // Without the line 24 ms of each second's 240 requests are left, or 1.2 of one CPU: enough, and not enough.
+    for (share, does) in [(0.99, true), (0.55, false)] {
+        let plant = hot_line(share, 240.0);
+        for seed in 0..1 {
+            let judgement = judge(&plant.check(seed));
+            assert!(matches!(judgement.verdict, Verdict::FixTheseLines { .. }), "{:?}", judgement.verdict);
+            let fix = judgement.fix.unwrap();
+            let (holds, goal) = (judgement.capacity.unwrap().users_per_s, judgement.goal.users_per_s);
+            assert_eq!(holds.mid * fix.capacity_ratio.mid >= goal, does, "{fix:?}");
+            let left = 240.0 * 0.010 * (1.0 - share) / 0.8;
+            assert!((fix.cpus_needed.mid / left - 1.0).abs() < 0.3, "{fix:?}, truly {left}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_not_most_of_it_is_no_reason_against_more_cpus() {
+    let plant = hot_line(0.3, 240.0);
+    let judgement = judge(&plant.check(1));
+    assert!(matches!(judgement.verdict, Verdict::ScaleOut { .. }), "{:?}", judgement.verdict);
+}
