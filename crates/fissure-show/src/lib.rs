@@ -17,6 +17,7 @@ pub mod k6;
 pub mod live;
 pub mod load;
 pub mod proof;
+pub mod stacks;
 pub mod terminal;
 pub mod units;
 pub mod words;

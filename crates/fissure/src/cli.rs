@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use fissure_facts::FaultKind;
 use fissure_facts::config::Span;
 use fissure_judge::threshold::Threshold;
@@ -44,11 +44,9 @@ pub enum Verb {
     /// Load a server or journeys: open arrivals, honest latencies, thresholds
     #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
-    /// Write what `load` would play as a script for k6, for those who have a cluster of it
-    #[command(after_help = "Example: fissure export k6 --rate 200 --for 5m --out load.js\n         \
-                            k6 run -e BASE=http://127.0.0.1:8000 load.js\n\n\
-                            The other options are those of `fissure load`. What k6 cannot do is an error with its line.")]
-    Export(Box<ExportArgs>),
+    /// Write a load as a script for k6, or a run's profiles for speedscope or pprof
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
     /// Show a run again, compare two, or add up what several machines loaded
     #[command(after_help = "Examples: fissure report                    the last run\n          \
                             fissure report RUN1 RUN2          what changed\n          \
@@ -341,11 +339,26 @@ pub struct LoadArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(subcommand)]
+    pub to: ExportTo,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExportTo {
+    /// What `load` would play, as a script for those who have a cluster of k6
+    K6(Box<K6Args>),
+    /// What the profilers of a run saw, for https://www.speedscope.app (it works without a network, too)
+    Speedscope(StacksArgs),
+    /// What the profilers of a run saw, for `go tool pprof`, Pyroscope, Parca
+    Pprof(PprofArgs),
+}
+
+#[derive(Debug, Args)]
 #[command(mut_arg("out", |arg| arg.value_name("FILE").help("Write the script to this file (default: standard output)")))]
 #[command(mut_args(|arg| { let is_lost = NOT_EXPORTED.contains(&arg.get_id().as_str()); arg.hide(is_lost) }))]
-pub struct ExportArgs {
-    /// The tool that is to play it
-    pub tool: Tool,
+#[command(after_help = "What k6 cannot do is an error with its line.")]
+pub struct K6Args {
     #[command(flatten)]
     pub load: LoadArgs,
 }
@@ -353,10 +366,33 @@ pub struct ExportArgs {
 /// Options of `load` that a script cannot hold; they are refused.
 const NOT_EXPORTED: [&str; 6] = ["warmup", "seed", "start_at", "connections", "json", "in_place"];
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Tool {
-    K6,
+#[derive(Debug, Args)]
+pub struct StacksArgs {
+    /// The run: a folder, or a name in .fissure/runs (default: the last one)
+    pub run: Option<PathBuf>,
+    /// Write to this file (default: standard output)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The folder of the app
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub project: PathBuf,
 }
+
+#[derive(Debug, Args)]
+pub struct PprofArgs {
+    #[command(flatten)]
+    pub stacks: StacksArgs,
+    /// The window in which the heaviest route was repeated, instead of the journeys' mix
+    #[arg(long)]
+    pub hot: bool,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  fissure export k6 --rate 200 --for 5m --out load.js     the options of `fissure load`
+  k6 run -e BASE=http://127.0.0.1:8000 load.js
+  fissure export speedscope --out stacks.json             the last run in which profilers looked: open it at speedscope.app
+  fissure export pprof --out stacks.pb && go tool pprof -http=: stacks.pb";
 
 const LOAD: &str = "Load";
 const REQUEST: &str = "Requests";

@@ -33,24 +33,27 @@ pub fn prepare(project: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The folders of all runs, the last one at the end; one at least.
+pub fn all(project: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let runs = home(project).join("runs");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(&runs)
+        .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
+        .unwrap_or_default();
+    names.sort();
+    if names.is_empty() {
+        let sentence =
+            format!("there is no run in {}: `fissure check` and `fissure load` make one.", runs.display());
+        return Err(Failure::new(Exit::BadInput, sentence));
+    }
+    Ok(names)
+}
+
 /// Finds a run by its folder or name, or the last one.
 pub fn find(project: &Path, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
-    let runs = home(project).join("runs");
     let Some(wanted) = wanted else {
-        let mut names: Vec<PathBuf> = std::fs::read_dir(&runs)
-            .map(|entries| entries.filter_map(Result::ok).map(|e| e.path()).collect())
-            .unwrap_or_default();
-        names.sort();
-        return names.pop().ok_or_else(|| {
-            Failure::new(
-                Exit::BadInput,
-                format!(
-                    "there is no run in {}: `fissure check` and `fissure load` make one.",
-                    runs.display()
-                ),
-            )
-        });
+        return all(project).map(|mut runs| runs.pop().unwrap_or_default());
     };
+    let runs = home(project).join("runs");
     let candidates = [wanted.to_path_buf(), runs.join(wanted)];
     candidates.into_iter().find(|c| c.exists()).ok_or_else(|| {
         Failure::new(

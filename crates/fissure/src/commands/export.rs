@@ -1,19 +1,88 @@
-//! `fissure export`: the load that `fissure load` would play, as a script for another tool.
+//! `fissure export`: for other tools, the load that `fissure load` would play, and what the profilers of a run saw.
 
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fissure_facts::{JourneyOutline, Load};
 use fissure_judge::asked::AskedLoad;
-use fissure_show::k6;
+use fissure_show::{k6, stacks};
 
-use crate::cli::{ExportArgs, LoadArgs, Tool};
+use crate::cli::{ExportArgs, ExportTo, LoadArgs, StacksArgs};
 use crate::commands::load::{asked, settle};
 use crate::exit::{Exit, Failure};
 use crate::load::target::Target;
+use crate::runs;
 
 pub fn export(args: &ExportArgs) -> Result<Exit, Failure> {
-    let Tool::K6 = args.tool;
-    let load = &args.load;
+    match &args.to {
+        ExportTo::K6(k6) => script(&k6.load),
+        ExportTo::Speedscope(args) => profiles(args, |run| {
+            stacks::speedscope::file(run)
+                .map(|file| format!("{file}\n").into_bytes())
+                .ok_or(Missing::AnyProfile)
+        }),
+        ExportTo::Pprof(args) => profiles(&args.stacks, |run| {
+            let windows = stacks::windows(run);
+            let wanted = windows.iter().find(|(window, _)| window.plan.emphasis.is_some() == args.hot);
+            let missing = if windows.is_empty() { Missing::AnyProfile } else { Missing::Window };
+            wanted.map(|(window, seen)| stacks::pprof::file(window, seen)).ok_or(missing)
+        }),
+    }
+}
+
+/// What a run lacks that was to be written.
+enum Missing {
+    AnyProfile,
+    Window,
+}
+
+/// Of the named run, or of the last one in which profilers looked.
+fn profiles(
+    args: &StacksArgs,
+    file: impl Fn(&fissure_facts::Run) -> Result<Vec<u8>, Missing>,
+) -> Result<Exit, Failure> {
+    let read = |path: &PathBuf| runs::read(path).map(|run| file(&run));
+    let found = match &args.run {
+        Some(wanted) => read(&runs::find(&args.project, Some(wanted.as_path()))?)?,
+        None => {
+            let last = runs::all(&args.project)?;
+            // A broken journal is no reason not to look at the ones before.
+            let mut files = last.iter().rev().map(|path| read(path).unwrap_or(Err(Missing::AnyProfile)));
+            files.find(|file| !matches!(file, Err(Missing::AnyProfile))).unwrap_or(Err(Missing::AnyProfile))
+        }
+    };
+    let bytes = found.map_err(|missing| {
+        let sentence = match missing {
+            Missing::AnyProfile => {
+                "no profiler looked into the app in this run: `fissure check` has them look when the goal is missed."
+            }
+            Missing::Window => "no profiler looked in that window of this run; try it with or without --hot.",
+        };
+        Failure::new(Exit::BadInput, sentence)
+    })?;
+    match &args.out {
+        Some(file) => {
+            std::fs::write(file, bytes).map_err(|e| {
+                Failure::new(Exit::BadInput, format!("{} cannot be written: {e}.", file.display()))
+            })?;
+            anstream::eprintln!("Wrote {}.", file.display());
+        }
+        None => {
+            let mut output = std::io::stdout().lock();
+            if output.is_terminal() {
+                return Err(usage(
+                    "this is no text for a terminal: say --out FILE, or send it to a program.".to_owned(),
+                ));
+            }
+            // Who stops reading has read enough.
+            let _ = output.write_all(&bytes);
+        }
+    }
+    Ok(Exit::Met)
+}
+
+fn script(load: &LoadArgs) -> Result<Exit, Failure> {
     if let Some(flag) = not_translated(load) {
         return Err(usage(format!("{flag} is not translated to k6.")));
     }
