@@ -1,5 +1,7 @@
 //! What a machine allows: seen by `fissure doctor`, in no journal.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// What was tried and read. `Err` holds the system's own words.
@@ -38,4 +40,6 @@ pub struct Examination {
     pub instruments: Vec<String>,
     /// Runtimes on the PATH: `node`, `python3`, ...
     pub runtimes: Vec<String>,
+    /// Of those that fissure has an instrument for, how the lines of their programs are found here, or why they are not.
+    pub lines: BTreeMap<String, Result<String, String>>,
 }

@@ -1,8 +1,9 @@
 //! What this machine allows, by trying it: everything is undone before the answer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::lens;
 const LOOK: Duration = Duration::from_millis(500);
 const SLEEPS: usize = 200;
 /// Runtimes whose programs fissure meets.
-const RUNTIMES: [&str; 8] = ["node", "python3", "java", "ruby", "php", "go", "deno", "bun"];
+const RUNTIMES: [&str; 9] = ["node", "python3", "java", "go", "ruby", "php", "dotnet", "deno", "bun"];
 
 /// Takes about a second.
 pub fn examine() -> Examination {
@@ -43,11 +44,47 @@ pub fn examine() -> Examination {
         stacks: with_child(lens::can_read_stack),
         connections: lens::can_see_connections(),
         instruments: lens::instruments().map(str::to_owned).collect(),
-        runtimes: RUNTIMES.into_iter().filter(|name| is_on_path(name)).map(str::to_owned).collect(),
+        runtimes: RUNTIMES.into_iter().filter(|name| on_path(name).is_some()).map(str::to_owned).collect(),
+        lines: BTreeMap::new(),
     };
+    let lines_of = |name: &String| Some((name.clone(), lines_of(name, &found)?));
+    let lines = found.runtimes.iter().filter_map(lines_of).collect();
     std::thread::sleep(LOOK.saturating_sub(began.elapsed()));
     let (steal_share, busy_share) = before.until(&CpuTime::now());
-    Examination { steal_share, busy_share, ..found }
+    Examination { steal_share, busy_share, lines, ..found }
+}
+
+/// How the lines of a runtime's programs are found; None where no instrument is made for them.
+fn lines_of(runtime: &str, found: &Examination) -> Option<Result<String, String>> {
+    Some(match runtime {
+        "node" => Ok("what runs, by its inspector".to_owned()),
+        "python3" => {
+            found.stacks.clone().map(|()| "what runs and what waits, read from its memory".to_owned())
+        }
+        "java" => {
+            let recorder = "what runs, by its Flight Recorder; what waits, by its list of threads";
+            has_recorder(&on_path(runtime)?).then(|| recorder.to_owned()).ok_or_else(|| {
+                "what waits only, by its list of threads: this Java has no Flight Recorder (`libjfr.so`)"
+                    .to_owned()
+            })
+        }
+        "go" => found.samples.clone().map(|_| {
+            "what runs, as of any compiled program; goroutines that wait are on no thread and not seen"
+                .to_owned()
+        }),
+        _ => return None,
+    })
+}
+
+/// In a JDK since 9 the recorder lies beside the JVM, in Java 8 below the processor's name.
+fn has_recorder(java: &Path) -> bool {
+    let Some(home) =
+        fs::canonicalize(java).ok().and_then(|java| Some(java.parent()?.parent()?.to_path_buf()))
+    else {
+        return false;
+    };
+    let folders = ["lib", "lib/amd64", "lib/aarch64", "jre/lib/amd64", "jre/lib/aarch64"];
+    folders.iter().any(|folder| home.join(folder).join("libjfr.so").exists())
 }
 
 fn text(path: &str) -> Option<String> {
@@ -123,9 +160,9 @@ fn sleep_late_us_p99() -> u64 {
     late[SLEEPS * 99 / 100]
 }
 
-fn is_on_path(name: &str) -> bool {
+fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// A child that sleeps, ended in every case.

@@ -220,9 +220,7 @@ fn instruments(seen: &Examination) -> Vec<Finding> {
         Ok(()) => format!("stacks of waiting threads can be read ({scope})"),
         Err(why) => format!("no stack can be read: {why} ({scope})"),
     };
-    let runtimes =
-        if seen.runtimes.is_empty() { "none on the PATH".to_owned() } else { seen.runtimes.join(", ") };
-    vec![
+    let mut list = vec![
         Finding::unless(
             seen.samples.is_ok(),
             Less,
@@ -261,8 +259,25 @@ fn instruments(seen: &Examination) -> Vec<Finding> {
                 seen.instruments.join(", ")
             ),
         ),
-        Finding::fine("runtimes", runtimes),
-    ]
+    ];
+    if seen.runtimes.is_empty() {
+        list.push(Finding::fine("runtimes", "none on the PATH".to_owned()));
+    }
+    list.extend(seen.runtimes.iter().map(|runtime| match seen.lines.get(runtime) {
+        Some(lines) => Finding::unless(
+            lines.is_ok(),
+            Less,
+            "lines",
+            format!("{runtime}: {}", lines.as_ref().unwrap_or_else(|why| why)),
+            [
+                "Which lines of its programs run, or wait.",
+                "For Java use a runtime with the module `jdk.jfr`; for others mend the points above.",
+            ],
+        ),
+        // What fissure itself lacks is no fault of the machine.
+        None => Finding::fine("lines", format!("{runtime}: not named, fissure has no instrument for it")),
+    }));
+    list
 }
 
 fn said(outcome: &Result<(), String>, fine: &str) -> String {
@@ -323,6 +338,8 @@ pub fn json(seen: &Examination, findings: &[Finding]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn good() -> Examination {
@@ -346,7 +363,8 @@ mod tests {
             stacks: Ok(()),
             connections: Ok(()),
             instruments: vec!["native".to_owned(), "waits".to_owned()],
-            runtimes: vec!["node".to_owned()],
+            runtimes: vec!["node".to_owned(), "php".to_owned()],
+            lines: BTreeMap::from([("node".to_owned(), Ok("what runs, by its inspector".to_owned()))]),
         }
     }
 
@@ -374,15 +392,12 @@ mod tests {
             samples: Err("no".to_owned()),
             stacks: no(),
             connections: no(),
+            lines: BTreeMap::from([("node".to_owned(), no())]),
             ..good()
         };
         let less = findings(&poor);
         let lacking = less.iter().filter(|f| f.standing == Standing::Less);
-        assert_eq!(
-            lacking.clone().count(),
-            less.len() - 3,
-            "all but loopback, instruments, runtimes: {less:#?}"
-        );
+        assert_eq!(lacking.clone().count(), less.len() - 3, "all but loopback, instruments, PHP: {less:#?}");
         assert!(lacking.clone().all(|f| f.falls_away.is_some() && f.what_to_do.is_some()));
         assert!(can_work(&less), "poor, but it works");
 
