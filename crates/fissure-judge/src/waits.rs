@@ -6,7 +6,7 @@
 
 mod kind;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::profile::{Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
@@ -21,6 +21,8 @@ const LEAST_SHARE: f64 = 0.02;
 const MOST_PLACES: usize = 6;
 /// Deep stacks make looks dear and few; that their shares are vague, the intervals say.
 const FEWEST_LOOKS: u64 = 5;
+/// The instrument that sees threads as the kernel does.
+const ANY_LANGUAGE: &str = "waits";
 /// Who stayed in one wait for more than this part of the window served no request in it.
 const STUCK: f64 = 1.0 / 3.0;
 
@@ -30,19 +32,22 @@ pub fn waits(run: &Run) -> Option<Waits> {
     let window = run.windows().into_iter().find(is_base)?;
     let Load::Closed { users } = window.plan.load else { return None };
     let profiles: Vec<&Profile> = run.facts.iter().filter_map(|s| profile_of(&s.fact, &window)).collect();
-    let seen = profiles.iter().copied().find(|p| p.looks >= FEWEST_LOOKS)?;
+    let seen: Vec<&Profile> = profiles.iter().copied().filter(|p| p.looks >= FEWEST_LOOKS).collect();
+    if seen.is_empty() {
+        return None;
+    }
     let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
     let under_way = f64::from(users);
 
     let mut waits = Waits { under_way, ..Waits::default() };
     waits.running = if elapsed_s > 0.0 { window.app_cpu_s() / elapsed_s } else { 0.0 };
     let mut groups: BTreeMap<(WaitsFor, Option<Spot>), Group> = BTreeMap::new();
-    for (kind, group) in by_thread_group(seen) {
-        if group.stays_longer_than(STUCK * seen.looks as f64) {
+    for (kind, group, looks) in seen.iter().flat_map(|profile| by_thread_group(profile, &seen)) {
+        if group.stays_longer_than(STUCK * looks as f64) {
             continue;
         }
         match kind {
-            Kind::Idle => waits.idle_threads += group.count as f64 / seen.looks as f64,
+            Kind::Idle => waits.idle_threads += group.threads,
             Kind::EventLoop => waits.event_loop = true,
             Kind::Waits(what, spot) => {
                 let spot = spot.or_else(|| named_by_its_language(&profiles, &what));
@@ -50,10 +55,9 @@ pub fn waits(run: &Run) -> Option<Waits> {
             }
         }
     }
-    waits.places =
-        groups.iter().filter_map(|(key, group)| place(key, group, seen.looks, under_way)).collect();
-    waits.peers = peers(seen);
-    let unseen = unseen_peers(&waits, seen);
+    waits.places = groups.iter().filter_map(|(key, group)| place(key, group, under_way)).collect();
+    waits.peers = peers(&seen);
+    let unseen = unseen_peers(&waits, &seen);
     waits.places.extend(unseen);
     waits.places.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
     name_holders(&mut waits.places, &groups);
@@ -86,6 +90,8 @@ fn profile_of<'r>(fact: &'r Fact, window: &Window) -> Option<&'r Profile> {
 #[derive(Debug, Clone, Default)]
 struct Group {
     count: u64,
+    /// Mean number of threads.
+    threads: f64,
     separate: u64,
     holders: BTreeMap<Spot, u64>,
 }
@@ -93,6 +99,7 @@ struct Group {
 impl Group {
     fn add(&mut self, other: &Self) {
         self.count += other.count;
+        self.threads += other.threads;
         self.separate += other.separate;
         for (spot, count) in &other.holders {
             *self.holders.entry(spot.clone()).or_default() += count;
@@ -105,19 +112,25 @@ impl Group {
 }
 
 /// Waits by what for and where; of idle threads and event loops those of one process and name stand together, because
-/// some of them may be at work while others are stuck for good.
-fn by_thread_group(profile: &Profile) -> Vec<(Kind, Group)> {
+/// some of them may be at work while others are stuck for good. With the looks that they rest on.
+///
+/// A process may have been seen by two instruments: that of its language counts.
+fn by_thread_group(profile: &Profile, all: &[&Profile]) -> Vec<(Kind, Group, u64)> {
+    let knows_less = profile.instrument == ANY_LANGUAGE;
+    let others = all.iter().filter(|other| knows_less && other.instrument != ANY_LANGUAGE);
+    let known: BTreeSet<u32> = others.flat_map(|other| &other.stacks).map(|stack| stack.process).collect();
     let mut groups: BTreeMap<(u32, &str, Kind), Group> = BTreeMap::new();
-    for stack in &profile.stacks {
+    for stack in profile.stacks.iter().filter(|stack| !known.contains(&stack.process)) {
         let Some(kind) = kind::of(profile, stack) else { continue };
         let group = groups.entry((stack.process, &stack.thread, kind)).or_default();
         group.count += stack.count;
+        group.threads += stack.count as f64 / profile.looks as f64;
         group.separate += stack.separate;
         if let Some(spot) = holder(profile, stack) {
             *group.holders.entry(spot).or_default() += stack.count;
         }
     }
-    groups.into_iter().map(|((.., kind), group)| (kind, group)).collect()
+    groups.into_iter().map(|((.., kind), group)| (kind, group, profile.looks)).collect()
 }
 
 fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {
@@ -142,8 +155,8 @@ fn named_by_its_language(profiles: &[&Profile], what: &WaitsFor) -> Option<Spot>
 }
 
 /// The interval is Wilson's with the separate waits as hits: samples of one wait are one witness.
-fn place(key: &(WaitsFor, Option<Spot>), group: &Group, looks: u64, under_way: f64) -> Option<Wait> {
-    let share = (group.count as f64 / looks as f64 / under_way).min(1.0);
+fn place(key: &(WaitsFor, Option<Spot>), group: &Group, under_way: f64) -> Option<Wait> {
+    let share = (group.threads / under_way).min(1.0);
     let witnesses = if group.separate > 0 { group.separate } else { group.count };
     let share = witnessed(share, witnesses as f64)?;
     Some(Wait { what: key.0.clone(), at: key.1.clone(), share, holder: None })
@@ -156,11 +169,11 @@ fn witnessed(share: f64, hits: f64) -> Option<Estimate> {
     Some(Estimate::new(share, interval.low.min(share), interval.high.max(share)))
 }
 
-fn peers(profile: &Profile) -> Vec<PeerLoad> {
+fn peers(profiles: &[&Profile]) -> Vec<PeerLoad> {
     let mean = |sum: u64, looks: u64| sum as f64 / looks.max(1) as f64;
-    let mut peers: Vec<PeerLoad> = profile
-        .peers
+    let mut peers: Vec<PeerLoad> = profiles
         .iter()
+        .flat_map(|profile| &profile.peers)
         .map(|p| PeerLoad {
             address: p.address,
             connections: mean(p.connections, p.looks),
@@ -172,8 +185,8 @@ fn peers(profile: &Profile) -> Vec<PeerLoad> {
 }
 
 /// Answers that are awaited by no thread: an event loop does.
-fn unseen_peers(waits: &Waits, profile: &Profile) -> Vec<Wait> {
-    let looks = profile.peers.iter().map(|p| p.looks).max().unwrap_or(0) as f64;
+fn unseen_peers(waits: &Waits, profiles: &[&Profile]) -> Vec<Wait> {
+    let looks = profiles.iter().flat_map(|profile| &profile.peers).map(|p| p.looks).max().unwrap_or(0) as f64;
     let by_threads = |address: SocketAddr| waits.share(|what| *what == WaitsFor::Peer(Some(address)));
     let unseen = waits.peers.iter().filter_map(|peer| {
         let share = (peer.awaited / waits.under_way).min(1.0);

@@ -29,8 +29,20 @@ const PACKAGES: [&str; 10] = [
 ];
 
 /// Parts of a standard library whose work cannot be made less by other lines around it: hashing, compression.
-const IRREDUCIBLE: [&str; 5] =
-    ["node:crypto", "node:internal/crypto", "node:zlib", "java/util/zip", "javax/crypto"];
+const IRREDUCIBLE: [&str; 9] = [
+    "node:crypto",
+    "node:internal/crypto",
+    "node:zlib",
+    "java/util/zip",
+    "javax/crypto",
+    "javax/imageio",
+    "java/security",
+    "sun/security",
+    "com/sun/crypto",
+];
+
+/// Where a JVM says that a class came from when it is none of its own.
+const CLASS_PATH: &str = "class path";
 
 /// Shared libraries that every program of a language maps.
 const RUNTIMES: [&str; 14] = [
@@ -62,7 +74,7 @@ pub(super) fn origin(frame: &Frame) -> Origin {
     }
     let module = frame.module.as_deref().unwrap_or_default();
     let name = module.rsplit('/').next().unwrap_or_default();
-    let is_shared = name.contains(".so");
+    let is_shared = name.contains(".so") || module == CLASS_PATH;
     if is_shared && !RUNTIMES.iter().any(|runtime| name.starts_with(runtime)) {
         return Origin::Library;
     }
@@ -80,6 +92,9 @@ pub(crate) fn own_frame(frames: &[&Frame]) -> Option<(usize, Spot)> {
 
 /// What a person calls the function: without its path, its type parameters, its arguments, and the closures in it.
 pub(super) fn short_name(function: &str) -> String {
+    if let Some(name) = go_name(function) {
+        return name;
+    }
     let mut plain = String::new();
     let mut depth = 0u32;
     for c in function.chars() {
@@ -93,6 +108,15 @@ pub(super) fn short_name(function: &str) -> String {
     let is_name = |part: &&str| !part.is_empty() && !part.starts_with('{') && !is_hash(part);
     let last = plain.split("::").map(str::trim).filter(is_name).last();
     last.map_or_else(|| function.to_owned(), str::to_owned)
+}
+
+/// Go writes `example.com/shop/cart.(*Cart[...]).total.func1`: `Cart.total`. None where nothing says that it is Go's.
+fn go_name(function: &str) -> Option<String> {
+    let (_, method) = function.split_once(".(*")?;
+    let (receiver, method) = method.split_once(").")?;
+    let receiver = receiver.split('[').next().unwrap_or(receiver);
+    let closure = method.find(".func").unwrap_or(method.len());
+    Some(format!("{receiver}.{}", &method[..closure]))
 }
 
 /// `h` and sixteen hexadecimal digits, with which old Rust symbols end.
@@ -114,7 +138,10 @@ mod tests {
             ("<alloc::vec::Vec<T> as Clone>::clone", "clone"),
             ("shop::Cart::total(std::vector<int> const&)", "total"),
             ("slowTotals", "slowTotals"),
-            ("main.(*Server).handle", "main..handle"),
+            ("main.(*Server).handle", "Server.handle"),
+            ("example.com/shop/cart.(*Cart[...]).total.func1", "Cart.total"),
+            ("Cart.Item.price", "Cart.Item.price"),
+            ("Hot.main::{lambda}", "Hot.main"),
             ("(anonymous)", "(anonymous)"),
             ("", ""),
         ] {
@@ -142,6 +169,10 @@ mod tests {
             (Some("/rustc/abc/library/core/src/iter/range.rs"), "/app/shop", false, Origin::Runtime),
             (Some("node:internal/crypto/pbkdf2"), "", false, Origin::Library),
             (Some("node:events"), "", false, Origin::Runtime),
+            (Some("java/util/HashMap.java"), "java.base", false, Origin::Runtime),
+            (Some("java/util/zip/Deflater.java"), "java.base", false, Origin::Library),
+            (Some("org/apache/commons/io/IOUtils.java"), "class path", false, Origin::Library),
+            (Some("src/main/java/com/shop/Cart.java"), "", true, Origin::Own),
             (None, "/usr/lib/x86_64-linux-gnu/libc.so.6", false, Origin::Runtime),
             (None, "/usr/lib/x86_64-linux-gnu/libcrypto.so.3", false, Origin::Library),
         ] {

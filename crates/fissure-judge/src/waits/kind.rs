@@ -50,10 +50,22 @@ pub(super) fn of(profile: &Profile, stack: &Stack) -> Option<Kind> {
     if is_plain && spot.is_none() { Some(Kind::Idle) } else { Some(Kind::Waits(what, spot)) }
 }
 
+/// Parts of the names of functions in which a thread waits for a mutex: of C, Rust, Go and Java.
+const MUTEXES: [&str; 9] = [
+    "mutex",
+    "rwlock",
+    "lll_lock",
+    "lock_contended",
+    "lock_slow",
+    "spin",
+    "monitorenter",
+    "reentrantlock",
+    "stampedlock",
+];
+
 /// A mutex and no condition: who waits for a condition passes through functions that say so.
 fn is_lock(inner: &[&Frame]) -> bool {
-    named(inner, &["mutex", "rwlock", "lll_lock", "lock_contended", "lock_slow", "spin"])
-        && !named(inner, &["cond_wait", "cond_timedwait", "condvar", "condition"])
+    named(inner, &MUTEXES) && !named(inner, &["cond_wait", "cond_timedwait", "condvar", "condition"])
 }
 
 fn named(frames: &[&Frame], parts: &[&str]) -> bool {

@@ -130,6 +130,31 @@ fn a_lock_that_is_held_across_a_call_is_the_lock_and_not_whom_is_called() {
 }
 
 #[test]
+fn what_the_instrument_of_a_language_saw_of_its_processes_stands_for_what_the_kernel_shows() {
+    let monitor = Frame { function: "monitorenter".to_owned(), ..Frame::default() };
+    let java = Profile {
+        window: 3,
+        instrument: "java waits".to_owned(),
+        looks: LOOKS / 10,
+        frames: [frames(), vec![monitor]].concat(),
+        // A tenth of the looks see a tenth as much.
+        stacks: vec![Stack { count: 15 * LOOKS / 10, ..threads(15.0, LOCK, &[6, 0], &[], 3) }],
+        ..Profile::default()
+    };
+    // A helper process beside it, which only the kernel's view shows.
+    let helper = Stack { process: 2, ..threads(1.0, waiting_for(7311), &[3, 1], &[], 3) };
+    let mut run = run_of(vec![threads(15.0, LOCK, &[4], &[], 3), helper], vec![peer(7311, 1, 1)]);
+    run.facts.push(Stamped { at_s: 1.0, fact: Fact::Profiled(java) });
+    let waits = waits(&run).unwrap();
+    let seen: Vec<(&WaitsFor, &str)> =
+        waits.places.iter().map(|p| (&p.what, p.at.as_ref().map_or("", |at| &at.function))).collect();
+    let peer = WaitsFor::Peer(Some("127.0.0.1:7311".parse().unwrap()));
+    assert_eq!(seen, [(&WaitsFor::Lock, "buy"), (&peer, "charge")]);
+    assert!((waits.places[0].share.mid - 15.0 / 16.0).abs() < 0.01, "{waits:?}");
+    assert!(waits.idle_threads < 0.01, "{waits:?}");
+}
+
+#[test]
 fn who_waits_for_a_peer_waits_for_a_database_or_for_another_service() {
     for (port, wanted) in [(5432, Resource::Database), (7311, Resource::Downstream)] {
         let stacks = vec![threads(15.0, waiting_for(port), &[3, 1], &[], 3)];

@@ -6,8 +6,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::jvm;
+
 /// Loaded by every Node on its way up.
 const INSPECT: &str = include_str!("node/inspect.cjs");
+/// Has the JVM keep lines for every instruction, and not only for those at which it may stop.
+const JAVA_OPTIONS: &str =
+    "-XX:+IgnoreUnrecognizedVMOptions -XX:+UnlockDiagnosticVMOptions -XX:+DebugNonSafepoints";
 
 /// The folder goes away with it.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ impl Hooks {
         DirBuilder::new().mode(0o700).create(folder)?;
         let hooks = Self { folder: folder.to_path_buf() };
         fs::write(folder.join("inspect.cjs"), INSPECT)?;
+        fs::write(folder.join(jvm::SETTINGS_FILE), jvm::SETTINGS)?;
         Ok(hooks)
     }
 
@@ -35,9 +41,11 @@ impl Hooks {
         // Node takes quotes and backslashes in this variable as a shell would.
         let script = folder.replace('\\', r"\\").replace('"', r#"\""#);
         let require = format!(r#"--require "{script}/inspect.cjs""#);
-        let node_options =
-            otherwise("NODE_OPTIONS").map_or(require.clone(), |options| format!("{options} {require}"));
-        vec![("NODE_OPTIONS".to_owned(), node_options)]
+        let added = |name: &str, ours: &str| {
+            let value = otherwise(name).map_or(ours.to_owned(), |theirs| format!("{theirs} {ours}"));
+            (name.to_owned(), value)
+        };
+        vec![added("NODE_OPTIONS", &require), added("JAVA_TOOL_OPTIONS", JAVA_OPTIONS)]
     }
 }
 
@@ -67,6 +75,7 @@ mod tests {
             value("NODE_OPTIONS", Some("--max-old-space-size=99")),
             format!("--max-old-space-size=99 {require}")
         );
+        assert_eq!(value("JAVA_TOOL_OPTIONS", Some("-Xmx99m")), format!("-Xmx99m {JAVA_OPTIONS}"));
         drop(hooks);
         assert!(!folder.exists());
     }

@@ -8,6 +8,7 @@
 mod cpu_clock;
 mod folded;
 mod hooks;
+mod jvm;
 mod ledger;
 mod machine;
 mod native;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fissure_facts::Profile;
 
 use super::runtime::Runtime;
-use super::{native, node, python, waits};
+use super::{jvm, native, node, python, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -51,11 +51,13 @@ struct Instrument {
     watch: Watch,
 }
 
-const INSTRUMENTS: [Instrument; 4] = [
+const INSTRUMENTS: [Instrument; 6] = [
     Instrument { name: "native", runtime: None, watch: native::watch },
     Instrument { name: "waits", runtime: None, watch: waits::watch },
     Instrument { name: "node", runtime: Some(Runtime::Node), watch: node::watch },
     Instrument { name: "python", runtime: Some(Runtime::Python), watch: python::watch },
+    Instrument { name: "java", runtime: Some(Runtime::Java), watch: jvm::watch },
+    Instrument { name: "java waits", runtime: Some(Runtime::Java), watch: jvm::waits::watch },
 ];
 
 /// Their names.
@@ -78,7 +80,20 @@ struct AtWork {
 }
 
 impl Profiler {
+    /// Has the app load what it will need to be looked into, so that this is no part of what is seen. Takes a moment.
+    pub fn prepare(subject: &Subject) {
+        let Some(hooks) = &subject.hooks else { return };
+        for &pid in subject.processes.iter().filter(|&&pid| Runtime::of(pid) == Runtime::Java) {
+            jvm::prepare(pid, hooks);
+        }
+    }
+
     pub fn start(subject: &Subject) -> Self {
+        Self::start_some(subject, |_| true)
+    }
+
+    /// Only the instruments with the wanted names.
+    pub fn start_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Self {
         let runtimes: Vec<(u32, Runtime)> =
             subject.processes.iter().map(|&pid| (pid, Runtime::of(pid))).collect();
         let start = |Instrument { name, runtime, watch }: Instrument| {
@@ -97,7 +112,14 @@ impl Profiler {
             Runtime::Other(name) => Some(*name),
             _ => None,
         });
-        Self { at_work: INSTRUMENTS.into_iter().filter_map(start).collect(), closed: closed.collect() }
+        Self {
+            at_work: INSTRUMENTS
+                .into_iter()
+                .filter(|instrument| wanted(instrument.name))
+                .filter_map(start)
+                .collect(),
+            closed: closed.collect(),
+        }
     }
 
     /// Ends the sampling and waits for what was seen. Finding names and lines takes a moment: call it where that may be.

@@ -8,6 +8,7 @@ pub(super) enum Runtime {
     Native,
     Node,
     Python,
+    Java,
     /// One that no instrument understands, by its name.
     Other(&'static str),
 }
@@ -18,7 +19,7 @@ const KNOWN: [(&str, &str, Runtime); 9] = [
     ("python", "libpython", Runtime::Python),
     ("ruby", "libruby", Runtime::Other("Ruby")),
     ("php", "libphp", Runtime::Other("PHP")),
-    ("java", "libjvm.so", Runtime::Other("Java")),
+    ("java", "libjvm.so", Runtime::Java),
     ("dotnet", "libcoreclr.so", Runtime::Other(".NET")),
     ("beam", "libbeam", Runtime::Other("Erlang")),
     ("deno", "libdeno", Runtime::Other("Deno")),
@@ -66,7 +67,7 @@ mod tests {
             ("apache2", &["libphp8.2.so"], Runtime::Other("PHP")),
             ("php-fpm8.2", &[], Runtime::Other("PHP")),
             ("ruby3.1", &[], Runtime::Other("Ruby")),
-            ("java", &["libjvm.so"], Runtime::Other("Java")),
+            ("java", &["libjvm.so"], Runtime::Java),
             ("bundler", &["libc.so.6"], Runtime::Native),
             ("nodepad", &[], Runtime::Native),
             ("", &[], Runtime::Native),

@@ -71,6 +71,12 @@ pub(super) fn name_of(pid: u32, tid: u32) -> String {
     name.trim_end().to_owned()
 }
 
+/// How often a thread was put on a CPU: the third number of `/proc/PID/task/TID/schedstat`.
+pub(super) fn slices(pid: u32, tid: u32, text: &mut String) -> Option<u64> {
+    read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
+    text.split_ascii_whitespace().nth(2)?.parse().ok()
+}
+
 impl Counters {
     fn read(pid: u32, tid: u32, before: Self, known: bool, text: &mut String) -> Option<Self> {
         let scheduled = read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text).is_some();

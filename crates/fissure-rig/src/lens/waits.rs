@@ -15,9 +15,8 @@ use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::symbols;
 use super::syscall::{Call, Parked, Reader};
-use super::threads::{name_of, of};
+use super::threads::{name_of, of, slices};
 use super::unwind::{AddressSpace, Library, Place, Registers};
-use crate::process::read_into;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(200);
@@ -171,12 +170,6 @@ impl Stay {
     fn still_lasts(&self, pid: u32, tid: u32, text: &mut String) -> bool {
         Self::of(pid, tid, text).is_ok_and(|now| now.as_ref() == Some(self))
     }
-}
-
-/// The third number of `/proc/PID/task/TID/schedstat`.
-fn slices(pid: u32, tid: u32, text: &mut String) -> Option<u64> {
-    read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
-    text.split_ascii_whitespace().nth(2)?.parse().ok()
 }
 
 impl Process {

@@ -1,5 +1,7 @@
 //! Compiled programs: the kernel's samples, unwound and named.
 
+use std::process::Command;
+
 use fissure_facts::profile::Doing;
 
 use crate::program::{Program, own, share};
@@ -27,4 +29,33 @@ fn the_hot_line_of_an_optimised_program_is_found_with_its_share() {
     let position = |name: &str| names.iter().position(|n| *n == name);
     let order = ["step", "hot", "handle", "main"].map(position);
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{names:?}");
+}
+
+#[test]
+#[ignore = "needs Go (apt-get install golang): cargo test -p fissure-rig --test profile -- --ignored"]
+fn the_hot_line_of_a_go_program_is_found_with_its_share() {
+    let text = include_str!("apps/hot.go");
+    let mut compiler = Command::new("go");
+    let program = Program::built("hot.go", text, compiler.env("GO111MODULE", "off").args(["build", "-o"]));
+    let profile = program.look_at_work("native");
+    let running = |doing: &Doing| *doing == Doing::Running;
+    let hot = share(&profile, running, |f| f.function.contains("total"));
+    assert!((hot - 0.75).abs() < 0.1, "{hot} instead of 0.75\n{profile:#?}");
+    let line = share(&profile, running, |f| f.line == Some(program.line("// HOT")));
+    assert!(line > 0.3, "{line} in the line itself, the rest in that of its loop\n{profile:#?}");
+    let top = own(&profile, &profile.stacks[0]).unwrap();
+    assert_eq!(top.file.as_deref(), Some("hot.go"));
+    let names: Vec<&str> = profile.frames(&profile.stacks[0]).map(|f| f.function.as_str()).collect();
+    assert!(names.contains(&"main.work"), "{names:?}");
+}
+
+#[test]
+#[ignore = "needs g++: cargo test -p fissure-rig --test profile -- --ignored"]
+fn a_method_of_a_cpp_template_is_named_as_its_source_does() {
+    let text = include_str!("apps/hot.cpp");
+    let program = Program::built("hot.cpp", text, Command::new("g++").args(["-O2", "-g", "-o"]));
+    let profile = program.look_at_work("native");
+    let top = own(&profile, &profile.stacks[0]).unwrap();
+    assert_eq!((top.file.as_deref(), top.line), (Some("hot.cpp"), Some(program.line("// HOT"))));
+    assert!(top.function.contains("shop::Cart<") && top.function.contains("::total("), "{}", top.function);
 }

@@ -39,17 +39,34 @@ impl Drop for Program {
 impl Program {
     /// A C program with line tables and without frame pointers, as release builds are.
     pub fn of_c(name: &str, text: &str) -> Self {
+        let arguments = ["-O2", "-g", "-fomit-frame-pointer", "-pthread", "-o"];
+        Self::built(name, text, Command::new("cc").args(arguments))
+    }
+
+    /// A program that the command makes of its source; the names of both come at the command's end.
+    pub fn built(name: &str, text: &str, compiler: &mut Command) -> Self {
+        Self::started(name, text, compiler, Stdio::null())
+    }
+
+    /// The same, for one that says something; [`Program::output`] is to be read.
+    pub fn built_and_heard(name: &str, text: &str, compiler: &mut Command) -> Self {
+        Self::started(name, text, compiler, Stdio::piped())
+    }
+
+    pub fn output(&mut self) -> &mut std::process::ChildStdout {
+        self.child.stdout.as_mut().unwrap()
+    }
+
+    fn started(name: &str, text: &str, compiler: &mut Command, output: Stdio) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join(name);
         std::fs::write(&source, text).unwrap();
         let program = folder.path().join("program");
-        let built = Command::new("cc")
-            .args(["-O2", "-g", "-fomit-frame-pointer", "-pthread", "-o"])
-            .args([&program, &source])
-            .status();
-        assert!(built.unwrap().success(), "a C compiler is needed to build fissure, too");
-        let child = Command::new(&program).current_dir(&folder).stdin(Stdio::null()).spawn().unwrap();
+        let built = compiler.args([&program, &source]).current_dir(&folder).status();
+        assert!(built.unwrap().success(), "{name} is compiled");
+        let child =
+            Command::new(&program).current_dir(&folder).stdin(Stdio::null()).stdout(output).spawn().unwrap();
         Self { folder, source: text.to_owned(), child, hooks: None, _alone: alone }
     }
 
@@ -104,6 +121,16 @@ impl Program {
         })
     }
 
+    /// CPU of the program's threads so far, as the kernel's scheduler counts it.
+    pub fn cpu_s(&self) -> f64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let ns = tasks.filter_map(|task| {
+            let stat = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            stat.split(' ').next()?.parse::<f64>().ok()
+        });
+        ns.sum::<f64>() / 1e9
+    }
+
     /// CPU of the program and its children so far.
     fn ticks(&self) -> u64 {
         let of = |pid| {
@@ -124,7 +151,9 @@ impl Program {
         let cpus = (0..std::thread::available_parallelism().unwrap().get()).collect();
         let folders: Vec<PathBuf> = vec![self.folder().to_path_buf()];
         let hooks = self.hooks.as_ref().map(|hooks| hooks.folder().to_path_buf());
-        let profiler = Profiler::start(&Subject { processes, cpus, folders, hooks });
+        let subject = Subject { processes, cpus, folders, hooks };
+        Profiler::prepare(&subject);
+        let profiler = Profiler::start(&subject);
         wait();
         let seen = profiler.finish(7);
         assert!(!seen.blind.iter().any(|(name, _)| *name == instrument), "{:?}", seen.blind);

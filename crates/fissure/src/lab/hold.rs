@@ -78,6 +78,9 @@ impl Lab<'_> {
         if !stood && plan.purpose != Purpose::Asked && !self.warm(plan, interrupt).await? {
             return Ok(());
         }
+        if plan.purpose == Purpose::Profile {
+            self.prepare_profilers(&plan.arrangement).await;
+        }
         if self.order.running.is_none() {
             self.rest(&plan.arrangement).await;
         }

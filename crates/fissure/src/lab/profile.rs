@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fissure_facts::{Arrangement, Fact};
-use fissure_rig::lens::{Seen, Subject};
+use fissure_rig::lens::{Profiler, Seen, Subject};
 use tokio::task::JoinHandle;
 
 use super::Lab;
@@ -20,6 +20,12 @@ impl Lab<'_> {
         }
         subject.folders.push(self.project.folder.clone());
         subject
+    }
+
+    /// Before a window in which profilers look.
+    pub(super) async fn prepare_profilers(&mut self, arrangement: &Arrangement) {
+        let subject = self.subject(arrangement);
+        let _ = tokio::task::spawn_blocking(move || Profiler::prepare(&subject)).await;
     }
 
     /// Records what they saw. Nothing to do where no profiler was at work.
