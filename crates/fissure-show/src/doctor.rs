@@ -392,7 +392,7 @@ mod tests {
             samples: Err("no".to_owned()),
             stacks: no(),
             connections: no(),
-            lines: BTreeMap::from([("node".to_owned(), no())]),
+            lines: BTreeMap::from([("node".to_owned(), Err("no".to_owned()))]),
             ..good()
         };
         let less = findings(&poor);
