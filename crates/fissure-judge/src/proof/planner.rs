@@ -153,13 +153,16 @@ impl Desk<'_> {
             let purpose = Purpose::Rehearse { block };
             let mut order = contestants();
             order.shuffle(&mut Pcg64Mcg::seed_from_u64(self.run.header.seed ^ (u64::from(block) << 32)));
-            let is_done =
-                |a: &Arrangement| self.count(|w| w.plan.purpose == purpose && w.plan.arrangement == *a) > 0;
+            // A window that was void has one more try.
+            let is_done = |a: &Arrangement| {
+                let is_it = |w: &Window| w.plan.purpose == purpose && w.plan.arrangement == *a;
+                self.evidence.windows.iter().any(|(w, void)| is_it(w) && void.is_none())
+                    || self.count(is_it) > 1
+            };
             if let Some(arrangement) = order.into_iter().find(|a| !is_done(a)) {
                 let which = spoken(&arrangement);
                 let why =
                     format!("in turns at {}, round {} of {rounds}: {which}", self.per_s(load), round + 1);
-                debug_assert!(load > 0.0);
                 return Some((Step::Hold(self.open(purpose, arrangement, load)), why));
             }
         }

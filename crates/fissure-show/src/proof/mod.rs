@@ -14,7 +14,7 @@ use crate::words::{self, full_stop, quantile};
 pub fn exit_status(run: &Run, proof: &Proof) -> u8 {
     match (&proof.outcome, proof.after.meets_goal) {
         _ if run.was_interrupted() => 130,
-        (Outcome::Failed { .. }, _) => 2,
+        (Outcome::Failed { .. } | Outcome::OutOfTime, _) => 2,
         (_, Some(true)) => 0,
         (_, Some(false)) => 1,
         (_, None) => 2,
