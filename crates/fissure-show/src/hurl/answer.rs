@@ -30,6 +30,10 @@ pub fn write(out: &mut String, step: &JourneyStep) {
     for (name, template) in &step.expected_headers {
         let _ = writeln!(out, "{}: {}", key(name), value(template));
     }
+    captures_and_asserts(out, step);
+}
+
+pub fn captures_and_asserts(out: &mut String, step: &JourneyStep) {
     if !step.captures.is_empty() {
         out.push_str("[Captures]\n");
         for capture in &step.captures {
@@ -44,7 +48,7 @@ pub fn write(out: &mut String, step: &JourneyStep) {
     }
 }
 
-fn assert(assert: &Assert) -> String {
+pub fn assert(assert: &Assert) -> String {
     let not = if assert.not { "not " } else { "" };
     format!("{}{} {not}{}", query(&assert.query), filters(&assert.filters), predicate(&assert.predicate))
 }

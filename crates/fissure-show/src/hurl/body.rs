@@ -61,6 +61,14 @@ pub fn bare(body: &Body, files: &mut Files) -> Option<String> {
     }
 }
 
+/// A message, where text of several lines would be moved to the right by the marks before them.
+pub fn in_line(body: &Body, files: &mut Files) -> String {
+    match body {
+        Body::Text { content_type: None, text } => one_line(text),
+        body => bare(body, files).unwrap_or_else(|| "``".to_owned()),
+    }
+}
+
 fn inline_or_file(bytes: &[u8], files: &mut Files) -> String {
     if bytes.len() <= INLINE_MAX {
         return format!("base64,{};", BASE64.encode(bytes));

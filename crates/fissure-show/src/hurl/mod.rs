@@ -2,12 +2,13 @@
 
 mod answer;
 mod body;
+mod live;
 mod text;
 
 use std::fmt::Write as _;
 
 use fissure_facts::HttpVersion;
-use fissure_facts::journey::{Body, Journey, JourneyStep, Part, PartContent, StepKind, Template};
+use fissure_facts::journey::{Body, Journey, JourneyStep, Part, PartContent, Template};
 
 use body::Files;
 use text::{key, url, value};
@@ -20,33 +21,25 @@ pub struct Written {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-/// Why a journey has no text.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("steps on a WebSocket or a stream of events are not written: {0} is one")]
-pub struct NotWritten(String);
-
 /// Writes a journey. `head` stands above it and `notes` above each step, as comments; files go into the folder `files`.
-pub fn write(
-    journey: &Journey,
-    head: &[String],
-    notes: &[Vec<String>],
-    files: &str,
-) -> Result<Written, NotWritten> {
+pub fn write(journey: &Journey, head: &[String], notes: &[Vec<String>], files: &str) -> Written {
     let mut out = String::new();
     comments(&mut out, head);
     let mut files = Files::new(files);
     for (n, step) in journey.steps.iter().enumerate() {
-        if !matches!(step.kind, StepKind::Request) {
-            return Err(NotWritten(step.route.to_string()));
-        }
         if n > 0 {
             out.push('\n');
         }
         comments(&mut out, notes.get(n).map_or(&[], Vec::as_slice));
-        request(&mut out, step, &mut files);
-        answer::write(&mut out, step);
+        match live::write(step, &mut files) {
+            Some(lines) => out.push_str(&lines),
+            None => {
+                request(&mut out, step, &mut files);
+                answer::write(&mut out, step);
+            }
+        }
     }
-    Ok(Written { text: out, files: files.into_list() })
+    Written { text: out, files: files.into_list() }
 }
 
 fn comments(out: &mut String, lines: &[String]) {
