@@ -1,6 +1,6 @@
 //! Proof that journeys replay: each alone, then two users at the same time, then fifty.
 
-use fissure_facts::fact::{CrowdSecond, RouteSecond};
+use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond};
 use fissure_facts::{Arrangement, Fact, Load, Purpose, Run, Step, WindowPlan};
 
 use crate::asked::played_well;
@@ -8,6 +8,8 @@ use crate::planner::Planned;
 
 /// Users at the same time, one window after the other.
 pub const CROWDS: [u32; 2] = [2, 50];
+/// When the app itself failed under a crowd, one user after another plays again: is the app broken, or only overrun?
+const AFTERWARDS: usize = CROWDS.len();
 /// A crowd gets the time in which each of them could play twice, within these bounds.
 const SECONDS: std::ops::RangeInclusive<f64> = 3.0..=30.0;
 
@@ -24,8 +26,15 @@ pub fn next(run: &Run) -> Planned {
     }
     let windows = run.windows();
     let went_wrong = windows.iter().any(|window| window.crowd.iter().any(has_errors));
-    let Some(&users) = CROWDS.get(windows.len()).filter(|_| !went_wrong) else {
-        return finish("every crowd has played");
+    if went_wrong && !is_the_apps_own(run) {
+        return finish("a crowd met wrong answers");
+    }
+    let (users, why) = match CROWDS.get(windows.len()) {
+        Some(users) => (*users, format!("{users} users at the same time")),
+        None if went_wrong && windows.len() == AFTERWARDS => {
+            (1, "one user after another again: was it only that they came at the same time?".to_owned())
+        }
+        None => return finish("every crowd has played"),
     };
     let seconds = (2.0 * alone_s(run) * f64::from(users)).clamp(*SECONDS.start(), *SECONDS.end()).ceil();
     let plan = WindowPlan {
@@ -39,7 +48,7 @@ pub fn next(run: &Run) -> Planned {
         // Of its own: the app still knows whoever the crowd before has made up.
         seed: run.header.seed.rotate_left(8 * (windows.len() as u32 + 1)) ^ u64::from(users),
     };
-    Planned { step: Step::Hold(plan), why: format!("{users} users at the same time"), remaining_s: seconds }
+    Planned { step: Step::Hold(plan), why, remaining_s: seconds }
 }
 
 /// Seconds that the app takes for every journey once, without pauses.
@@ -77,16 +86,70 @@ pub fn crowds(run: &Run) -> Vec<Crowd> {
         .collect()
 }
 
+/// Did the app fail whenever something went wrong: an answer 5xx, or a connection that broke off? Such an answer is no other
+/// one than the journey says; it is none.
+fn is_the_apps_own(run: &Run) -> bool {
+    let mut problems = run.facts.iter().filter_map(|fact| match &fact.fact {
+        Fact::ProblemSeen { class, sentence, .. } => Some((class, sentence)),
+        _ => None,
+    });
+    let mut some = false;
+    let all = problems.all(|(class, sentence)| {
+        some = true;
+        match class {
+            ErrorClass::Status => sentence.contains("got 5"),
+            class => matches!(
+                class,
+                ErrorClass::Refused | ErrorClass::Reset | ErrorClass::CutShort | ErrorClass::Timeout
+            ),
+        }
+    });
+    some && all
+}
+
+/// What a replay shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Alone and in every crowd all answers were as recorded.
+    Proved,
+    /// The journeys are right, alone and one after another; the app fails when several users come at the same time.
+    AppOverrun,
+    /// The app fails under a crowd, and goes on failing afterwards.
+    AppBroken,
+    /// A journey does not replay, or it is not known whether it does.
+    Fails,
+}
+
+pub fn outcome(run: &Run) -> Outcome {
+    let broke_off = run
+        .facts
+        .iter()
+        .any(|f| matches!(f.fact, Fact::StageFailed { .. } | Fact::ChildDied { .. } | Fact::Interrupted));
+    let crowds = crowds(run);
+    if !played_well(run) || broke_off || crowds.len() < CROWDS.len() || crowds.iter().any(|c| c.answers == 0)
+    {
+        return Outcome::Fails;
+    }
+    if crowds.iter().all(|crowd| crowd.errors == 0) {
+        return Outcome::Proved;
+    }
+    if !is_the_apps_own(run) {
+        return Outcome::Fails;
+    }
+    let after = run.windows().get(AFTERWARDS).map(|window| {
+        let routes = || window.crowd.iter().flat_map(|second| second.routes.values());
+        (routes().map(RouteSecond::ended).sum::<u64>(), routes().map(RouteSecond::error_count).sum::<u64>())
+    });
+    match after {
+        Some((1.., 0)) => Outcome::AppOverrun,
+        Some((1.., _)) => Outcome::AppBroken,
+        _ => Outcome::Fails,
+    }
+}
+
 /// Every journey played alone and no crowd met an error.
 pub fn is_proved(run: &Run) -> bool {
-    let crowds = crowds(run);
-    played_well(run)
-        && crowds.len() == CROWDS.len()
-        && crowds.iter().all(|crowd| crowd.errors == 0 && crowd.answers > 0)
-        && !run
-            .facts
-            .iter()
-            .any(|f| matches!(f.fact, Fact::StageFailed { .. } | Fact::ChildDied { .. } | Fact::Interrupted))
+    outcome(run) == Outcome::Proved
 }
 
 /// What probably stands behind a step that did not replay.
@@ -132,7 +195,92 @@ pub fn guess(sentence: &str, changes: bool, is_alone: bool) -> Guess {
 
 #[cfg(test)]
 mod tests {
+    use fissure_facts::fact::PlayedStep;
+    use fissure_facts::{Config, Header, JourneyOutline, Stamped};
+
     use super::*;
+
+    /// Replays against an app that answers a crowd of so many users with this, once in ten answers.
+    fn replayed(wrong: &dyn Fn(usize, u32) -> Option<(ErrorClass, &'static str)>) -> (Vec<u32>, Outcome) {
+        let config =
+            "[app]\ncommand = \"./app\"\n[users]\njourneys = [\"a.hurl\"]\n[goal]\nusers = 4\np95 = \"1s\"\n";
+        let mut run = Run::new(Header {
+            format: fissure_facts::run::FORMAT.to_owned(),
+            fissure: String::new(),
+            run: String::new(),
+            started_unix_s: 0,
+            verb: "replay".to_owned(),
+            seed: 1,
+            machine: fissure_facts::Machine::default(),
+            config: Config::parse(config).unwrap(),
+            journeys: vec![JourneyOutline { name: "a.hurl".to_owned(), weight: 1.0, steps: Vec::new() }],
+        });
+        let route: fissure_facts::Route = "POST /notes".parse().unwrap();
+        let mut crowds = Vec::new();
+        for _ in 0..10 {
+            let Planned { step, why, .. } = next(&run);
+            let mut facts = vec![Fact::StepBegan { step: step.clone(), why }];
+            match step {
+                Step::Play { arrangement } => {
+                    let steps = vec![PlayedStep {
+                        line: 1,
+                        route: route.clone(),
+                        status: Some(302),
+                        latency_us: 1_000,
+                        bytes: 0,
+                        problem: None,
+                    }];
+                    let (arrangement, journey) = (arrangement.name, "a.hurl".to_owned());
+                    facts.push(Fact::JourneyPlayed { arrangement, journey, steps });
+                }
+                Step::Hold(plan) => {
+                    let Load::Closed { users } = plan.load else { panic!("{plan:?}") };
+                    let mut seen = RouteSecond::default();
+                    (0..9).for_each(|_| seen.latency.record_us(1_000));
+                    if let Some((class, sentence)) = wrong(crowds.len(), users) {
+                        seen.errors.insert(class, 1);
+                        let (route, sentence) = (route.clone(), sentence.to_owned());
+                        facts.push(Fact::ProblemSeen { window: plan.window, route, class, sentence });
+                    }
+                    crowds.push(users);
+                    let routes = [(route.clone(), seen)].into();
+                    facts.push(Fact::SecondPassed(CrowdSecond {
+                        window: plan.window,
+                        routes,
+                        ..CrowdSecond::default()
+                    }));
+                }
+                _ => break,
+            }
+            run.facts.extend(facts.into_iter().map(|fact| Stamped { at_s: 1.0, fact }));
+        }
+        (crowds, outcome(&run))
+    }
+
+    #[test]
+    fn an_app_that_fails_is_told_from_a_journey_that_does_not_replay() {
+        assert_eq!(replayed(&|_, _| None), (vec![2, 50], Outcome::Proved));
+        // Two at the same instant are answered 500; one alone never.
+        let locked = (ErrorClass::Status, "line 3: expected status 302, got 500");
+        assert_eq!(
+            replayed(&|_, users| (users > 1).then_some(locked)),
+            (vec![2, 50, 1], Outcome::AppOverrun)
+        );
+        assert_eq!(
+            replayed(&|_, users| (users > 2).then_some(locked)),
+            (vec![2, 50, 1], Outcome::AppOverrun)
+        );
+        assert_eq!(replayed(&|_, _| Some(locked)), (vec![2, 50, 1], Outcome::AppBroken));
+        let late = (ErrorClass::Timeout, "line 3: no whole answer within 60 s");
+        assert_eq!(replayed(&|_, users| (users > 2).then_some(late)).1, Outcome::AppOverrun);
+        // All write one thing: nobody's failing but the journey's.
+        let taken = (ErrorClass::Status, "line 3: expected status 302, got 409");
+        assert_eq!(replayed(&|_, users| (users > 1).then_some(taken)), (vec![2], Outcome::Fails));
+        let both = |n: usize, users: u32| (users > 1).then_some(if n == 0 { locked } else { taken });
+        assert_eq!(replayed(&both), (vec![2, 50], Outcome::Fails));
+        let other = (ErrorClass::Assert, "line 3: expected body contains x");
+        assert_eq!(replayed(&|_, users| (users > 2).then_some(other)), (vec![2, 50], Outcome::Fails));
+    }
 
     #[test]
     fn a_guess_names_what_a_person_would_look_at_first() {

@@ -34,6 +34,11 @@ pub struct ProblemSeen {
     pub sentence: String,
 }
 
+/// Two wrong statuses on one route are two things: who is told of a 404 must also hear of a 500.
+pub(super) fn kind_of(class: ErrorClass, sentence: &str) -> &str {
+    if class == ErrorClass::Status { sentence.split(" (").next().unwrap_or_default() } else { "" }
+}
+
 impl fmt::Display for ProblemSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}: {}", self.route, self.journey, self.sentence)

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use fissure_facts::Route;
 use fissure_facts::fact::{CrowdSecond, ErrorClass, WindowEnd};
 
-use super::event::CrowdEvent;
+use super::event::{CrowdEvent, kind_of};
 
 pub(super) struct Merge {
     threads: usize,
     /// Seconds that some threads have told and others have not yet.
     seconds: BTreeMap<u32, (usize, CrowdSecond)>,
     end: Option<(usize, WindowEnd)>,
-    problems: BTreeSet<(Route, ErrorClass)>,
+    problems: BTreeSet<(Route, ErrorClass, String)>,
 }
 
 impl Merge {
@@ -53,7 +53,8 @@ impl Merge {
                 None
             }
             CrowdEvent::Problem(problem) => {
-                let is_new = self.problems.insert((problem.route.clone(), problem.class));
+                let kind = kind_of(problem.class, &problem.sentence).to_owned();
+                let is_new = self.problems.insert((problem.route.clone(), problem.class, kind));
                 is_new.then_some(CrowdEvent::Problem(problem))
             }
             other => Some(other),

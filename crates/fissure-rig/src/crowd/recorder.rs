@@ -8,7 +8,7 @@ use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond, WindowEnd};
 use fissure_facts::{Latencies, Route};
 
 use super::connection::{Failure, Opening};
-use super::event::{CrowdEvent, ProblemSeen};
+use super::event::{CrowdEvent, ProblemSeen, kind_of};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// More examples than this teach a person nothing.
@@ -26,7 +26,7 @@ pub(super) struct Recorder {
     in_flight: Cell<u64>,
     inner: RefCell<Inner>,
     events: mpsc::Sender<CrowdEvent>,
-    problems: RefCell<BTreeSet<(usize, ErrorClass)>>,
+    problems: RefCell<BTreeSet<(usize, ErrorClass, String)>>,
 }
 
 struct Inner {
@@ -197,10 +197,12 @@ impl Recorder {
         });
     }
 
-    /// Tells the first example of each class of problem on each route.
+    /// Tells the first example of each kind of problem on each route.
     pub(super) fn problem(&self, journey: &str, route: usize, failure: &Failure) {
         let mut seen = self.problems.borrow_mut();
-        if seen.len() >= PROBLEMS_MAX || !seen.insert((route, failure.class)) {
+        if seen.len() >= PROBLEMS_MAX
+            || !seen.insert((route, failure.class, kind_of(failure.class, &failure.sentence).to_owned()))
+        {
             return;
         }
         self.tell(CrowdEvent::Problem(ProblemSeen {

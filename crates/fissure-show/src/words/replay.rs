@@ -1,6 +1,20 @@
 //! Words for journeys that were replayed.
 
-use fissure_judge::users::replay::Guess;
+use fissure_judge::users::replay::{Guess, Outcome};
+
+/// What stands below a replay in which something went wrong although each journey went well alone.
+pub fn outcome(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Proved | Outcome::Fails => None,
+        Outcome::AppOverrun => Some(
+            "the journeys replay: alone, and one user after another on the same copy afterwards, every answer is as recorded. It is \
+             the app that fails when several users come at the same time",
+        ),
+        Outcome::AppBroken => Some(
+            "the journeys replay alone; it is the app that fails under a crowd, and it goes on failing for one user afterwards",
+        ),
+    }
+}
 
 /// What probably stands behind a failed step, and what to try.
 pub fn guess(guess: Guess) -> &'static str {

@@ -52,6 +52,9 @@ fn state(run: &Run, journey: &str) -> String {
         .max();
     match most {
         Some(users) if replay::is_proved(run) => format!("replays for {users} users at the same time"),
+        _ if replay::outcome(run) == replay::Outcome::AppOverrun => {
+            "replays; the app fails when several users come at the same time".to_owned()
+        }
         Some(users) => format!("replays for {users} users at the same time; not for more"),
         None => "replays alone".to_owned(),
     }

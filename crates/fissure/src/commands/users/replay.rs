@@ -35,7 +35,7 @@ pub fn replay(project: &Path, in_place: bool, only: Option<&[String]>) -> Result
     let _ = std::fs::remove_dir_all(&place);
     let first = conduct(&project, in_place, &place.join("all"))?;
     let failed: Vec<String> = failures(&first).map(|(journey, ..)| journey.to_owned()).collect();
-    let mut proved = replay::is_proved(&first);
+    let mut proved = is_right(&first);
     tell(&project, &first);
     // Those that went well alone are not kept from the proof by those that did not.
     if !failed.is_empty() && failed.len() < project.journeys.len() {
@@ -55,6 +55,11 @@ pub fn replay(project: &Path, in_place: bool, only: Option<&[String]>) -> Result
         return Err(Failure::new(Exit::NotStarted, format!("{}\n  {last}", failure.sentence)));
     }
     Ok(if proved { Exit::Met } else { Exit::NotMet })
+}
+
+/// Nothing speaks against the journeys: what went wrong, if anything, was the app's own.
+fn is_right(run: &Run) -> bool {
+    matches!(replay::outcome(run), replay::Outcome::Proved | replay::Outcome::AppOverrun)
 }
 
 fn conduct(project: &Project, in_place: bool, place: &Path) -> Result<Run, Failure> {
@@ -114,13 +119,19 @@ fn tell_crowds(project: &Project, run: &Run) {
             Fact::ProblemSeen { route, sentence, window, .. } => {
                 let name = |l: &&crate::project::Loaded| l.journey.steps.iter().any(|s| s.route == *route);
                 let journey = project.journeys.iter().find(name).map_or("", |l| l.journey.name.as_str());
-                let users = replay::CROWDS.get(*window as usize - 1).copied().unwrap_or_default();
-                anstream::println!("{journey}: {route} goes wrong with {users} users: {sentence}");
+                let when = match replay::CROWDS.get((*window as usize).saturating_sub(1)) {
+                    Some(users) => format!("with {users} users"),
+                    None => "for one user afterwards".to_owned(),
+                };
+                anstream::println!("{journey}: {route} goes wrong {when}: {sentence}");
                 let guess = replay::guess(sentence, !route.is_read(), false);
                 anstream::println!("  guess: {}", words::replay::guess(guess));
             }
             Fact::ChildDied { how, .. } => anstream::println!("the app ended: {how}"),
             _ => {}
         }
+    }
+    if let Some(words) = words::replay::outcome(replay::outcome(run)) {
+        anstream::println!("{words}");
     }
 }
