@@ -86,6 +86,9 @@ pub struct Users {
     /// Journey file -> how often it is played relative to the others (1 when not named).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, f64>,
+    /// Requests per second of each hour, as a log showed them: for `fissure load --profile fissure.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<f64>,
     /// Think times are kept up to this.
     #[serde(default = "one_second")]
     pub think_max: Span,
@@ -278,6 +281,7 @@ impl Default for Users {
         Self {
             journeys: all_journeys(),
             weights: BTreeMap::new(),
+            hours: Vec::new(),
             think_max: one_second(),
             data: None,
             timeout: ten_seconds(),

@@ -270,8 +270,8 @@ pub struct LoadArgs {
     /// A burst on top: rate, when it begins and how long it lasts, like 2000@10s+5s (may be repeated)
     #[arg(long, value_name = "R@T+T", help_heading = LOAD, requires = "rate")]
     pub spike: Vec<Spike>,
-    /// The hours of an access log (common or combined), or of a CSV file with hour,rate (requests per second), squeezed into
-    /// the time of --for; --rate says what the busiest hour is to be
+    /// The hours of an access log, of a CSV file with hour,rate (requests per second), or those that `users import` wrote into
+    /// fissure.toml, squeezed into the time of --for; --rate says what the busiest hour is to be
     #[arg(long, value_name = "FILE", help_heading = LOAD, conflicts_with_all = ["users", "closed", "spike"])]
     pub profile: Option<PathBuf>,
     /// Users at once, on average: as many arrive as Little's law asks for
@@ -414,6 +414,7 @@ Examples:
   fissure users                      the journeys, their weights, routes and last replay
   fissure users import               the newest recording of `fissure up` becomes journeys
   fissure users import shop.har      so does what a browser's developer tools saved, or a file of curl commands
+  fissure users import openapi.yaml  journeys drawn up from an OpenAPI description (3.0, 3.1), JSON or YAML
   fissure users import access.log    an access log: journeys that read, and how often each is played
   fissure users replay               each journey alone, then two users at the same time, then fifty";
 
@@ -428,7 +429,7 @@ pub struct UsersArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum UsersVerb {
-    /// Make journeys of a recording, a HAR file, curl commands or an access log, and replay them at once
+    /// Make journeys of a recording, a HAR file, an OpenAPI description, curl commands or an access log, and replay them
     #[command(after_help = USERS_EXAMPLES)]
     Import(ImportArgs),
     /// Play each journey alone, then by two users at the same time, then by fifty

@@ -75,6 +75,17 @@ impl Project {
         Ok(Self { folder, config, journeys, data })
     }
 
+    /// The columns of the users' data that a `fissure.toml` names, whether or not its journeys can be read.
+    pub fn columns(file: &Path) -> Result<Vec<String>, Failure> {
+        let config = Self::config(file)?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let data = match &config.users.data {
+            Some(name) => read_data(&folder.join(name))?,
+            None => Vec::new(),
+        };
+        Ok(data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default())
+    }
+
     /// The longest pause of a journey that is not played as long as it is written, in a sentence.
     pub fn shortened_pause(&self) -> Option<String> {
         let most = self.config.users.think_max;

@@ -8,6 +8,7 @@ use super::given::{Given, Kind, Way};
 use super::names;
 use super::random::looks_random;
 use super::sent::{Place, Sent, Slot, joined};
+use super::unique;
 
 /// One exchange of a user, read once.
 pub struct Visited<'a> {
@@ -98,6 +99,7 @@ pub fn correlate(visits: &[Visited<'_>]) -> Correlation {
             path: &v.sent.path,
             slots: &v.slots,
             status: v.status(),
+            given: v.given.as_ref(),
         })
         .collect();
     let is_given = |step: usize, value: &str| {
@@ -134,7 +136,8 @@ pub fn correlate(visits: &[Visited<'_>]) -> Correlation {
 
 /// A name may serve again for another value once nobody sends the one before: a token of each form.
 fn name_all(fresh: &mut [Fresh], carried: &mut [Carried]) {
-    let mut taken: Vec<(String, usize)> = Vec::new();
+    let own = [unique::NAME, unique::WHOLE].map(|name| (name.to_owned(), usize::MAX));
+    let mut taken: Vec<(String, usize)> = own.to_vec();
     let mut order: Vec<usize> = (0..carried.len()).collect();
     order.sort_by_key(|n| carried[*n].step);
     let free = |base: &str, step: usize, taken: &[(String, usize)]| {
@@ -237,7 +240,7 @@ impl Work<'_, '_> {
             let part = Part { text: &rest[..end], before, is_whole: false };
             // In prose only what cannot be a word is looked for.
             let is_worth_it =
-                is_url || looks_random(part.text) || self.fresh.iter().any(|f| f.value == part.text);
+                is_url || looks_random(part.text) || self.fresh.iter().any(|f| f.is_at(part.text, slot));
             match self.resolve(step, slot, &part).filter(|_| is_worth_it) {
                 Some(piece) => pieces.push(piece),
                 None if is_url && part.text.contains([':', '@', ',', ';']) => {
@@ -262,7 +265,7 @@ impl Work<'_, '_> {
         loop {
             let end = rest.find([':', '@', ',', ';']).unwrap_or(rest.len());
             let part = Part { text: &rest[..end], before: None, is_whole: false };
-            let known = self.fresh.iter().any(|f| f.value == part.text) || looks_random(part.text);
+            let known = self.fresh.iter().any(|f| f.is_at(part.text, slot)) || looks_random(part.text);
             match self.resolve(step, slot, &part).filter(|_| known) {
                 Some(piece) => pieces.push(piece),
                 None => pieces.push(Piece::Text(part.text.to_owned())),
@@ -277,7 +280,7 @@ impl Work<'_, '_> {
     /// The variable that stands for a part.
     fn resolve(&mut self, step: usize, slot: &Slot, part: &Part<'_>) -> Option<Piece> {
         let value = part.text;
-        if let Some(n) = self.fresh.iter().position(|f| f.value == value && f.step <= step) {
+        if let Some(n) = self.fresh.iter().position(|f| f.is_at(value, slot) && f.step <= step) {
             return Some(Piece::Variable(format!("{UNNAMED}f{n}")));
         }
         let way = self.way(step, slot, part)?;

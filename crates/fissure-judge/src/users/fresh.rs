@@ -2,8 +2,10 @@
 
 use fissure_facts::journey::Piece;
 
+use super::given::Given;
 use super::names;
-use super::sent::{Place, Slot};
+use super::sent::{Place, Slot, decoded};
+use super::unique;
 
 /// A value that every user gets anew.
 #[derive(Debug, Clone)]
@@ -15,12 +17,23 @@ pub struct Fresh {
     pub template: Vec<Piece>,
 }
 
+impl Fresh {
+    /// Is it this text, as it stands at that place? In a path it may be percent-encoded.
+    pub fn is_at(&self, text: &str, slot: &Slot) -> bool {
+        self.value == text
+            || (slot.place == Place::Path
+                && text.contains('%')
+                && decoded(text, false).as_ref() == Some(&self.value))
+    }
+}
+
 /// What one request sends, as far as this file looks at it.
 pub struct Request<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub slots: &'a [Slot],
     pub status: u16,
+    pub given: Option<&'a Given>,
 }
 
 impl Request<'_> {
@@ -77,6 +90,12 @@ pub fn find(
 ) -> Vec<Fresh> {
     let mut found: Vec<Fresh> = Vec::new();
     for (step, request) in requests.iter().enumerate() {
+        for value in typed_names(step, requests, passwords) {
+            if !found.iter().any(|f| f.value == value) {
+                let template = called_after(&value, step);
+                found.push(Fresh { step, value, name: "name".to_owned(), template });
+            }
+        }
         let signs_up = request.is_sign_up(passwords);
         for slot in request.slots {
             let value = slot.text.as_str();
@@ -88,21 +107,75 @@ pub fn find(
                 && !is_password(&slot.name)
                 && !passwords.contains(&slot.name)
             {
-                Some(like(value))
+                let pages = requests[..step].iter().filter_map(|r| r.given);
+                like(value, step, pages.filter_map(|page| page.longest(&slot.name)).min())
             } else if request.changes() && is_key_of_a_thing(slot, step, requests) {
-                Some(vec![Piece::Text(format!("{}-", stem(value))), Piece::NewUuid])
+                called_after(value, step)
             } else if is_uuid(value) && !matches!(slot.place, Place::Path) {
-                Some(vec![Piece::NewUuid])
+                vec![Piece::NewUuid]
             } else {
-                None
+                continue;
             };
-            if let Some(template) = template {
-                let name = names::of_value(&slot.name, "", None);
-                found.push(Fresh { step, value: value.to_owned(), name, template });
-            }
+            let name = names::of_value(&slot.name, "", None);
+            found.push(Fresh { step, value: value.to_owned(), name, template });
         }
     }
     found
+}
+
+/// What makes it another one: cut from a UUID at the step before, if there is one.
+fn drawn(step: usize) -> Piece {
+    if step > 0 { Piece::Variable(unique::NAME.to_owned()) } else { Piece::NewUuid }
+}
+
+fn called_after(value: &str, step: usize) -> Vec<Piece> {
+    vec![Piece::Text(format!("{}-", stem(value))), drawn(step)]
+}
+
+/// Names that the user made up by typing an address: no page had told them, nothing was there, and the user then made it.
+fn typed_names(step: usize, requests: &[Request<'_>], passwords: &[String]) -> Vec<String> {
+    let request = &requests[step];
+    let mut names = Vec::new();
+    let segments: Vec<String> =
+        request.path.split('/').filter_map(|segment| decoded(segment, false)).collect();
+    let asked = request.slots.iter().filter(|s| matches!(s.place, Place::Query(_))).map(|s| s.text.clone());
+    let last = segments.len().saturating_sub(1);
+    // What stands earlier in a path is mostly the app's own word.
+    let candidates = segments.into_iter().enumerate().map(|(n, name)| (name, n == last));
+    for (name, may_name_a_thing) in candidates.chain(asked.map(|name| (name, true))) {
+        let is_name = name.len() >= 3
+            && name.chars().all(|c| c.is_alphanumeric() || "-_.:".contains(c))
+            && name.chars().any(char::is_alphabetic);
+        let was_told = || {
+            requests[..step].iter().any(|r| {
+                r.given.is_some_and(|given| given.may_hold(&name))
+                    || r.slots.iter().any(|s| s.text.contains(&name))
+            })
+        };
+        if !is_name || was_told() {
+            continue;
+        }
+        let was_missing = request.status == 404 || (request.method == "PUT" && request.status == 201);
+        let is_made = requests[step..].iter().enumerate().any(|(after, later)| {
+            if !later.changes() || later.status >= 400 || later.is_login(passwords) {
+                return false;
+            }
+            let is_field = later.fields().any(|s| s.text == name);
+            let names_it = is_field
+                || later.path.split('/').any(|segment| decoded(segment, false).as_ref() == Some(&name))
+                || later.slots.iter().any(|s| s.text == name);
+            // A form for it whose text is still empty: nothing is there yet.
+            let was_empty = || {
+                let mut pages = requests[step..step + after].iter().filter_map(|r| r.given);
+                pages.any(|page| page.has_empty_form_for(&name, is_field))
+            };
+            names_it && (may_name_a_thing || is_field) && (was_missing || was_empty())
+        });
+        if is_made {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// A user's name or address, as a sign-up asks for it.
@@ -125,8 +198,13 @@ fn is_identity(slot: &Slot) -> bool {
         "mail",
         "e_mail",
         "account",
-        "phone",
     ];
+    // A box that is ticked (`hide_mail=1`) says nothing of who it is.
+    let is_switch = !slot.text.chars().any(char::is_alphabetic)
+        || ["on", "off", "true", "false", "yes", "no"].contains(&slot.text.to_ascii_lowercase().as_str());
+    if is_switch {
+        return false;
+    }
     slot.text.contains('@') || words.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")))
 }
 
@@ -148,13 +226,22 @@ fn is_key_of_a_thing(slot: &Slot, step: usize, requests: &[Request<'_>]) -> bool
     (is_called_so || is_visited) && !was_visited
 }
 
-/// Another value of the same kind: an address stays an address.
-fn like(value: &str) -> Vec<Piece> {
-    let text = |text: &str| Piece::Text(text.to_owned());
-    match value.split_once('@') {
-        Some((_, host)) => vec![text("u"), Piece::NewUuid, text(&format!("@{host}"))],
-        None => vec![text("u"), Piece::NewUuid],
+/// Another value of the same kind, no longer than the page takes: an address stays an address.
+fn like(value: &str, step: usize, longest: Option<usize>) -> Vec<Piece> {
+    const STEM_MAX: usize = 8;
+    let (local, end) =
+        value.split_once('@').map_or((value, String::new()), |(local, host)| (local, format!("@{host}")));
+    let length = if step > 0 { unique::LENGTH } else { unique::LENGTH_WHOLE };
+    let room =
+        longest.map_or(STEM_MAX, |longest| longest.saturating_sub(length + end.len()).clamp(1, STEM_MAX));
+    let stem: String = local.chars().filter(char::is_ascii_alphanumeric).take(room).collect();
+    // Names begin with a letter nearly everywhere.
+    let stem = if stem.starts_with(|c: char| c.is_ascii_alphabetic()) { stem } else { "u".to_owned() };
+    let mut pieces = vec![Piece::Text(stem), drawn(step)];
+    if !end.is_empty() {
+        pieces.push(Piece::Text(end));
     }
+    pieces
 }
 
 /// The beginning of a name, short enough for what is added to it.

@@ -90,6 +90,35 @@ impl Given {
         tags.iter().filter(is_one).filter_map(|tag| tag.value("name")).collect()
     }
 
+    /// How many characters the page takes in the field of this name.
+    pub fn longest(&self, field: &str) -> Option<usize> {
+        let tags = if self.is_html { html::tags(&self.text) } else { Vec::new() };
+        let is_it = |tag: &&Tag<'_>| tag.name == "input" && tag.value("name").as_deref() == Some(field);
+        tags.iter().find(is_it)?.value("maxlength")?.parse().ok()
+    }
+
+    /// A form that writes the text of what is called `name`, which has none yet. The form says the name in a field, or in
+    /// the query of where it is sent.
+    pub fn has_empty_form_for(&self, name: &str, is_field: bool) -> bool {
+        let mut tags = if self.is_html { html::tags(&self.text) } else { Vec::new() };
+        let text_of = |tag: &Tag<'_>| {
+            let at = tag.text.as_ptr() as usize - self.text.as_ptr() as usize + tag.text.len();
+            self.text[at..].split("</").next().unwrap_or_default()
+        };
+        let texts: Vec<&str> = tags.iter().filter(|tag| tag.name == "textarea").map(text_of).collect();
+        tags.retain(|tag| match tag.name.as_str() {
+            "input" => is_field && tag.value("value").as_deref() == Some(name),
+            "form" => tag.value("action").is_some_and(|to| {
+                let query = to.split_once('?').map_or("", |(_, query)| query);
+                query.split('&').any(|pair| {
+                    pair.split_once('=').and_then(|(_, value)| decoded(value, true)).as_deref() == Some(name)
+                })
+            }),
+            _ => false,
+        });
+        !tags.is_empty() && !texts.is_empty() && texts.iter().all(|text| text.trim().is_empty())
+    }
+
     /// Every way to `value`, which is sent under the name `sent_as`, best first.
     pub fn ways(&self, value: &str, sent_as: &str) -> Vec<Way> {
         let mut ways = Vec::new();

@@ -12,11 +12,13 @@ mod given;
 mod headers;
 mod html;
 mod names;
+pub mod openapi;
 mod people;
 mod random;
 pub mod replay;
 mod sent;
 mod steps;
+mod unique;
 
 use std::collections::BTreeMap;
 

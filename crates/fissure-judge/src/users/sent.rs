@@ -1,5 +1,7 @@
 //! A request, taken apart into the places at which a user's values may stand, and put together again with variables.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fissure_facts::journey::{Body, JourneyStep, Part, PartContent, Piece, Template};
 use fissure_facts::traffic::Asked;
 use serde_json::Value;
@@ -17,6 +19,9 @@ pub enum Place {
     Part(usize),
     /// A body of another kind.
     Text,
+    /// The user's name in Basic authorization, and the password.
+    BasicUser,
+    BasicPassword,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub struct Sent {
     query: Option<Vec<(String, String)>>,
     /// Those that a journey keeps.
     pub headers: Vec<(String, String)>,
+    basic: Option<(String, String)>,
     body: SentBody,
 }
 
@@ -69,14 +75,20 @@ impl Sent {
     pub fn read(asked: &Asked) -> Self {
         let target = asked.target.split('#').next().unwrap_or_default();
         let (path, query_text) = target.split_once('?').unwrap_or((target, ""));
-        let query = pairs(query_text).filter(|pairs| pairs.iter().all(|(name, _)| is_key(name)));
+        let query = pairs(query_text, false).filter(|pairs| pairs.iter().all(|(name, _)| is_key(name)));
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let kind = asked.header("content-type").unwrap_or_default();
+        let mut headers = super::headers::kept(asked);
+        let basic = asked.header("authorization").and_then(basic);
+        if basic.is_some() {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        }
         Self {
             path,
             query_text: query_text.to_owned(),
             query,
-            headers: super::headers::kept(asked),
+            headers,
+            basic,
             body: body(kind, &asked.body.bytes),
         }
     }
@@ -89,6 +101,10 @@ impl Sent {
         }
         for (n, (name, value)) in self.headers.iter().enumerate() {
             slots.push(slot(Place::Header(n), name, value));
+        }
+        if let Some((user, password)) = &self.basic {
+            slots.push(slot(Place::BasicUser, "user", user));
+            slots.push(slot(Place::BasicPassword, "password", password));
         }
         match &self.body {
             SentBody::Form(fields) => {
@@ -129,6 +145,9 @@ impl Sent {
         for (n, (name, value)) in self.headers.iter().enumerate() {
             step.headers.push((name.clone(), written(&Place::Header(n), value)));
         }
+        step.basic_auth = self.basic.as_ref().map(|(user, password)| {
+            (written(&Place::BasicUser, user), written(&Place::BasicPassword, password))
+        });
         step.body = match &self.body {
             SentBody::None => Body::None,
             SentBody::Form(fields) => {
@@ -206,7 +225,7 @@ fn body(kind: &str, bytes: &[u8]) -> SentBody {
     }
     let Some(text) = text else { return SentBody::Bytes(bytes.to_vec()) };
     if media == "application/x-www-form-urlencoded"
-        && let Some(fields) = pairs(text).filter(|f| f.iter().all(|(name, _)| is_key(name)))
+        && let Some(fields) = pairs(text, true).filter(|f| f.iter().all(|(name, _)| is_key(name)))
     {
         return SentBody::Form(fields);
     }
@@ -220,6 +239,16 @@ fn body(kind: &str, bytes: &[u8]) -> SentBody {
     SentBody::Text(text.to_owned())
 }
 
+/// `Basic` and a name and a password, in Base64 (RFC 7617).
+fn basic(header: &str) -> Option<(String, String)> {
+    let (scheme, text) = header.split_once(' ')?;
+    let pair = String::from_utf8(BASE64.decode(text.trim()).ok()?).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    let is_plain =
+        scheme.eq_ignore_ascii_case("basic") && !user.is_empty() && !pair.contains(char::is_control);
+    is_plain.then(|| (user.to_owned(), password.to_owned()))
+}
+
 fn depth(json: &Value) -> usize {
     match json {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -229,21 +258,22 @@ fn depth(json: &Value) -> usize {
 }
 
 /// Can the language write this as the key of a pair? (It writes keys as they are.)
-fn is_key(name: &str) -> bool {
+pub fn is_key(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('[')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.[]@$:".contains(c))
 }
 
 /// `a=1&b=2`, decoded; None when it is something else.
-fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+fn pairs(text: &str, is_form: bool) -> Option<Vec<(String, String)>> {
     if text.is_empty() {
         return None;
     }
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
-            let (name, value) = pair.split_once('=')?;
+            // In a query a name may stand alone (`?wsdl`, or a number against caches).
+            let (name, value) = pair.split_once('=').or((!is_form).then_some((pair, "")))?;
             Some((decoded(name, true)?, decoded(value, true)?))
         })
         .collect()
@@ -353,7 +383,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// JSON as a person would lay it out.
-fn write_json(
+pub fn write_json(
     json: &Value,
     way: &mut Vec<Key>,
     indent: usize,

@@ -12,6 +12,7 @@ use super::carried::{Correlation, Visited, correlate};
 use super::people::cookies_of;
 use super::random::looks_random;
 use super::sent::joined;
+use super::unique;
 
 /// Shorter pauses are the browser's, not the person's.
 const THINK_MIN: Duration = Duration::from_millis(200);
@@ -21,7 +22,9 @@ pub fn of_visit(visit: &[&Exchange]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
     let visits: Vec<Visited<'_>> = visit.iter().map(|exchange| Visited::read(exchange)).collect();
     let correlation = correlate(&visits);
     let mut given_cookies: Vec<String> = Vec::new();
-    let (mut steps, mut notes) = (Vec::new(), Vec::new());
+    let (mut steps, mut notes) = (Vec::<JourneyStep>::new(), Vec::new());
+    let drawn = Piece::Variable(unique::NAME.to_owned());
+    let first_drawn = correlation.fresh.iter().filter(|f| f.template.contains(&drawn)).map(|f| f.step).min();
     let mut ended_us = None;
     for (n, visited) in visits.iter().enumerate() {
         let exchange = visited.exchange;
@@ -32,6 +35,11 @@ pub fn of_visit(visit: &[&Exchange]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
         step.route = route;
         step.think = think(ended_us, exchange.at_us);
         ended_us = ended_us.max(Some(exchange.at_us + exchange.took_us));
+        if first_drawn == Some(n)
+            && let Some(before) = steps.last_mut()
+        {
+            unique::drawn_at(before);
+        }
         for fresh in correlation.fresh.iter().filter(|f| f.step == n) {
             step.variables.push((fresh.name.clone(), Template(fresh.template.clone())));
         }

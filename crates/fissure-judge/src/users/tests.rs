@@ -164,8 +164,8 @@ fn who_signs_up_is_somebody_else_each_time_and_logs_in_under_that_name() {
     assert_eq!(
         variables,
         [
-            ("username".to_owned(), "u{{newUuid}}".to_owned()),
-            ("email".to_owned(), "u{{newUuid}}@example.org".to_owned())
+            ("username".to_owned(), "ann{{newUuid}}".to_owned()),
+            ("email".to_owned(), "ann{{newUuid}}@example.org".to_owned())
         ]
     );
     assert_eq!(form(&journey, 1)[0].1, "{{username}}");
@@ -288,6 +288,90 @@ fn what_a_cache_holds_is_left_out_and_counted() {
     let learned = learn(&exchanges);
     assert_eq!(learned.journeys[0].journey.steps.len(), 2);
     assert_eq!(learned.left_out, [(LeftOut::Cached, 1), (LeftOut::Browsers, 1), (LeftOut::Live, 1)].into());
+}
+
+#[test]
+fn what_is_new_for_each_user_is_short_and_drawn_before() {
+    let page = "<title>Join</title><form><input name=login maxlength=16><input name=pw type=password><input name=pw2 type=password>";
+    let exchanges = [
+        seen(1, "GET /join", "", 200, &[HTML], page),
+        seen(
+            2,
+            "POST /join",
+            "login=grace&pw=secret-1&pw2=secret-1&mail=grace%40example.org&hide_mail=1&tracker=1",
+            302,
+            &[("Location", "/")],
+            "",
+        ),
+        seen(3, "POST /things/1", "id=1", 200, &[], ""),
+    ];
+    let journey = only(&exchanges);
+    let variables: Vec<(String, String)> =
+        journey.steps[1].variables.iter().map(|(n, t)| (n.clone(), shown(t))).collect();
+    assert_eq!(
+        variables,
+        [
+            ("login".to_owned(), "grac{{unique}}".to_owned()),
+            ("mail".to_owned(), "grace{{unique}}@example.org".to_owned())
+        ]
+    );
+    assert_eq!(journey.steps[0].variables[0].0, "uuid");
+    assert_eq!(journey.steps[0].captures.last().unwrap().name, "unique");
+    // A ticked box is nobody's name.
+    assert!(form(&journey, 1).contains(&("hide_mail".to_owned(), "1".to_owned())));
+    assert_eq!(shown(&journey.steps[2].target), "/things/1");
+}
+
+#[test]
+fn a_name_that_was_typed_into_an_address_is_new_for_each_user_if_nothing_was_there() {
+    let edit = |text: &str| {
+        format!(
+            "<title>town:roses</title><form><input type=hidden name=id value='town:roses'><textarea name=text>{text}</textarea></form>"
+        )
+    };
+    let visit = |text: &str| {
+        vec![
+            seen(1, "GET /", "", 200, &[HTML], "<a href=/wiki/start>start</a>"),
+            seen(2, "GET /wiki/town:roses", "", 200, &[HTML], "Nothing is here yet"),
+            seen(3, "GET /wiki/town:roses?do=edit", "", 200, &[HTML], &edit(text)),
+            seen(
+                4,
+                "POST /wiki/town:roses?do=edit",
+                "id=town%3Aroses&text=Hello",
+                302,
+                &[("Location", "/wiki/town:roses")],
+                "",
+            ),
+            seen(5, "GET /job.php?id=town%3Aroses&1795885546", "", 200, &[HTML], ""),
+        ]
+    };
+    let journey = only(&visit(""));
+    assert_eq!(shown(&journey.steps[1].target), "/wiki/{{name}}");
+    assert_eq!(shown(&journey.steps[1].variables[0].1), "town:roses-{{unique}}");
+    assert_eq!(form(&journey, 3)[0].1, "{{name}}");
+    assert_eq!(shown(&journey.steps[4].query[0].1), "{{name}}");
+    // A page that has a text is there, for everybody.
+    let journey = only(&visit("It blooms"));
+    assert_eq!(shown(&journey.steps[1].target), "/wiki/town:roses");
+    // Nothing was there, says the status.
+    let missing = [
+        seen(1, "GET /kv/colour", "", 404, &[JSON], "{}"),
+        seen(2, "PUT /kv/colour", r#"{"value":"red"}"#, 200, &[JSON], "{}"),
+    ];
+    assert_eq!(shown(&only(&missing).steps[1].target), "/kv/{{name}}");
+}
+
+#[test]
+fn basic_authorization_is_a_name_and_a_password() {
+    let mut exchanges = vec![
+        seen(1, "PUT /users/ann", r#"{"name":"ann","password":"secret-1"}"#, 201, &[JSON], "{}"),
+        seen(2, "GET /me", "", 200, &[JSON], "{}"),
+    ];
+    exchanges[1].request.headers.push(("Authorization".to_owned(), "Basic YW5uOnNlY3JldC0x".to_owned()));
+    let journey = only(&exchanges);
+    let (user, password) = journey.steps[1].basic_auth.as_ref().unwrap();
+    assert_eq!((shown(user).as_str(), shown(password).as_str()), ("{{name}}", "secret-1"));
+    assert!(journey.steps[1].headers.iter().all(|(name, _)| name != "Authorization"));
 }
 
 proptest! {

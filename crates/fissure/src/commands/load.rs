@@ -128,8 +128,19 @@ fn read_profile(file: &Path, args: &LoadArgs, journeys: &[JourneyOutline]) -> Re
     let bad = |e: &dyn std::fmt::Display| {
         Failure::new(Exit::BadInput, format!("the profile {} cannot be used: {e}.", file.display()))
     };
-    let bytes = std::fs::read(file).map_err(|e| bad(&e))?;
-    let hours = profile::parse(&String::from_utf8_lossy(&bytes)).map_err(|e| bad(&e))?;
+    let hours = if file.extension().is_some_and(|ending| ending == "toml") {
+        let hours = Project::config(file)?.users.hours;
+        if !hours.iter().all(|rate| rate.is_finite() && *rate >= 0.0) || hours.iter().all(|rate| *rate <= 0.0)
+        {
+            return Err(bad(
+                &"`hours` in [users] holds no load; `fissure users import access.log` writes it",
+            ));
+        }
+        hours
+    } else {
+        let bytes = std::fs::read(file).map_err(|e| bad(&e))?;
+        profile::parse(&String::from_utf8_lossy(&bytes)).map_err(|e| bad(&e))?
+    };
     let busiest = hours.iter().copied().fold(0.0, f64::max);
     // A log counts requests, and users make several.
     let scale = match args.rate {

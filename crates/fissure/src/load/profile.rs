@@ -1,6 +1,6 @@
-//! The hours of a day from a file: an access log in the common or combined format, or CSV with `hour,rate`.
+//! The hours of a day from a file: an access log (common, combined, JSON lines), or CSV with `hour,rate`.
 
-use jiff::fmt::strtime;
+use crate::users::import::log;
 
 const HOUR_S: f64 = 3600.0;
 /// A month: a longer log is about more than a day's shape.
@@ -9,7 +9,7 @@ const HOURS_MAX: usize = 24 * 31;
 /// Requests per second of each hour, in order.
 pub fn parse(text: &str) -> Result<Vec<f64>, String> {
     let first = text.lines().find(|l| !l.trim().is_empty()).ok_or("it is empty")?;
-    let rates = if log_time(first).is_some() { from_log(text) } else { from_csv(text) }?;
+    let rates = if log::time_of(first).is_some() { from_log(text) } else { from_csv(text) }?;
     if rates.len() > HOURS_MAX {
         return Err(format!("it spans {} hours: a month is the most", rates.len()));
     }
@@ -19,18 +19,10 @@ pub fn parse(text: &str) -> Result<Vec<f64>, String> {
     Ok(rates)
 }
 
-/// Seconds since 1970 of a line of an access log: `host ident user [10/Oct/2000:13:55:36 -0700] "GET / ...`.
-fn log_time(line: &str) -> Option<i64> {
-    let (_, behind) = line.split_once('[')?;
-    let (time, _) = behind.split_once(']')?;
-    let time = strtime::parse("%d/%b/%Y:%H:%M:%S %z", time).ok()?;
-    Some(time.to_timestamp().ok()?.as_second())
-}
-
 /// Hours count from the first line; the last one is as long as the log goes on. Lines of another kind are skipped, because
 /// logs hold those of every broken client.
 fn from_log(text: &str) -> Result<Vec<f64>, String> {
-    let times: Vec<i64> = text.lines().filter_map(log_time).collect();
+    let times: Vec<i64> = text.lines().filter_map(log::time_of).collect();
     let (Some(&first), Some(&last)) = (times.iter().min(), times.iter().max()) else {
         return Err("no line has a time".to_owned());
     };

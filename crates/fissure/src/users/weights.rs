@@ -1,6 +1,6 @@
-//! Weights of journeys in a `fissure.toml`, with everything else in it left as the person wrote it.
+//! Weights of journeys and the hours of a log in a `fissure.toml`, with everything else in it left as the person wrote it.
 
-use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, value};
 
 /// The text with these weights in `[users]`; a journey that no pattern names is added to `journeys`.
 pub fn with_weights(text: &str, weights: &[(String, f64)]) -> Result<String, String> {
@@ -28,9 +28,34 @@ pub fn with_weights(text: &str, weights: &[(String, f64)]) -> Result<String, Str
     Ok(file.to_string())
 }
 
+/// The text with these requests per second of each hour in `[users]`.
+pub fn with_hours(text: &str, hours: &[f64]) -> Result<String, String> {
+    let mut file: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    let users = file.entry("users").or_insert_with(|| Item::Table(Table::new()));
+    let users = users.as_table_like_mut().ok_or("[users] is no table")?;
+    // Three digits say as much as a log knows.
+    let rounded =
+        |rate: f64| if rate >= 100.0 { rate.round() } else { format!("{rate:.3}").parse().unwrap_or(rate) };
+    let list: Array = hours.iter().map(|rate| rounded(*rate)).collect();
+    users.insert("hours", value(list));
+    Ok(file.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hours_stand_beside_what_was_there() {
+        let text = "[users] # mine\nthink_max = \"2s\"\n";
+        let new = with_hours(text, &[1.23456, 250.4, 0.0]).unwrap();
+        assert!(
+            new.starts_with("[users] # mine\nthink_max = \"2s\"\n")
+                && new.contains("hours = [1.235, 250.0, 0.0]"),
+            "{new}"
+        );
+        assert!(with_hours(&new, &[7.0]).unwrap().contains("hours = [7.0]"));
+    }
 
     #[test]
     fn what_the_person_wrote_stays() {

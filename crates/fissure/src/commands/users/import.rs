@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use fissure_facts::journey::unbound_variables;
 use fissure_facts::{Exchange, recording};
+use fissure_judge::users::openapi::Drawn;
 use fissure_judge::users::{Learned, LearnedJourney, LeftOut, learn};
 use fissure_show::hurl;
 
 use crate::cli::ImportArgs;
 use crate::exit::{Exit, Failure};
-use crate::project::CONFIG_NAME;
+use crate::load::profile;
+use crate::project::{CONFIG_NAME, Project};
 use crate::runs;
-use crate::users::import::{Imported, Kind, curl, har, log};
+use crate::users::import::{Imported, Kind, curl, har, log, openapi};
 use crate::users::{unpacked, weights};
 
 /// A log of a large site has thousands of ways through it; the many are told by the few.
@@ -22,7 +25,58 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
         Some(file) => file.clone(),
         None => newest_recording(&folder)?,
     };
-    let mut imported = read(&source)?;
+    let mut hours = None;
+    let journeys = match read(&source)? {
+        Source::Traffic(imported) => of_traffic(&source, imported)?,
+        Source::Log(imported, of_log) => {
+            hours = of_log;
+            of_traffic(&source, imported)?
+        }
+        Source::Description(drawn) => of_description(&source, drawn)?,
+    };
+    let written = write(&folder, &source, &journeys, args.force)?;
+    let config = folder.join(CONFIG_NAME);
+    if !config.is_file() {
+        anstream::println!(
+            "next: `fissure init` writes a {CONFIG_NAME}; then `fissure users replay` proves the journeys"
+        );
+        return Ok(Exit::Met);
+    }
+    set_weights(&config, &written)?;
+    if let Some(hours) = &hours {
+        set_hours(&config, hours)?;
+    }
+    if args.no_replay {
+        return Ok(Exit::Met);
+    }
+    let columns = Project::columns(&config)?;
+    let missing: Vec<String> =
+        journeys.iter().flat_map(|l| unbound_variables(&l.journey, &columns)).map(|(_, name)| name).collect();
+    if !missing.is_empty() {
+        let mut names = missing;
+        names.sort();
+        names.dedup();
+        anstream::println!(
+            "not replayed: {} must come from you. Write a file with a column of that name and a row for each user, such as \
+             users.csv, and name it in [users] of {}: data = \"users.csv\"; then `fissure users replay`",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            config.display()
+        );
+        return Ok(Exit::Met);
+    }
+    let names: Vec<String> = written.into_iter().map(|(name, _)| name).collect();
+    super::replay::replay(project, args.in_place, Some(&names))
+}
+
+/// What a file holds: what users did, or what an app can do.
+enum Source {
+    Traffic(Imported),
+    /// With the requests per second of each of its hours.
+    Log(Imported, Option<Vec<f64>>),
+    Description(Drawn),
+}
+
+fn of_traffic(source: &Path, mut imported: Imported) -> Result<Vec<LearnedJourney>, Failure> {
     let unread = unpacked::unpack(&mut imported.exchanges);
     let mut learned = learn(&imported.exchanges);
     if learned.journeys.is_empty() {
@@ -54,20 +108,28 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
     if dropped > 0 {
         anstream::println!("{dropped} rarer journeys are left out");
     }
-    let written = write(&folder, &source, &learned.journeys, args.force)?;
-    let config = folder.join(CONFIG_NAME);
-    if !config.is_file() {
-        anstream::println!(
-            "next: `fissure init` writes a {CONFIG_NAME}; then `fissure users replay` proves the journeys"
-        );
-        return Ok(Exit::Met);
+    Ok(learned.journeys)
+}
+
+fn of_description(source: &Path, drawn: Drawn) -> Result<Vec<LearnedJourney>, Failure> {
+    const SHOWN_MAX: usize = 12;
+    if drawn.journeys.is_empty() {
+        let why = drawn.left_out.first().map_or("", |(_, why)| why.as_str());
+        return Err(bad(format!("{}: none of its operations can be called: {why}.", source.display())));
     }
-    set_weights(&config, &written)?;
-    if args.no_replay {
-        return Ok(Exit::Met);
+    anstream::println!(
+        "{}: {} in {}, drawn up from the description: nobody was seen, so their weights are the same",
+        source.display(),
+        counted(drawn.operations, "operation"),
+        counted(drawn.journeys.len(), "journey")
+    );
+    for (route, why) in drawn.left_out.iter().take(SHOWN_MAX) {
+        anstream::println!("left out: {route}: {why}");
     }
-    let names: Vec<String> = written.into_iter().map(|(name, _)| name).collect();
-    super::replay::replay(project, args.in_place, Some(&names))
+    if drawn.left_out.len() > SHOWN_MAX {
+        anstream::println!("left out: {} more", drawn.left_out.len() - SHOWN_MAX);
+    }
+    Ok(drawn.journeys)
 }
 
 fn parent(file: &Path) -> PathBuf {
@@ -92,27 +154,34 @@ fn newest_recording(folder: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-fn read(source: &Path) -> Result<Imported, Failure> {
+fn read(source: &Path) -> Result<Source, Failure> {
     let is_recording = source.is_dir() || source.file_name().is_some_and(|name| name == recording::FILE_NAME);
     if is_recording {
         let mut exchanges = recording::read(source).map_err(|e| bad(format!("{e}.")))?.exchanges;
         exchanges.sort_by_key(|exchange: &Exchange| exchange.at_us);
-        return Ok(Imported { exchanges, ..Imported::default() });
+        return Ok(Source::Traffic(Imported { exchanges, ..Imported::default() }));
     }
     let bytes =
         std::fs::read(source).map_err(|e| bad(format!("{} cannot be read: {e}.", source.display())))?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let is_called = |ending: &str| source.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     let read = match Kind::of(text) {
-        Some(Kind::Har) => har::read(text),
-        Some(Kind::Curl) => curl::read(text),
-        Some(Kind::AccessLog) => log::read(text),
+        Some(Kind::Har) => har::read(text).map(Source::Traffic),
+        Some(Kind::Curl) => curl::read(text).map(Source::Traffic),
+        Some(Kind::AccessLog) => {
+            log::read(text).map(|imported| Source::Log(imported, profile::parse(text).ok()))
+        }
+        Some(Kind::OpenApi) => openapi::read(text).map(Source::Description),
         // It means to be one, so what is wrong with it is worth knowing.
-        None if source.extension().is_some_and(|e| e.eq_ignore_ascii_case("har")) => har::read(text),
+        None if is_called("har") => har::read(text).map(Source::Traffic),
+        None if is_called("yaml") || is_called("yml") || is_called("json") => {
+            openapi::read(text).map(Source::Description)
+        }
         None => {
             return Err(bad(format!(
-                "{} is of no kind that fissure reads: it takes recordings, HAR files, curl command lines and access logs \
-                 (common, combined, JSON).",
+                "{} is of no kind that fissure reads: it takes recordings, HAR files, OpenAPI descriptions, curl command lines and \
+                 access logs (common, combined, JSON).",
                 source.display()
             )));
         }
@@ -162,8 +231,7 @@ fn write(
         let name = &learned.journey.name;
         let from = source.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let head = format!("Learned from {from}: {}.", counted(learned.users, "user"));
-        let made = hurl::write(&learned.journey, &[head], &learned.notes, &format!("{name}-files"))
-            .map_err(|e| Failure::new(Exit::Bug, format!("{e}.")))?;
+        let made = hurl::write(&learned.journey, &[head], &learned.notes, &format!("{name}-files"));
         let all = made.files.iter().map(|(file, bytes)| (place.join(file), bytes.as_slice()));
         for (file, bytes) in all.chain([(path.clone(), made.text.as_bytes())]) {
             if let Some(folder) = file.parent() {
@@ -197,15 +265,36 @@ fn write(
 }
 
 fn set_weights(config: &Path, written: &[(String, f64)]) -> Result<(), Failure> {
+    if change(config, |text| weights::with_weights(text, written))? {
+        anstream::println!("set their weights in {}", config.display());
+    }
+    Ok(())
+}
+
+fn set_hours(config: &Path, hours: &[f64]) -> Result<(), Failure> {
+    let busiest = hours.iter().copied().fold(0.0, f64::max);
+    let mean = hours.iter().sum::<f64>() / hours.len() as f64;
+    if change(config, |text| weights::with_hours(text, hours))? {
+        anstream::println!(
+            "wrote the requests of its {} into [users] hours of {} (mean {mean:.3}/s, busiest {busiest:.3}/s): `fissure load --profile {}` plays them",
+            counted(hours.len(), "hour"),
+            config.display(),
+            config.display()
+        );
+    }
+    Ok(())
+}
+
+/// Changes the configuration; false when there is nothing to change.
+fn change(config: &Path, how: impl Fn(&str) -> Result<String, String>) -> Result<bool, Failure> {
     let wrong = |e: &dyn std::fmt::Display| bad(format!("{}: {e}.", config.display()));
     let text = std::fs::read_to_string(config).map_err(|e| wrong(&e))?;
-    let new = weights::with_weights(&text, written).map_err(|e| wrong(&e))?;
+    let new = how(&text).map_err(|e| wrong(&e))?;
     if new == text {
-        return Ok(());
+        return Ok(false);
     }
     // By renaming, so that a failure half-way leaves the old file.
     let beside = config.with_extension("toml.new");
     std::fs::write(&beside, new).and_then(|()| std::fs::rename(&beside, config)).map_err(|e| wrong(&e))?;
-    anstream::println!("set their weights in {}", config.display());
-    Ok(())
+    Ok(true)
 }

@@ -22,6 +22,11 @@ pub fn is_one(line: &str) -> bool {
     parse(line).is_some()
 }
 
+/// When the request of this line came, in seconds since 1970, whatever its method.
+pub fn time_of(line: &str) -> Option<i64> {
+    parse(line).map(|line| line.at_us.div_euclid(1_000_000))
+}
+
 pub fn read(text: &str) -> Result<Imported, Wrong> {
     let mut imported = Imported::default();
     let mut lines = Vec::new();

@@ -3,6 +3,7 @@
 pub mod curl;
 pub mod har;
 pub mod log;
+pub mod openapi;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,6 +81,7 @@ pub enum Kind {
     Har,
     Curl,
     AccessLog,
+    OpenApi,
 }
 
 impl Kind {
@@ -91,6 +93,9 @@ impl Kind {
         }
         if har::is_one(text) {
             return Some(Self::Har);
+        }
+        if openapi::is_one(text) {
+            return Some(Self::OpenApi);
         }
         log::is_one(first).then_some(Self::AccessLog)
     }
