@@ -42,7 +42,7 @@ pub struct Learned {
 pub struct LearnedJourney {
     /// `name` is a word for a file's name, unique among these.
     pub journey: Journey,
-    /// How many users did the same.
+    /// How many users did the same; none when nobody was seen.
     pub users: usize,
     /// What a person should know of each step.
     pub notes: Vec<Vec<String>>,

@@ -163,7 +163,9 @@ impl<'d> Schema<'d> {
             .or_else(|| self.get("default").filter(|value| !value.is_null()))
             .or_else(|| first("enum"))?;
         Some(match (self.kind(), value) {
-            ("string", Value::Number(_) | Value::Bool(_)) => Value::from(value.to_string()),
+            ("string", Value::Number(_) | Value::Bool(_)) if self.get("type").is_some() => {
+                Value::from(value.to_string())
+            }
             _ => value.clone(),
         })
     }

@@ -12,7 +12,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fissure_facts::journey::Journey;
@@ -79,32 +79,41 @@ pub fn journeys(description: &Value) -> Result<Drawn, Wrong> {
     let api = Api { prefix: prefix(description), document, operations };
     let mut drawn = Drawn { journeys: Vec::new(), operations: api.operations.len(), left_out: Vec::new() };
     let mut waiting: BTreeMap<usize, String> = BTreeMap::new();
-    let mut is_played = vec![false; api.operations.len()];
+    let mut sets: Vec<BTreeSet<usize>> = Vec::new();
     for (name, group) in groups(&api.operations) {
         let mut story = Story::new(&api);
         for n in group {
             if story.steps.len() >= STEPS_MAX {
-                keep(&mut drawn, &mut is_played, &name, &mut story);
+                keep(&mut drawn, &mut sets, &name, &mut story);
                 story = Story::new(&api);
             }
             if let Err(why) = story.play(n)? {
                 waiting.insert(n, why);
             }
         }
-        keep(&mut drawn, &mut is_played, &name, &mut story);
+        keep(&mut drawn, &mut sets, &name, &mut story);
     }
-    for (n, why) in waiting.into_iter().filter(|(n, _)| !is_played[*n]) {
+    // What only makes ready for another journey is none.
+    let is_part = |n: usize| {
+        (0..sets.len()).any(|other| {
+            other != n && sets[n].is_subset(&sets[other]) && (sets[n] != sets[other] || other < n)
+        })
+    };
+    let mut number = 0..;
+    drawn.journeys.retain(|_| number.next().is_some_and(|n| !is_part(n)));
+    let is_played = |n: &usize| sets.iter().any(|set| set.contains(n));
+    for (n, why) in waiting.into_iter().filter(|(n, _)| !is_played(n)) {
         drawn.left_out.push((route_name(&api.operations[n]), why));
     }
     Ok(drawn)
 }
 
-fn keep(drawn: &mut Drawn, is_played: &mut [bool], name: &str, story: &mut Story<'_, '_>) {
-    story.played.keys().for_each(|n| is_played[*n] = true);
+fn keep(drawn: &mut Drawn, sets: &mut Vec<BTreeSet<usize>>, name: &str, story: &mut Story<'_, '_>) {
     let steps = std::mem::take(&mut story.steps);
     if steps.is_empty() {
         return;
     }
+    sets.push(story.played.keys().copied().collect());
     let is_free = |name: &String| drawn.journeys.iter().all(|known| known.journey.name != *name);
     let mut own = name.to_owned();
     for number in 2.. {
@@ -114,7 +123,7 @@ fn keep(drawn: &mut Drawn, is_played: &mut [bool], name: &str, story: &mut Story
         own = format!("{name}-{number}");
     }
     let notes = std::mem::take(&mut story.notes);
-    drawn.journeys.push(LearnedJourney { journey: Journey { name: own, steps }, users: 1, notes });
+    drawn.journeys.push(LearnedJourney { journey: Journey { name: own, steps }, users: 0, notes });
 }
 
 /// The path of the first server: `/api/v3`.

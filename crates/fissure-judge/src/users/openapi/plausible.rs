@@ -258,7 +258,8 @@ impl<'s, 'd> Plausible<'s, 'd> {
             None => (like, String::new()),
         };
         let stem: String = local.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        let room = most.saturating_sub(length + end.len());
+        // One more for the number of a second one.
+        let room = most.saturating_sub(length + end.len() + 1);
         let stem: String = if most == usize::MAX { stem } else { stem.chars().take(room).collect() };
         let fits_pattern = schema.text("pattern").is_none_or(|said| {
             let drawn = format!("{stem}{}{end}", "0a1b2c3d4e5f");

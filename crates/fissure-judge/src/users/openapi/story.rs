@@ -271,6 +271,25 @@ impl<'a, 'd> Story<'a, 'd> {
         of_itself.or(of_another).map(variable)
     }
 
+    /// What is new for each user is drawn at the step before, so where there is none a user looks at something first.
+    fn look_around_first(&mut self, n: usize) -> Result<(), Wrong> {
+        let api = self.api;
+        if !self.steps.is_empty() || api.operations[n].method != "POST" {
+            return Ok(());
+        }
+        let is_free = |operation: &Operation<'_>| {
+            operation.method == "GET"
+                && !operation.path.contains('{')
+                && operation.status == Some(200)
+                && (operation.security.is_empty() || operation.security.iter().any(Vec::is_empty))
+                && operation.parameters.iter().all(|parameter| !parameter.is_required)
+        };
+        if let Some(look) = api.operations.iter().position(is_free) {
+            let _ = self.play(look)?;
+        }
+        Ok(())
+    }
+
     /// Before a body names another thing, that thing is made, where that can be done.
     fn make_what_it_names(&mut self, n: usize, body: &Sends<'d>) -> Result<(), Wrong> {
         let api = self.api;
@@ -313,6 +332,7 @@ impl<'a, 'd> Story<'a, 'd> {
         note: &mut Vec<String>,
     ) -> Result<Result<(), Why>, Wrong> {
         self.make_what_it_names(n, body)?;
+        self.look_around_first(n)?;
         let api = self.api;
         let operation = &api.operations[n];
         let known = self.login_values(n);
@@ -398,13 +418,20 @@ impl<'a, 'd> Story<'a, 'd> {
 
     /// Variables whose names are taken get others.
     fn with_free_names(&mut self, mut found: Found) -> Found {
-        for (variable, _) in &mut found.variables {
+        for (variable, template) in &mut found.variables {
             let name = self.free_name(variable);
-            for (_, template) in &mut found.templates {
-                for piece in &mut template.0 {
-                    if *piece == Piece::Variable(variable.clone()) && name != *variable {
-                        *piece = Piece::Variable(name.clone());
-                    }
+            if name == *variable {
+                continue;
+            }
+            // Another thing of this user's, so another value, too.
+            if let Some(number) = name.strip_prefix(&format!("{variable}_")) {
+                let drawn = template.0.iter().position(|piece| !matches!(piece, Piece::Text(_)));
+                template.0.insert(drawn.map_or(0, |at| at + 1), Piece::Text(number.to_owned()));
+                *template = joined(std::mem::take(template));
+            }
+            for piece in found.templates.iter_mut().flat_map(|(_, template)| &mut template.0) {
+                if *piece == Piece::Variable(variable.clone()) {
+                    *piece = Piece::Variable(name.clone());
                 }
             }
             *variable = name;

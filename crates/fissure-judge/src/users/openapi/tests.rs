@@ -89,6 +89,7 @@ fn what_is_made_is_read_changed_and_taken_away_by_its_own_user() {
     assert_eq!(
         steps,
         [
+            "GET /api/v2/health",
             "POST /api/v2/register",
             "POST /api/v2/token",
             "GET /api/v2/orders/",
@@ -99,12 +100,14 @@ fn what_is_made_is_read_changed_and_taken_away_by_its_own_user() {
             "DELETE /api/v2/orders/{{order_id}}",
         ]
     );
-    assert_eq!(body(&orders.steps[1]), "username={{username}}&password=Correct-horse-7");
-    assert_eq!(body(&orders.steps[4]), r#"{"customer_id":{{customer_id}},"item":"item","count":1}"#);
-    assert_eq!(orders.steps[4].status, ExpectedStatus::Exactly(201));
-    assert_eq!(shown(&orders.steps[4].headers[0].1), "Bearer {{access_token}}");
-    assert_eq!(orders.steps[5].asserts.len(), 1);
+    assert_eq!(body(&orders.steps[2]), "username={{username}}&password=Correct-horse-7");
+    assert_eq!(body(&orders.steps[5]), r#"{"customer_id":{{customer_id}},"item":"item","count":1}"#);
+    assert_eq!(orders.steps[5].status, ExpectedStatus::Exactly(201));
+    assert_eq!(shown(&orders.steps[5].headers[0].1), "Bearer {{access_token}}");
+    assert_eq!(orders.steps[6].asserts.len(), 1);
+    assert_eq!(shown(&orders.steps[1].variables[0].1), "ada{{unique}}");
     assert_eq!(unbound_variables(orders, &[]), []);
+    assert_eq!(drawn.journeys.len(), 1, "what only makes ready is no journey of its own");
     assert_eq!(
         drawn.left_out,
         [(

@@ -230,7 +230,11 @@ fn write(
     for (learned, path) in journeys.iter().zip(&names) {
         let name = &learned.journey.name;
         let from = source.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let head = format!("Learned from {from}: {}.", counted(learned.users, "user"));
+        let head = if learned.users > 0 {
+            format!("Learned from {from}: {}.", counted(learned.users, "user"))
+        } else {
+            format!("Drawn up from {from}.")
+        };
         let made = hurl::write(&learned.journey, &[head], &learned.notes, &format!("{name}-files"));
         let all = made.files.iter().map(|(file, bytes)| (place.join(file), bytes.as_slice()));
         for (file, bytes) in all.chain([(path.clone(), made.text.as_bytes())]) {
@@ -242,6 +246,9 @@ fn write(
         let carried: Vec<&str> =
             learned.journey.steps.iter().flat_map(|s| &s.captures).map(|c| c.name.as_str()).collect();
         let fresh = learned.journey.steps.iter().flat_map(|s| &s.variables).map(|(name, _)| name.as_str());
+        // What it is cut from tells nobody anything.
+        let fresh = fresh.filter(|name| *name != "uuid");
+        let carried: Vec<&str> = carried.into_iter().filter(|name| *name != "unique").collect();
         let told = |label: &str, mut names: Vec<&str>| {
             names.sort_unstable();
             names.dedup();
@@ -259,7 +266,7 @@ fn write(
         {
             anstream::println!("  {}: {note}", step.route);
         }
-        written.push((format!("journeys/{name}.hurl"), learned.users as f64));
+        written.push((format!("journeys/{name}.hurl"), learned.users.max(1) as f64));
     }
     Ok(written)
 }
