@@ -127,7 +127,8 @@ fn body() -> impl Strategy<Value = Body> {
 prop_compose! {
     fn step()(
         method in "(GET|POST|PUT)",
-        path in "/[a-z0-9/%.-]{0,10}[a-z]",
+        // A `.` for itself is refused in a path.
+        path in "/[a-z0-9/%-]{0,10}[a-z.]{0,3}[a-z]",
         headers in pairs(), query in pairs(), cookies in pairs(), body in body(),
         variable in proptest::option::of(template()),
         think in 0u64..5_000, follow in any::<bool>(), status in proptest::option::of(100u16..600),
