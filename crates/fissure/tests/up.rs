@@ -159,6 +159,33 @@ fn ctrl_c_ends_everything_and_says_what_was_recorded() {
 }
 
 #[test]
+fn the_live_page_is_for_who_has_its_address() {
+    let folder = app();
+    let mut up = Up::start(&folder, &["up", "--no-record"]);
+    let line = up.wait_for("What comes through");
+    let (address, path) = line.trim().split_once("http://").unwrap().1.split_once('/').unwrap();
+    up.ask("GET", "/orders/7", "");
+    up.ask("GET", "/orders/8", "");
+    up.wait_for("/orders/8");
+    let look = |host: &str, path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap();
+        heard
+    };
+    let page = look(address, path);
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("GET /orders/{id}"), "{page}");
+    assert!(page.contains("<td class=\"number\">2</td>"), "{page}");
+    for (host, path) in [("evil.test", path), (address, ""), (address, "0/")] {
+        let heard = look(host, path);
+        assert!(heard.starts_with("HTTP/1.1 404") && !heard.contains("orders"), "{heard}");
+    }
+    up.signal("INT");
+    assert_eq!(up.child.wait().unwrap().code(), Some(0), "{}", up.said);
+}
+
+#[test]
 fn without_a_recording_nothing_is_written_down() {
     let folder = app();
     let mut up = Up::start(&folder, &["up", "--no-record"]);
