@@ -95,7 +95,7 @@ pub fn assess(run: &Run) -> Vec<Coupling> {
                 wrote.entry(&step.route).or_default().extend(tables.wrote.iter().map(String::as_str));
                 match &tables.read {
                     Some(names) => {
-                        read.entry(&step.route).or_default().extend(names.iter().map(String::as_str))
+                        read.entry(&step.route).or_default().extend(names.iter().map(String::as_str));
                     }
                     None => reads_known = false,
                 }

@@ -162,7 +162,7 @@ fn table_of(database: &Connection, file: &str, table: &str, veil: &Veil) -> rusq
     let rows = u64::try_from(rows).unwrap_or(0);
     if rows <= ROWS_MAX {
         let mut select = database.prepare(&format!("SELECT * FROM \"{quoted}\""))?;
-        let names: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = select.column_names().map(str::to_owned).collect();
         let mut values: Vec<Vec<String>> = vec![Vec::new(); names.len()];
         let mut cursor = select.query([])?;
         while let Some(row) = cursor.next()? {

@@ -58,7 +58,7 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     for recorder in recorders {
         match recorder.end() {
             Ok(chunks) => {
-                seen += chunks.iter().map(|(pid, chunk)| fold(*pid, chunk, &mut folded)).sum::<u64>()
+                seen += chunks.iter().map(|(pid, chunk)| fold(*pid, chunk, &mut folded)).sum::<u64>();
             }
             Err(e) => why = e,
         }

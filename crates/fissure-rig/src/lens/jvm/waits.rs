@@ -77,6 +77,11 @@ impl Place {
     }
 }
 
+/// The kernel's number of a thread, if it has one, and the JVM's.
+type ThreadName = (Option<u32>, u64);
+/// The last look at a thread: its turns on a CPU, and what it was seen at.
+type Look = (Option<u64>, Sample<Place>);
+
 /// One JVM.
 struct Machine {
     door: Door,
@@ -84,8 +89,7 @@ struct Machine {
     memory: File,
     /// Where the JVM writes its list of virtual threads, if it has any.
     file: Option<PathBuf>,
-    /// The last look at each thread: its turns on a CPU, and what it was seen at.
-    before: HashMap<(Option<u32>, u64), (Option<u64>, Sample<Place>)>,
+    before: HashMap<ThreadName, Look>,
     text: String,
 }
 
