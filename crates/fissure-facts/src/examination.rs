@@ -36,6 +36,12 @@ pub struct Examination {
     pub stacks: Result<(), String>,
     /// The kernel described TCP connections.
     pub connections: Result<(), String>,
+    /// System calls of a child could be watched, so that a disk can be full or fail.
+    pub calls: Result<(), String>,
+    /// The library that shifts clocks, where it is installed.
+    pub clock_library: Option<String>,
+    /// Processes can be held on to, so that a fault meets nobody else.
+    pub holds: Result<(), String>,
     /// fissure's instruments, by name.
     pub instruments: Vec<String>,
     /// Runtimes on the PATH: `node`, `python3`, ...

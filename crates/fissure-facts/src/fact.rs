@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::shadow::{ShadowEnd, ShadowedStep, Twinned};
-use crate::{Latencies, Profile, Route, Step};
+use crate::{Latencies, Profile, ReadBack, Reading, Route, Step, WriteSent};
 
 /// A fact and when it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,14 @@ pub enum Fact {
     FaultLifted { window: u32, second: u32 },
     /// It could not be injected.
     FaultNotTried { window: u32, why: String },
+    /// A request that may write was sent while its journey was played alone.
+    WriteSent(WriteSent),
+    /// A later page of the journey showed what it had written.
+    WriteShown(Reading),
+    /// Bytes went over these of the links that were watched, while a route was asked for alone.
+    LinksTouched { route: Route, links: Vec<String>, watched: Vec<String> },
+    /// The writes of a window were looked for when it was over.
+    ReadBack(ReadBack),
     /// Something was left out or fell away, in a sentence for the report (no port free for a second copy, ...).
     LeftOut { what: String, why: String },
     /// The user pressed Ctrl-C, or the machine asked fissure to end.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Arrangement, Arrivals, Fault, Route, ShadowPlan, Spacing};
+use crate::{Arrangement, Arrivals, Fault, Reading, Route, ShadowPlan, Spacing};
 
 /// What the lab does next. A planner answers with one of these; the rig performs it and adds facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,17 @@ pub struct WindowPlan {
     pub seed: u64,
 }
 
+impl WindowPlan {
+    /// Writes that are looked for when the window is over.
+    pub fn read_back(&self) -> &[Reading] {
+        match &self.purpose {
+            Purpose::Fault(fault) => &fault.read_back,
+            Purpose::Unharmed { read_back } => read_back,
+            _ => &[],
+        }
+    }
+}
+
 /// Why a window is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,7 +63,9 @@ pub enum Purpose {
     /// A load that the user asked for (`fissure load`).
     Asked,
     /// What a fault spoils: a part before it, a part with it, a part after it.
-    Fault(Fault),
+    Fault(Box<Fault>),
+    /// The same without a fault: what is seen then is no fault's doing.
+    Unharmed { read_back: Vec<Reading> },
 }
 
 /// How users arrive.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use fissure_facts::config::{Config, Goal, Percent, Slo};
 use fissure_facts::fact::{CrowdSecond, ErrorClass, PlayedStep, ProbeSecond, RouteSecond, WindowEnd};
 use fissure_facts::{
-    Arrangement, Fact, FaultKind, Header, JourneyOutline, Latencies, Load, Machine, OutlineStep, Purpose,
-    Route, Run, Stamped, Step, Target, WindowPlan,
+    Arrangement, Fact, FaultKind, FoundBy, Header, JourneyOutline, Latencies, Load, Machine, OutlineStep,
+    Purpose, ReadBack, ReadCount, Reading, Route, Run, Stamped, Step, Target, Trigger, WindowPlan, WriteEnd,
+    WriteSent,
 };
 use fissure_judge::chaos::{Campaign, Chaos, Class, Outcome, judge};
 
@@ -176,10 +177,15 @@ fn campaign(kinds: &[FaultKind]) -> Campaign {
     Campaign {
         kinds: kinds.to_vec(),
         links: vec!["db".to_owned()],
+        http_links: Vec::new(),
+        trigger: Trigger::Always,
+        route: None,
         on: Vec::new(),
         arrangements: vec![Arrangement::whole()],
         users_per_s: Some(40.0),
         timeout_s: 2.0,
+        may_write: false,
+        within_s: None,
     }
 }
 
@@ -301,4 +307,155 @@ fn a_split_doubles_the_targets_of_its_own_arrangement_only() {
     assert_eq!(names, ["pause on web", "pause on web", "pause on orders"]);
     assert_eq!(chaos.arrangements(), ["whole", "orders apart"]);
     assert!(chaos.blast_radius("orders apart").unwrap() < chaos.blast_radius("whole").unwrap());
+}
+
+/// A run in which writes were read back: what the unharmed window and the window of a fault told of them.
+fn read_back(unharmed: &[ReadCount], fault: &[ReadCount], found_by: FoundBy) -> Chaos {
+    let app = App { effect: |_, _, _| Effect::Nothing, late: &[], stands: f64::INFINITY };
+    let reading =
+        Reading { journey: ROUTES[1].to_owned(), write: 0, read: 1, found_by, value: Some(0), times: 1 };
+    let mut run = Run::new(header());
+    let campaign = campaign(&[FaultKind::Restart]);
+    for _ in 0..20 {
+        let planned = campaign.next(&run);
+        let mut add = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
+        add(Fact::StepBegan { step: planned.step.clone(), why: planned.why });
+        match planned.step {
+            Step::Play { .. } => {
+                let write = WriteSent {
+                    journey: ROUTES[1].to_owned(),
+                    step: 0,
+                    route: ROUTES[1].parse().unwrap(),
+                    line: 1,
+                    fresh: 1,
+                };
+                add(Fact::WriteSent(write));
+                add(Fact::WriteShown(reading.clone()));
+                ROUTES.iter().for_each(|route| add(played(route)));
+            }
+            Step::Hold(plan) => {
+                app.hold(&plan, &mut add);
+                assert_eq!(plan.read_back(), std::slice::from_ref(&reading));
+                let is_unharmed = matches!(plan.purpose, Purpose::Unharmed { .. });
+                add(Fact::ReadBack(ReadBack {
+                    window: plan.window,
+                    reading: reading.clone(),
+                    route: ROUTES[1].parse().unwrap(),
+                    by: "GET /orders".parse().unwrap(),
+                    counts: if is_unharmed { unharmed } else { fault }.to_vec(),
+                    unreadable: None,
+                }));
+            }
+            Step::Finish => return judge(&run),
+            other => panic!("{other:?} is no step of a chaos run"),
+        }
+    }
+    panic!("the planner does not come to an end");
+}
+
+fn seen(end: WriteEnd, second: i32, times: Option<u32>, count: u64) -> ReadCount {
+    ReadCount { end, second, times, count }
+}
+
+#[test]
+fn writes_that_are_gone_or_there_twice_are_told_and_open_ones_are_not() {
+    use WriteEnd::{Acknowledged, Failed, Unknown};
+    let unharmed = [seen(Acknowledged, 3, Some(1), 300)];
+    let verdict = |fault: &[ReadCount]| {
+        let chaos = read_back(&unharmed, fault, FoundBy::Answer);
+        assert!(chaos.not_checked.is_empty(), "{:?}", chaos.not_checked);
+        (chaos.cells().last().unwrap().class, chaos.is_bad())
+    };
+    let kept = seen(Acknowledged, 2, Some(1), 100);
+    assert_eq!(verdict(std::slice::from_ref(&kept)), (Class::Unaffected, false));
+    // Either is right for those whose end nobody knows, and for one that failed not to be there.
+    let open = [seen(Unknown, 6, Some(0), 5), seen(Unknown, 6, Some(1), 5), seen(Failed, 7, Some(0), 9)];
+    assert_eq!(verdict(&[std::slice::from_ref(&kept), &open[..]].concat()), (Class::Unaffected, false));
+    // A page that cannot be read proves nothing.
+    assert_eq!(verdict(&[kept.clone(), seen(Acknowledged, 6, None, 50)]), (Class::Unaffected, false));
+    assert_eq!(verdict(&[kept.clone(), seen(Acknowledged, 6, Some(0), 1)]), (Class::LostWrite, true));
+    assert_eq!(verdict(&[kept.clone(), seen(Unknown, 6, Some(2), 1)]), (Class::DuplicatedWrite, true));
+    assert_eq!(verdict(&[kept, seen(Failed, 6, Some(1), 1)]), (Class::WrongAnswer, true));
+}
+
+#[test]
+fn a_page_that_lacks_writes_without_a_fault_is_no_witness() {
+    let gone = seen(WriteEnd::Acknowledged, 6, Some(0), 40);
+    let some_missing =
+        [seen(WriteEnd::Acknowledged, 1, Some(1), 90), seen(WriteEnd::Acknowledged, 2, Some(0), 3)];
+    let unread = [seen(WriteEnd::Acknowledged, 1, Some(1), 50), seen(WriteEnd::Acknowledged, 2, None, 50)];
+    let few = [seen(WriteEnd::Acknowledged, 1, Some(1), 4)];
+    for (unharmed, says) in
+        [(&some_missing[..], "3 of 93"), (&unread, "could not be read"), (&few, "too few")]
+    {
+        let chaos = read_back(unharmed, std::slice::from_ref(&gone), FoundBy::Answer);
+        assert!(!chaos.is_bad());
+        assert!(chaos.not_checked[0].why.contains(says), "{:?}", chaos.not_checked);
+    }
+}
+
+#[test]
+fn a_list_of_the_latest_only_loses_nothing_and_a_list_with_a_hole_does() {
+    let there = |second, count| seen(WriteEnd::Acknowledged, second, Some(1), count);
+    let gone = |second, count| seen(WriteEnd::Acknowledged, second, Some(0), count);
+    let unharmed = [there(1, 100)];
+    let of = |fault: &[ReadCount]| read_back(&unharmed, fault, FoundBy::List).is_bad();
+    // More writes than ever before, and the eldest are those that are missing: it may show a hundred.
+    assert!(!of(&[gone(0, 10), gone(1, 5), there(1, 5), there(2, 95)]));
+    // Something older is there.
+    assert!(of(&[there(0, 50), gone(4, 10), there(5, 50)]));
+    // It has shown as many before.
+    assert!(of(&[gone(0, 40), there(5, 50)]));
+}
+
+#[test]
+fn a_hurried_campaign_keeps_what_teaches_most_and_says_what_it_leaves_out() {
+    let mut all = campaign(&FaultKind::ALL[..FaultKind::QUICK]);
+    all.links = ["db", "cache", "mail", "search"].map(str::to_owned).to_vec();
+    let hurried = Campaign { within_s: Some(270.0), ..all.clone() };
+    assert!(all.seconds() > 300.0 && hurried.seconds() <= 300.0, "{} s", hurried.seconds());
+    assert_eq!(hurried.trials(), all.trials()[..hurried.trials().len()]);
+    assert_eq!(hurried.left_out() + hurried.trials().len(), all.trials().len());
+    assert!(hurried.left_out() > 0);
+}
+
+#[test]
+fn a_link_over_which_nobody_goes_is_left_alone_but_for_a_tenth() {
+    let app = App { effect: |_, _, _| Effect::Nothing, late: &[], stands: f64::INFINITY };
+    let touched = |links: &[&str], seed: u64| {
+        let campaign = campaign(&FaultKind::ALL);
+        let mut run = Run::new(Header { seed, ..header() });
+        let link = fissure_facts::config::Link {
+            env: Some("DB".to_owned()),
+            kind: fissure_facts::config::LinkKind::Tcp,
+            disposable: false,
+            path: None,
+        };
+        run.header.config.links.insert("db".to_owned(), link);
+        loop {
+            let planned = campaign.next(&run);
+            let mut add = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
+            add(Fact::StepBegan { step: planned.step.clone(), why: planned.why });
+            match planned.step {
+                Step::Play { .. } => {
+                    ROUTES.iter().for_each(|route| add(played(route)));
+                    for route in ROUTES {
+                        let (links, watched) =
+                            (links.iter().map(|l| (*l).to_owned()).collect(), vec!["db".to_owned()]);
+                        add(Fact::LinksTouched { route: route.parse().unwrap(), links, watched });
+                    }
+                }
+                Step::Hold(plan) => app.hold(&plan, &mut add),
+                _ => return judge(&run),
+            }
+        }
+    };
+    let of_link =
+        |chaos: &Chaos| chaos.trials.iter().filter(|t| matches!(t.fault.target, Target::Link(_))).count();
+    let all = FaultKind::ALL.iter().filter(|kind| kind.is_of_link() && !kind.is_of_http()).count();
+    assert_eq!(of_link(&touched(&["db"], 1)), all);
+    let few: Vec<usize> = (1..=8).map(|seed| of_link(&touched(&[], seed))).collect();
+    let tried: usize = few.iter().sum();
+    assert!((1..all * 8 / 4).contains(&tried), "{few:?}");
+    assert_eq!(touched(&[], 1).foreseen.untouched, ["db"]);
 }

@@ -11,7 +11,7 @@ use fissure_facts::examination::Examination;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::lens;
+use crate::{faults, keeper, lens};
 
 /// How long the CPUs are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -43,6 +43,9 @@ pub fn examine() -> Examination {
         ptrace_scope: number("/proc/sys/kernel/yama/ptrace_scope"),
         stacks: with_child(lens::can_read_stack),
         connections: lens::can_see_connections(),
+        calls: keeper::can_intercept(),
+        clock_library: faults::clock::library().map(|path| path.display().to_string()),
+        holds: faults::can_hold(),
         instruments: lens::instruments().map(str::to_owned).collect(),
         runtimes: RUNTIMES.into_iter().filter(|name| on_path(name).is_some()).map(str::to_owned).collect(),
         lines: BTreeMap::new(),

@@ -251,6 +251,33 @@ fn instruments(seen: &Examination) -> Vec<Finding> {
                 "Load the kernel's `tcp_diag` module, or allow netlink sockets in the container.",
             ],
         ),
+        Finding::unless(
+            seen.holds.is_ok(),
+            Less,
+            "faults of processes",
+            said(&seen.holds, "processes can be paused, killed and limited"),
+            [
+                "Every fault of a process in `fissure chaos`: shown as not tried.",
+                "Use Linux 5.3 or newer (in a container allow `pidfd_open`).",
+            ],
+        ),
+        Finding::unless(
+            seen.calls.is_ok(),
+            Less,
+            "faults of disks",
+            said(&seen.calls, "a disk can be full or fail for the app alone"),
+            [
+                "`disk-full` and `fsync` in `fissure chaos`: shown as not tried.",
+                "Use Linux 5.5 or newer (in a container allow `seccomp` with its user notification).",
+            ],
+        ),
+        Finding::unless(
+            seen.clock_library.is_some(),
+            Less,
+            "faults of clocks",
+            seen.clock_library.clone().unwrap_or("libfaketime is not installed".to_owned()),
+            ["`clock` in `fissure chaos`: shown as not tried.", "Install it: `apt install libfaketime`."],
+        ),
         Finding::fine(
             "instruments",
             format!(
@@ -362,6 +389,9 @@ mod tests {
             ptrace_scope: None,
             stacks: Ok(()),
             connections: Ok(()),
+            calls: Ok(()),
+            clock_library: Some("/usr/lib/faketime/libfaketimeMT.so.1".to_owned()),
+            holds: Ok(()),
             instruments: vec!["native".to_owned(), "waits".to_owned()],
             runtimes: vec!["node".to_owned(), "php".to_owned()],
             lines: BTreeMap::from([("node".to_owned(), Ok("what runs, by its inspector".to_owned()))]),

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fissure_facts::FaultKind;
 use fissure_facts::config::Span;
+use fissure_facts::{FaultKind, Route, Trigger};
 use fissure_judge::threshold::Threshold;
 
 use crate::exit::Exit;
@@ -211,6 +211,12 @@ pub struct ChaosArgs {
     /// Only what befalls this role or link, like web or db (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub on: Vec<String>,
+    /// Whom faults of links befall: 10% or every:3 (connections), request:5, first-byte, commit (default: everybody)
+    #[arg(long, value_name = "TRIGGER")]
+    pub when: Option<Trigger>,
+    /// Only requests of this route, in faults of HTTP (status, delay, truncate)
+    #[arg(long, value_name = "ROUTE")]
+    pub route: Option<Route>,
     /// The same again with this area of fissure.toml as its own process, to compare
     #[arg(long, value_name = "AREA")]
     pub split: Option<String>,

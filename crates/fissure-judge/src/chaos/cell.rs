@@ -5,6 +5,7 @@ use fissure_facts::fact::ErrorClass;
 use fissure_facts::{Estimate, Latencies, Route};
 use serde::Serialize;
 
+use super::durability::Durability;
 use super::phases::{Phases, Tally, spoiled_share};
 use crate::stats;
 
@@ -40,9 +41,13 @@ pub enum Class {
     Hangs,
     WrongAnswer,
     NeverHealed,
+    /// A write is there more often than it was made.
+    DuplicatedWrite,
+    /// What the app had acknowledged is not there any more.
+    LostWrite,
 }
 
-pub(super) fn cell(route: &Route, phases: &Phases<'_>, goal: &Goal) -> Cell {
+pub(super) fn cell(route: &Route, phases: &Phases<'_>, goal: &Goal, written: &[Durability]) -> Cell {
     let (before, fault, after) =
         (phases.before(route, goal), phases.fault(route, goal), phases.after(route, goal));
     let expected = phases.expected(route, goal);
@@ -55,7 +60,9 @@ pub(super) fn cell(route: &Route, phases: &Phases<'_>, goal: &Goal) -> Cell {
     } else {
         class(route, &before, &fault, expected, p95_ratio, goal)
     };
-    let recovery_s = (class != Class::NeverHealed).then(|| phases.recovery_s(route, goal));
+    let has_healed = class != Class::NeverHealed;
+    let class = class.max(of_writes(route, written));
+    let recovery_s = has_healed.then(|| phases.recovery_s(route, goal));
     Cell {
         route: route.clone(),
         class,
@@ -63,6 +70,20 @@ pub(super) fn cell(route: &Route, phases: &Phases<'_>, goal: &Goal) -> Cell {
         p95_ratio,
         spoiled: spoiled_share(expected, &fault),
         recovery_s,
+    }
+}
+
+/// What is worst about the route's writes.
+fn of_writes(route: &Route, written: &[Durability]) -> Class {
+    let any = |count: fn(&Durability) -> u64| written.iter().any(|w| w.route == *route && count(w) > 0);
+    if any(|w| w.lost) {
+        Class::LostWrite
+    } else if any(|w| w.duplicated) {
+        Class::DuplicatedWrite
+    } else if any(|w| w.undead) {
+        Class::WrongAnswer
+    } else {
+        Class::TooFew
     }
 }
 

@@ -1,6 +1,8 @@
 //! What breaks what: the matrix fault x route, each window held against its own parts before and after the fault.
 
 mod cell;
+pub mod durability;
+mod links;
 mod phases;
 mod planner;
 
@@ -11,6 +13,8 @@ use fissure_facts::{Estimate, Fact, Fault, Purpose, Route, Run, Window};
 use crate::validity::{self, Void};
 use cell::cell;
 pub use cell::{Cell, Class};
+pub use durability::{Durability, NotChecked};
+pub use links::Foreseen;
 use phases::Phases;
 pub use planner::{Campaign, SETTLE_S};
 
@@ -21,6 +25,10 @@ pub struct Chaos {
     pub users_per_s: f64,
     pub trials: Vec<Trial>,
     pub interrupted: bool,
+    /// Writes that nobody looked for again.
+    pub not_checked: Vec<NotChecked>,
+    /// What was expected of routes that do not use a link, and what they were.
+    pub foreseen: Foreseen,
     /// Why nothing was tried, if nothing could be.
     pub stopped: Option<String>,
 }
@@ -31,6 +39,8 @@ pub struct Trial {
     pub arrangement: String,
     pub fault: Fault,
     pub outcome: Outcome,
+    /// What became of the writes, also where the window's latencies cannot be believed.
+    pub written: Vec<Durability>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,14 +68,15 @@ impl Chaos {
         })
     }
 
-    /// Something stayed broken, or was answered wrongly. That a route fails while its process is away is no shame.
+    /// Something stayed broken, was answered wrongly, or lost or doubled what was written. That a route fails while its process is away is no shame.
     pub fn is_bad(&self) -> bool {
-        self.cells().any(|cell| matches!(cell.class, Class::NeverHealed | Class::WrongAnswer))
+        self.cells().any(|cell| cell.class >= Class::WrongAnswer)
+            || self.trials.iter().flat_map(|trial| &trial.written).any(Durability::is_bad)
     }
 
     /// Every fault that was tried can be believed, and one was.
     pub fn is_known(&self) -> bool {
-        self.cells().next().is_some()
+        self.cells().any(|cell| cell.class != Class::TooFew)
             && !self.interrupted
             && !self.trials.iter().any(|t| matches!(t.outcome, Outcome::Void { .. }))
     }
@@ -101,18 +112,27 @@ pub fn judge(run: &Run) -> Chaos {
             users_per_s = rate;
         }
         let arrangement = window.plan.arrangement.name.clone();
-        let outcome = outcome(run, &window);
+        let written = durability::of_window(run, window.plan.window, window.plan.read_back());
+        let outcome = outcome(run, &window, &written);
         // A window that was repeated counts once, by its last try.
         trials.retain(|t| {
             t.arrangement != arrangement || (t.fault.kind, &t.fault.target) != (fault.kind, &fault.target)
         });
-        trials.push(Trial { arrangement, fault: fault.clone(), outcome });
+        trials.push(Trial { arrangement, fault: (**fault).clone(), outcome, written });
     }
     let interrupted = run.was_interrupted();
-    Chaos { users_per_s, trials, interrupted, stopped: stopped(run) }
+    let foreseen = links::foreseen(run, &trials);
+    Chaos {
+        users_per_s,
+        trials,
+        foreseen,
+        interrupted,
+        not_checked: durability::not_checked(run),
+        stopped: stopped(run),
+    }
 }
 
-fn outcome(run: &Run, window: &Window) -> Outcome {
+fn outcome(run: &Run, window: &Window, written: &[Durability]) -> Outcome {
     let number = window.plan.window;
     let facts = || run.facts.iter().map(|stamped| &stamped.fact);
     let not_tried = facts().find_map(|fact| match fact {
@@ -153,7 +173,7 @@ fn outcome(run: &Run, window: &Window) -> Outcome {
             why: "the goal was missed already before the fault: the load is too high".to_owned(),
         };
     }
-    let cells: Vec<Cell> = routes.iter().map(|route| cell(route, &phases, goal)).collect();
+    let cells: Vec<Cell> = routes.iter().map(|route| cell(route, &phases, goal, written)).collect();
     let blast_radius = phases.blast_radius(&routes, goal);
     Outcome::Measured { cells, blast_radius, doubts }
 }

@@ -1,8 +1,10 @@
 //! What is tried next: one fault on one target, each with its own control before and after it.
 
-use fissure_facts::{Arrangement, Fact, Fault, FaultKind, Load, Purpose, Run, Step, Target, WindowPlan};
+use fissure_facts::{
+    Arrangement, Fact, Fault, FaultKind, Load, Purpose, Route, Run, Step, Target, Trigger, WindowPlan,
+};
 
-use super::{Outcome, judge};
+use super::{Outcome, durability, judge, links};
 use crate::asked::played_well;
 use crate::goal;
 use crate::planner::Planned;
@@ -15,6 +17,8 @@ const AFTER_S: u32 = 4;
 const WARMUP_S: f64 = 1.0;
 /// Starting the app again, and what lies between windows.
 const OVERHEAD_S: f64 = 3.0;
+/// Looking for what was written.
+const READING_S: f64 = 2.0;
 const PROBE_USERS: u32 = 8;
 const PROBE_S: u32 = 4;
 /// Of what the app does flat out. Its capacity under the SLO is lower, so this is about 60 % of that.
@@ -34,6 +38,12 @@ pub struct Campaign {
     pub kinds: Vec<FaultKind>,
     /// Links between the app and what it talks to, that fissure can stand in.
     pub links: Vec<String>,
+    /// Those of them that speak HTTP.
+    pub http_links: Vec<String>,
+    /// Whom or what a fault of a link befalls.
+    pub trigger: Trigger,
+    /// Faults of HTTP befall only requests of this route.
+    pub route: Option<Route>,
     /// Only these roles and links; none: all.
     pub on: Vec<String>,
     /// The whole, and the split when it is to be compared.
@@ -42,6 +52,10 @@ pub struct Campaign {
     pub users_per_s: Option<f64>,
     /// Time limit of a request.
     pub timeout_s: f64,
+    /// Some journey may write, so that a window without a fault comes first.
+    pub may_write: bool,
+    /// Each arrangement gets no more time than this: what does not fit is left out, the last first.
+    pub within_s: Option<f64>,
 }
 
 impl Campaign {
@@ -49,6 +63,7 @@ impl Campaign {
     pub fn trials(&self) -> Vec<(Arrangement, FaultKind, Target)> {
         let mut trials = Vec::new();
         for arrangement in &self.arrangements {
+            let first = trials.len();
             for &kind in &self.kinds {
                 let roles = arrangement.roles.iter().map(|role| role.name.clone());
                 let mut targets: Vec<Target> = if kind.is_of_link() {
@@ -57,11 +72,16 @@ impl Campaign {
                     roles.map(Target::Role).collect()
                 };
                 if kind.is_of_link() {
-                    targets.extend(self.links.iter().cloned().map(Target::Link));
+                    let links = if kind.is_of_http() { &self.http_links } else { &self.links };
+                    targets.extend(links.iter().cloned().map(Target::Link));
                 }
                 targets
                     .retain(|target| self.on.is_empty() || self.on.iter().any(|name| name == target.name()));
                 trials.extend(targets.into_iter().map(|target| (arrangement.clone(), kind, target)));
+            }
+            if let Some(within_s) = self.within_s {
+                let room = ((within_s - self.overhead_s()) / self.trial_s()).max(1.0) as usize;
+                trials.truncate(first + room);
             }
         }
         trials
@@ -69,12 +89,24 @@ impl Campaign {
 
     /// How long it will take, roughly.
     pub fn seconds(&self) -> f64 {
-        let probe = if self.users_per_s.is_some() { 0.0 } else { f64::from(PROBE_S) };
-        self.trials().len() as f64 * self.trial_s() + probe + OVERHEAD_S
+        self.trials().len() as f64 * self.trial_s() + self.arrangements.len() as f64 * self.overhead_s()
+    }
+
+    /// How many faults are left out because there is no time for them.
+    pub fn left_out(&self) -> usize {
+        Self { within_s: None, ..self.clone() }.trials().len() - self.trials().len()
+    }
+
+    /// What comes before the first fault of an arrangement.
+    fn overhead_s(&self) -> f64 {
+        let probe = if self.users_per_s.is_some() { 0.0 } else { f64::from(PROBE_S) + WARMUP_S };
+        let unharmed = if self.may_write { self.trial_s() } else { 0.0 };
+        probe + unharmed + OVERHEAD_S
     }
 
     fn trial_s(&self) -> f64 {
-        f64::from(self.window_s()) + WARMUP_S + OVERHEAD_S
+        let reading = if self.may_write { READING_S } else { 0.0 };
+        f64::from(self.window_s()) + WARMUP_S + OVERHEAD_S + reading
     }
 
     fn window_s(&self) -> u32 {
@@ -128,6 +160,24 @@ impl Campaign {
         if free.is_some_and(|free| free > 0.0 && free < MEMORY_FREE_SHARE * memory) {
             return finish("the machine is short of memory, so nothing more is broken");
         }
+        let read_back = durability::readings(run);
+        if let Some(unharmed) = self.arrangements.iter().find(|a| {
+            let is_this = |w: &fissure_facts::Window| {
+                matches!(w.plan.purpose, Purpose::Unharmed { .. })
+                    && w.plan.arrangement == **a
+                    && w.end.is_some()
+            };
+            !read_back.is_empty() && !windows.iter().any(is_this)
+        }) && windows.iter().filter(|w| matches!(w.plan.purpose, Purpose::Unharmed { .. })).count()
+            < TRIES * self.arrangements.len()
+        {
+            let purpose = Purpose::Unharmed { read_back };
+            return Planned {
+                step: Step::Hold(plan(purpose, unharmed, Load::Open { users_per_s }, self.window_s())),
+                why: "nothing is broken yet: are writes there when they are read back?".to_owned(),
+                remaining_s: self.seconds(),
+            };
+        }
         let trials = self.trials();
         let is_done = |(arrangement, kind, target): &(Arrangement, FaultKind, Target)| {
             let of_this = |w: &&fissure_facts::Window| {
@@ -142,23 +192,34 @@ impl Campaign {
             });
             sound || windows.iter().filter(of_this).count() >= TRIES
         };
-        let left: Vec<_> = trials.iter().filter(|trial| !is_done(trial)).collect();
+        let is_foreseen = |(_, kind, target): &(Arrangement, FaultKind, Target)| match target {
+            // A tenth of what is expected to do nothing is tried all the same, and what was asked for by name always.
+            Target::Link(link) => {
+                self.on.is_empty()
+                    && !links::is_touched(run, link)
+                    && !is_sample(run.header.seed, *kind, link)
+            }
+            _ => false,
+        };
+        let left: Vec<_> = trials.iter().filter(|trial| !is_done(trial) && !is_foreseen(trial)).collect();
         let Some((arrangement, kind, target)) = left.first() else {
             return finish("every fault was tried");
         };
         let fault = Fault {
             kind: *kind,
             target: target.clone(),
-            trigger: fissure_facts::Trigger::Always,
+            trigger: if kind.is_of_link() { self.trigger } else { Trigger::Always },
+            route: self.route.clone().filter(|_| kind.is_of_http()),
             before_s: BEFORE_S,
             lasts_s: LASTS_S,
             seed: run.header.seed.wrapping_add(u64::from(number)),
+            read_back,
         };
         let aside =
             if arrangement.name == first.name { String::new() } else { format!(", {}", arrangement.name) };
         Planned {
             step: Step::Hold(plan(
-                Purpose::Fault(fault),
+                Purpose::Fault(Box::new(fault)),
                 arrangement,
                 Load::Open { users_per_s },
                 self.window_s(),
@@ -179,8 +240,8 @@ impl Campaign {
         })?;
         let timeout_s = self.timeout_s;
         let too_much = windows.iter().filter(|w| match &w.plan.purpose {
-            Purpose::Fault(fault) => {
-                super::Phases::cut(w, fault.before_s, fault.before_s + fault.lasts_s, timeout_s)
+            Purpose::Fault(_) | Purpose::Unharmed { .. } => {
+                super::Phases::cut(w, BEFORE_S, BEFORE_S + LASTS_S, timeout_s)
                     .broke_before(&run.routes(), &run.header.config.goal)
             }
             _ => false,
@@ -188,4 +249,13 @@ impl Campaign {
         let halved = known / 2_f64.powi(too_much.count().min(10) as i32);
         Some(halved.min(REQUESTS_PER_S_MAX / per_user))
     }
+}
+
+/// One in ten, drawn by the run's seed (FNV-1a, Fowler, Noll and Vo, 1991, as a hash).
+fn is_sample(seed: u64, kind: FaultKind, link: &str) -> bool {
+    let text = format!("{seed} {} {link}", kind.name());
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash >> 32).is_multiple_of(10)
 }

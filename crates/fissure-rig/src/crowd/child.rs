@@ -129,7 +129,11 @@ fn play_share(
         tokio::task::spawn_local(async move { timers.run().await });
         match mode {
             Mode::Play => engine.play().await,
-            Mode::Hold { load, .. } => engine.hold(load, stop).await,
+            Mode::Hold { load, .. } => {
+                if engine.hold(load, stop).await {
+                    engine.read_back().await;
+                }
+            }
         }
         Ok(())
     })

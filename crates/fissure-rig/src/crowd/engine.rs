@@ -21,6 +21,7 @@ use super::recorder::Recorder;
 use super::script::{Script, Setting};
 use super::timer::{Timers, monotonic_ns};
 use super::user::{Connections, User};
+use super::written::{Alone, Writes};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Longest think time when a journey is played alone: enough to keep its order, short enough not to bore.
@@ -64,6 +65,9 @@ pub(super) struct Engine {
     warmup_s: f64,
     /// The connections of all users, when the plan says that they hand them on.
     pub(super) handed_on: Option<RefCell<Connections>>,
+    /// What is looked for again when the window is over.
+    pub(super) writes: Option<Writes>,
+    finds_writes: bool,
     /// Every exchange in full, where somebody wants to see them.
     exchanges: RefCell<Option<Vec<Exchange>>>,
     /// The last second is over; no new journey begins.
@@ -101,12 +105,18 @@ impl Engine {
         };
         let mut journeys = plan.journeys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         journey::unify_routes(&mut journeys);
+        let writes = (!plan.read_back.is_empty()).then(|| Writes::new(plan.read_back.clone()));
         let mut scripts = Vec::new();
         let mut weight = 0.0;
         for (mut journey, source) in journeys.into_iter().zip(&plan.journeys) {
             let is_played = emphasis.as_ref().is_none_or(|e| !e.ends || end_behind(&mut journey, &e.route));
             weight += if is_played { source.weight.max(0.0) } else { 0.0 };
-            scripts.push((weight, Rc::new(Script::prepare(journey, &mut setting)?)));
+            let mut script = Script::prepare(journey, &mut setting)?;
+            for (place, step) in script.steps.iter_mut().enumerate() {
+                step.readings =
+                    writes.as_ref().map(|w| w.readings_of(&source.name, place)).unwrap_or_default();
+            }
+            scripts.push((weight, Rc::new(script)));
         }
         if scripts.is_empty() || (weight <= 0.0 && plan.mode != Mode::Play) {
             return Err("there is no journey to play: give at least one, with a weight above zero".to_owned());
@@ -144,13 +154,20 @@ impl Engine {
             start_ns: start_ns.max(now_ns),
             warmup_s,
             handed_on: plan.hand_on.then(RefCell::default),
-            exchanges: RefCell::new(None),
+            writes,
+            finds_writes: plan.finds_writes,
+            exchanges: RefCell::new(plan.finds_writes.then(Vec::new)),
             is_over: Cell::new(false),
         }))
     }
 
     pub(super) fn scripts(&self) -> impl Iterator<Item = &Rc<Script>> {
         self.scripts.iter().map(|(_, script)| script)
+    }
+
+    /// Fresh values are remembered, so that they can be looked for.
+    pub(super) fn remembers_values(&self) -> bool {
+        self.finds_writes || self.writes.is_some()
     }
 
     /// From now on exchanges are kept in full.
@@ -193,8 +210,16 @@ impl Engine {
     pub(super) async fn play(self: &Rc<Self>) {
         for (number, (_, script)) in self.scripts.iter().enumerate() {
             let mut steps = Vec::new();
+            let mut alone = Alone::default();
             let user = User::new(self, number as u64);
-            user.play(script, monotonic_ns(), |step, planned_ns, outcome| {
+            user.play(script, monotonic_ns(), |step, planned_ns, outcome, carried| {
+                if self.finds_writes && outcome.failure.is_none() {
+                    let answers = self.kept_exchanges();
+                    let last = answers.last().and_then(|exchange| exchange.answer.as_ref());
+                    let body = last.map(|answer| answer.body.bytes.as_slice()).unwrap_or_default();
+                    let seen = alone.look(script, steps.len(), carried, body);
+                    seen.into_iter().for_each(|event| self.recorder.tell(event));
+                }
                 steps.push(PlayedStep {
                     route: step.step.route.clone(),
                     line: step.step.line,
@@ -209,8 +234,8 @@ impl Engine {
         }
     }
 
-    /// A window of load, told second by second, to its end or until `stop` says why it is to end early.
-    pub(super) async fn hold(self: &Rc<Self>, load: Load, stop: &watch::Sender<Option<String>>) {
+    /// A window of load, told second by second, to its end or until `stop` says why it is to end early. True: it was whole.
+    pub(super) async fn hold(self: &Rc<Self>, load: Load, stop: &watch::Sender<Option<String>>) -> bool {
         let mut stopped = stop.subscribe();
         if let Load::Closed { users } = load {
             for first in (0..users).filter(|user| self.share.has(u64::from(*user))) {
@@ -244,7 +269,9 @@ impl Engine {
                 is_news
             });
         }
+        let is_whole = cut_short.is_none();
         self.recorder.tell_end(cut_short);
+        is_whole
     }
 
     async fn tell_seconds(&self) {
@@ -311,7 +338,7 @@ impl Engine {
         self.recorder.user_arrived(arrived_ns);
         let mut user = User::new(&self, number);
         let script = user.choose();
-        let came_to_the_end = user.play(&script, arrived_ns, |_, _, _| ()).await;
+        let came_to_the_end = user.play(&script, arrived_ns, |_, _, _, _| ()).await;
         self.recorder.user_left();
         came_to_the_end
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fissure_facts::fact::{CrowdSecond, ErrorClass, PlayedStep, RouteSecond, WindowEnd};
-use fissure_facts::{Latencies, Route};
+use fissure_facts::{Latencies, ReadBack, Reading, Route, WriteSent};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub enum CrowdEvent {
     /// One measured second.
     Second(#[serde(with = "plain_second")] CrowdSecond),
     Ended(WindowEnd),
+    /// A journey that is played alone sent something that may write.
+    Write(WriteSent),
+    /// A later page of it showed what was written.
+    Shown(Reading),
+    /// What became of a window's writes.
+    ReadBack(ReadBack),
     Problem(ProblemSeen),
 }
 

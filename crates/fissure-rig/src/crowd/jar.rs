@@ -83,6 +83,14 @@ impl Jar {
         }
     }
 
+    /// A cookie of the other jar is missing here, or has another value.
+    pub(super) fn has_lost_any_of(&self, other: &Self) -> bool {
+        let is_kept = |old: &Cookie| {
+            self.cookies.iter().any(|c| c.name == old.name && c.path == old.path && c.value == old.value)
+        };
+        !other.cookies.iter().all(is_kept)
+    }
+
     /// Writes `name=value; name=value` for a request for `path`; longer cookie paths first.
     pub(super) fn write(&self, path: &str, out: &mut String) {
         if self.cookies.is_empty() {

@@ -26,6 +26,7 @@ mod script;
 mod solo;
 mod timer;
 mod user;
+mod written;
 
 pub use child::child;
 pub use event::{CrowdEvent, ProblemSeen};

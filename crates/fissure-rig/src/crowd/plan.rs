@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use fissure_facts::{Emphasis, Load, Protocol, Route};
+use fissure_facts::{Emphasis, Load, Protocol, Reading, Route};
 use serde::{Deserialize, Serialize};
 
 /// Everything a crowd needs to know; it reads nothing else.
@@ -38,6 +38,12 @@ pub struct CrowdPlan {
     /// At most so many requests on their way at once, all routes together; the others wait in front.
     #[serde(default)]
     pub at_once: Option<u32>,
+    /// Journeys that are played alone tell which of their pages show what they wrote.
+    #[serde(default)]
+    pub finds_writes: bool,
+    /// What is written in a window is looked for when it is over, in these ways.
+    #[serde(default)]
+    pub read_back: Vec<Reading>,
     /// Think times are cut to this.
     pub think_max_s: f64,
     /// A request without a whole answer after so long is an error.

@@ -100,6 +100,10 @@ impl Recorder {
         }
     }
 
+    pub(super) fn window(&self) -> u32 {
+        self.window
+    }
+
     pub(super) fn measured_from_ns(&self) -> u64 {
         self.from_ns
     }

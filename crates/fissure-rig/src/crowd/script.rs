@@ -1,6 +1,7 @@
 //! A journey, prepared once so that each of thousands of users pays as little as possible for playing it.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +16,13 @@ use hyper::header::{
     TRANSFER_ENCODING, USER_AGENT,
 };
 use hyper::{HeaderMap, Method};
-use rand::RngExt;
-use rand_pcg::Pcg64Mcg;
 use tokio::sync::Semaphore;
 
 use super::connection::{Failure, Keep};
 use super::dispatch::{Dispatch, Role};
 use super::draft::{CommonHeaders, Draft, uri};
 use super::jar::Jar;
+use super::written::Draws;
 use crate::journey::{MissingVariable, body_bytes, needs_body, render, set_variables, target};
 
 /// A journey ready to be played.
@@ -43,6 +43,8 @@ pub(super) struct ScriptStep {
     pub(super) think_ns: u64,
     pub(super) keep: Keep,
     pub(super) reads_url: bool,
+    /// Which readings look for what it wrote, when everything is over.
+    pub(super) readings: Rc<[usize]>,
     method: Method,
     /// Headers that are the same for every user, and those that are not.
     common: CommonHeaders,
@@ -58,7 +60,7 @@ pub(super) struct ScriptStep {
 pub(super) struct Personal<'a> {
     pub(super) variables: &'a mut Variables,
     pub(super) jar: &'a Jar,
-    pub(super) random: &'a mut Pcg64Mcg,
+    pub(super) random: &'a mut Draws,
 }
 
 /// How a journey is to be played in this window.
@@ -163,6 +165,7 @@ impl ScriptStep {
                 body: needs_body(&step),
             },
             reads_url,
+            readings: Rc::default(),
             method,
             common: CommonHeaders::new(headers),
             own_headers,
@@ -179,12 +182,12 @@ impl ScriptStep {
 
     /// The request of this step for one user.
     pub(super) fn draft<'a>(&'a self, user: &mut Personal<'_>) -> Result<Draft<'a>, Failure> {
-        let mut random = || user.random.random();
+        let mut random = || user.random.next();
         set_variables(&self.step, user.variables, &mut random, &date_now)?;
         let target = match &self.target {
             Some(target) => Cow::Borrowed(target.as_str()),
             None => {
-                let mut random = || user.random.random();
+                let mut random = || user.random.next();
                 let target = target(&self.step, user.variables, &mut random, &date_now)?;
                 uri(&target)?;
                 Cow::Owned(target)
@@ -204,7 +207,7 @@ impl ScriptStep {
         let body = match &self.body {
             Some(body) => body.clone(),
             None => {
-                let mut random = || user.random.random();
+                let mut random = || user.random.next();
                 let (content_type, body) =
                     body_bytes(&self.step.body, user.variables, &mut random, &date_now)?;
                 if let Some(implied) = content_type.filter(|_| matches!(self.step.body, Body::Multipart(_))) {
@@ -244,7 +247,7 @@ impl ScriptStep {
 
 impl Personal<'_> {
     fn text(&mut self, template: &Template) -> Result<String, Failure> {
-        Ok(render(template, self.variables, &mut || self.random.random(), &date_now)?)
+        Ok(render(template, self.variables, &mut || self.random.next(), &date_now)?)
     }
 }
 

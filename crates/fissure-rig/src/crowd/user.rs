@@ -22,6 +22,7 @@ use super::recorder::Outcome;
 use super::redirect;
 use super::script::{Personal, Script, ScriptStep};
 use super::timer::{Alarm, monotonic_ns};
+use super::written::{Draws, Seen, carried};
 use crate::journey::{Answer, Problem, judge};
 
 /// Browsers give up after about twenty; a journey that needs more than ten goes in circles.
@@ -41,7 +42,12 @@ pub(super) struct User {
     connections: Connections,
     /// What the journey has left open.
     pub(super) live: Option<Box<Live>>,
-    random: Pcg64Mcg,
+    random: Draws,
+    /// Values that were made for this user alone, and those that the last request carried.
+    fresh: Vec<String>,
+    carried: Vec<String>,
+    /// Numbers of what this user wrote.
+    wrote: Vec<usize>,
 }
 
 impl User {
@@ -53,13 +59,16 @@ impl User {
             jar: Jar::default(),
             connections: Vec::new(),
             live: None,
-            random: Pcg64Mcg::seed_from_u64(engine.seed_of(number)),
+            random: Draws::new(Pcg64Mcg::seed_from_u64(engine.seed_of(number)), engine.remembers_values()),
+            fresh: Vec::new(),
+            carried: Vec::new(),
+            wrote: Vec::new(),
         }
     }
 
     /// The journey that this user plays.
     pub(super) fn choose(&mut self) -> Rc<Script> {
-        self.engine.script(self.random.random::<f64>())
+        self.engine.script(self.random.generator().random::<f64>())
     }
 
     /// Plays a journey to its end, or to the first step that fails: then the user leaves. True when it came to the end.
@@ -67,7 +76,7 @@ impl User {
         mut self,
         script: &Script,
         arrived_ns: u64,
-        mut seen: impl FnMut(&ScriptStep, u64, Outcome),
+        mut seen: impl FnMut(&ScriptStep, u64, Outcome, &[String]),
     ) -> bool {
         let engine = Rc::clone(&self.engine);
         let (think, patience) = (engine.timers.alarm(), engine.timers.alarm());
@@ -89,17 +98,31 @@ impl User {
                 let outcome = Box::pin(self.perform(step, planned_ns, &patience)).await;
                 engine.recorder.ended(step.route, planned_ns, &outcome);
                 free_ns = outcome.ended_ns;
+                if let Some(writes) = engine.writes.as_ref().filter(|_| !step.readings.is_empty()) {
+                    // None: it never came to a request.
+                    if let Some(&number) = self.wrote.last() {
+                        writes.ended(number, step, &outcome, &self.variables);
+                    }
+                }
                 let failed = outcome.failure.is_some();
                 if let Some(failure) = &outcome.failure {
                     engine.recorder.problem(&script.name, step.route, failure);
                 }
-                seen(step, planned_ns, outcome);
+                seen(step, planned_ns, outcome, &self.carried);
                 if failed {
+                    self.leave();
                     return false;
                 }
             }
         }
+        self.leave();
         true
+    }
+
+    fn leave(&self) {
+        if let Some(writes) = &self.engine.writes {
+            writes.left(&self.wrote, &self.variables, &self.jar);
+        }
     }
 
     /// One step of a journey, played as by `play`, but nobody counts it.
@@ -124,6 +147,9 @@ impl User {
             connections: Vec::new(),
             live: None,
             random: self.random.clone(),
+            fresh: self.fresh.clone(),
+            carried: self.carried.clone(),
+            wrote: Vec::new(),
         }
     }
 
@@ -187,8 +213,27 @@ impl User {
             None => None,
         };
         let mut draft = step.draft(&mut self.personal())?;
+        if self.engine.remembers_values() {
+            self.remember(step, &draft);
+        }
         outcome.sent_ns = Some(monotonic_ns());
-        let mut reply = self.exchange(&step.role, &draft, step.keep).await?;
+        let reply = self.ask(step, &mut draft, step.keep, outcome).await?;
+
+        // The last byte is here; judging is the crowd's time, not the app's.
+        outcome.ended_ns = monotonic_ns();
+        let duration = Duration::from_nanos(outcome.ended_ns.saturating_sub(planned_ns));
+        Ok(self.judge(step, &draft, &reply, duration)?)
+    }
+
+    /// Sends a request, and what redirects make of it; the last answer counts.
+    async fn ask(
+        &mut self,
+        step: &ScriptStep,
+        draft: &mut Draft<'_>,
+        keep: Keep,
+        outcome: &mut Outcome,
+    ) -> Result<Reply, Failure> {
+        let mut reply = self.exchange(&step.role, draft, keep).await?;
         outcome.took_in(&reply);
         self.jar.store(&reply.headers, draft.path());
 
@@ -201,25 +246,78 @@ impl User {
             }
             let Some(location) = reply.headers.get(LOCATION) else { break };
             let location = String::from_utf8_lossy(location.as_bytes());
-            self.turn(&mut draft, reply.status, &location)?;
+            self.turn(draft, reply.status, &location)?;
             draft.cookies = step.cookies_for(draft.path(), &mut self.personal())?;
             let role = self.engine.dispatch.role_of_path(draft.method.as_str(), draft.path());
-            reply = self.exchange(&role, &draft, step.keep).await?;
+            reply = self.exchange(&role, draft, keep).await?;
             outcome.took_in(&reply);
             self.jar.store(&reply.headers, draft.path());
         }
+        Ok(reply)
+    }
 
-        // The last byte is here; judging is the crowd's time, not the app's.
-        outcome.ended_ns = monotonic_ns();
+    fn judge(
+        &mut self,
+        step: &ScriptStep,
+        draft: &Draft<'_>,
+        reply: &Reply,
+        duration: Duration,
+    ) -> Result<(), Problem> {
         let url = if step.reads_url {
             format!("{}://{}{}", draft.protocol.scheme(), self.engine.dispatch.host, draft.target)
         } else {
             String::new()
         };
-        let duration = Duration::from_nanos(outcome.ended_ns.saturating_sub(planned_ns));
         let mut answer = Answer::new(reply.status, &reply.headers, &reply.body, &url, duration);
         answer.version = reply.version;
-        Ok(judge(&step.step, &answer, &mut self.variables)?)
+        judge(&step.step, &answer, &mut self.variables)
+    }
+
+    /// Notes which values of its own a request carries, and that a write is about to be sent.
+    fn remember(&mut self, step: &ScriptStep, draft: &Draft<'_>) {
+        self.fresh.extend(self.random.values());
+        self.carried = carried(&draft.target, &draft.body, &self.fresh);
+        if let Some(writes) = self.engine.writes.as_ref().filter(|_| !step.readings.is_empty()) {
+            self.wrote.push(writes.sent(self.number, &step.readings, self.carried.clone()));
+        }
+    }
+
+    /// Somebody who was here before, with what is known of that visit.
+    pub(super) fn again(engine: &Rc<Engine>, number: u64, variables: Variables, jar: Jar) -> Self {
+        Self { variables, jar, ..Self::new(engine, number) }
+    }
+
+    /// What this user would ask a page for: who would ask the same gets the same answer.
+    pub(super) fn would_ask(&mut self, step: &ScriptStep) -> Result<String, String> {
+        let draft = step.draft(&mut self.personal()).map_err(|failure| failure.sentence)?;
+        Ok(format!("{} {:?} {:?}", draft.target, draft.own, draft.cookies))
+    }
+
+    /// Asks for a page once more; nobody counts it.
+    pub(super) async fn read_page(mut self, step: &ScriptStep) -> Result<Seen, String> {
+        let engine = Rc::clone(&self.engine);
+        let patience = engine.timers.alarm();
+        let before = self.jar.clone();
+        let mut outcome = Outcome { ended_ns: 0, sent_ns: None, status: None, body_bytes: 0, failure: None };
+        let limit_ns = monotonic_ns() + engine.timeout_ns;
+        let asked = async {
+            let mut draft = step.draft(&mut self.personal())?;
+            let target = draft.target.clone();
+            let reply = self.ask(step, &mut draft, Keep { headers: true, body: true }, &mut outcome).await?;
+            let was_led_elsewhere = target != draft.target;
+            let is_right = self.judge(step, &draft, &reply, Duration::ZERO).is_ok();
+            let answer = Answer::new(reply.status, &reply.headers, &reply.body, "", Duration::ZERO);
+            Ok::<_, Failure>(Seen {
+                status: reply.status,
+                body: answer.bytes().unwrap_or(&reply.body).to_vec(),
+                is_right,
+                is_strange: was_led_elsewhere || self.jar.has_lost_any_of(&before),
+            })
+        };
+        match patience.limit(limit_ns, asked).await {
+            Some(seen) => seen.map_err(|failure| failure.sentence),
+            None => Err("no whole answer in time".to_owned()),
+        }
     }
 
     /// Points the draft to where a redirect leads, if that is the app.

@@ -1,17 +1,47 @@
 //! Kill: no farewell, nothing is flushed.
 
+use std::collections::HashSet;
+
 use rustix::process::Signal;
 
-use super::process::{hold, tree};
+use super::process::{Process, hold, tree};
 use super::{Held, NotInjected};
+use crate::process::{Stat, descendants};
+use crate::tcp_table;
 
-/// The process that was started last and serves: a worker where there are workers, else the app itself. Whoever started
-/// it may start another; nobody else does.
+/// One process that serves. Of those that hold the socket on which the role listens it is the youngest that is nobody's
+/// parent: a worker where there are workers, else the app itself. Who holds none (a log reader, a database that was started
+/// beside the app, a shell that waits) is not meant. Whoever started it may start another; nobody else does.
 pub(super) fn one(guard: u32) -> Result<Box<dyn Held>, NotInjected> {
-    if let Some(last) = tree(guard)?.last() {
-        last.signal(Signal::KILL);
+    let processes = tree(guard)?;
+    let listeners = listeners(&processes);
+    let serves = |process: &&Process| tcp_table::inodes(process.pid).iter().any(|i| listeners.contains(i));
+    let serving: Vec<&Process> = processes.iter().filter(serves).collect();
+    let workers: Vec<&Process> =
+        serving.iter().copied().filter(|process| descendants(process.pid).is_empty()).collect();
+    let age = |process: &&Process| (Stat::read(process.pid).map(|stat| stat.start_ticks), process.pid);
+    let youngest = |among: &[&Process]| among.iter().copied().max_by_key(age).map(|process| process.pid);
+    let chosen = youngest(&workers).or_else(|| youngest(&serving)).or(processes.last().map(|last| last.pid));
+    if let Some(process) = processes.iter().find(|process| Some(process.pid) == chosen) {
+        process.signal(Signal::KILL);
     }
     Ok(Box::new(()))
+}
+
+/// The sockets that listen on the role's own port, by its environment; on any port where nothing is known of that.
+fn listeners(processes: &[Process]) -> HashSet<u64> {
+    let port = processes.iter().find_map(|process| {
+        let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
+        let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PORT="))?;
+        std::str::from_utf8(value).ok()?.parse::<u16>().ok()
+    });
+    let listening: Vec<_> = tcp_table::read("/proc/net").into_iter().filter(|s| s.listens).collect();
+    let of = |port: Option<u16>| -> HashSet<u64> {
+        let fits = |s: &&tcp_table::TcpSocket| port.is_none_or(|port| s.local.port() == port);
+        listening.iter().filter(fits).map(|s| s.inode).collect()
+    };
+    let own = of(port);
+    if own.is_empty() { of(None) } else { own }
 }
 
 /// Everybody, until nobody is left: a supervisor that starts workers faster than they are killed is stopped first.

@@ -4,6 +4,7 @@
 //! **Invariant:** only processes below a guard of ours are touched, by pidfd, so that no signal meets a process that got
 //! the pid of another.
 
+pub mod clock;
 mod cpu;
 mod files;
 mod kill;
@@ -30,8 +31,22 @@ pub enum NotInjected {
     Limit(String),
     #[error("{0} is no fault of a process")]
     OfLink(&'static str),
+    #[error(
+        "no process of the role asks the C library for the time: Go and statically linked programs read the kernel's own"
+    )]
+    OwnClock,
+    #[error("the app was not started for it")]
+    NotPrepared,
     #[error("no thread could be started: {0}")]
     Thread(String),
+}
+
+/// Can this kernel hold on to a process, so that a signal never meets another that got its number?
+pub fn can_hold() -> Result<(), String> {
+    let own = rustix::process::getpid();
+    rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty())
+        .map(drop)
+        .map_err(|e| e.to_string())
 }
 
 /// What is in force until it is dropped.
@@ -70,7 +85,7 @@ impl Drop for InForce {
 
 /// Injects a fault into the processes below `guard`, a guard of the keeper's.
 pub fn inject(kind: FaultKind, guard: u32, time_to_live: Duration) -> Result<InForce, NotInjected> {
-    let mut held: Box<dyn Held> = match kind {
+    let held: Box<dyn Held> = match kind {
         FaultKind::Kill => kill::one(guard)?,
         FaultKind::Restart => kill::all(guard)?,
         FaultKind::Terminate => terminate::terminate(guard)?,
@@ -78,8 +93,29 @@ pub fn inject(kind: FaultKind, guard: u32, time_to_live: Duration) -> Result<InF
         FaultKind::Cpu { percent } => cpu::squeeze(guard, percent)?,
         FaultKind::Memory { more_mib } => memory::cap(guard, more_mib)?,
         FaultKind::Files => files::cap(guard)?,
+        FaultKind::DiskFull | FaultKind::Fsync | FaultKind::Clock { .. } => {
+            return Err(NotInjected::NotPrepared);
+        }
         link => return Err(NotInjected::OfLink(link.name())),
     };
+    in_force(kind, held, time_to_live)
+}
+
+/// Shifts the clock of an app that was started with [`clock::environment`].
+pub fn shift_clock(
+    guard: u32,
+    file: &std::path::Path,
+    ahead_s: u32,
+    time_to_live: Duration,
+) -> Result<InForce, NotInjected> {
+    in_force(FaultKind::Clock { ahead_s }, clock::shift(guard, file, ahead_s)?, time_to_live)
+}
+
+fn in_force(
+    kind: FaultKind,
+    mut held: Box<dyn Held>,
+    time_to_live: Duration,
+) -> Result<InForce, NotInjected> {
     let (leash, end) = mpsc::channel();
     let leash_of_thread = Leash { end, until: Instant::now() + time_to_live };
     let holder = thread::Builder::new()

@@ -19,5 +19,6 @@ mod tests;
 
 pub use answer::Answer;
 pub use judge::{Problem, fits, judge, needs_body};
+pub(crate) use render::uuid;
 pub use render::{MissingVariable, render, set_variables};
 pub use request::{body_bytes, target};

@@ -88,7 +88,7 @@ pub(super) fn written(value: &Value) -> Option<String> {
 }
 
 /// A version 4 UUID (RFC 9562, section 5.4): 122 random bits, version and variant set.
-fn uuid(high: u64, low: u64) -> String {
+pub(crate) fn uuid(high: u64, low: u64) -> String {
     let high = (high & !0xf000) | 0x4000;
     let low = (low & !(0b11 << 62)) | (0b10 << 62);
     format!(

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, getppid};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
+use super::intercept::{self, Switch};
 use super::mark;
 use super::protocol::{Launch, Order, Report};
 use crate::process;
@@ -43,12 +44,12 @@ pub fn guard() -> i32 {
             "This kernel does not let a process adopt orphans ({error}), so nothing is started."
         ));
     }
-    let main = match start(&launch) {
-        Ok(pid) => pid,
+    let (main, switch) = match start(&launch) {
+        Ok(started) => started,
         Err(sentence) => return fail(sentence),
     };
     report(&Report::Started(main));
-    let grace = watch(main, &orders());
+    let grace = watch(main, switch.as_ref(), &orders());
     end_tree(grace);
     report(&Report::ReapedCpuUs(reaped_cpu_us()));
     0
@@ -85,11 +86,15 @@ fn orders() -> Receiver<Order> {
 }
 
 /// Reaps and reports until the tree is to end; answers with the grace it gets.
-fn watch(main: u32, orders: &Receiver<Order>) -> Duration {
+fn watch(main: u32, switch: Option<&Switch>, orders: &Receiver<Order>) -> Duration {
     let mut empty = false;
     loop {
         match orders.recv_timeout(LOOK_EVERY) {
             Ok(Order::Stop { grace_ms }) => return Duration::from_millis(grace_ms),
+            Ok(Order::FailCalls { for_ms }) => {
+                switch.into_iter().for_each(|switch| switch.fail_for(Duration::from_millis(for_ms)));
+            }
+            Ok(Order::MendCalls) => switch.into_iter().for_each(Switch::mend),
             Ok(Order::Cpu) => report(&Report::ReapedCpuUs(reaped_cpu_us())),
             Err(RecvTimeoutError::Disconnected) => return GRACE,
             Err(RecvTimeoutError::Timeout) => {}
@@ -119,7 +124,7 @@ fn reap(mut ended: impl FnMut(u32, WaitStatus)) -> bool {
     }
 }
 
-fn start(launch: &Launch) -> Result<u32, String> {
+fn start(launch: &Launch) -> Result<(u32, Option<Switch>), String> {
     let label = &launch.label;
     let output = OpenOptions::new().create(true).append(true).open(&launch.output).map_err(|error| {
         format!("The output of {label} cannot be written to {}: {error}.", launch.output.display())
@@ -148,8 +153,15 @@ fn start(launch: &Launch) -> Result<u32, String> {
     command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
     let guard = getpid();
     die_with_guard(&mut command, guard, pin);
+    let switch = match launch.intercept {
+        None => None,
+        Some(calls) => Some(
+            intercept::watch(&mut command, calls, &launch.output)
+                .map_err(|error| format!("The system calls of {label} cannot be watched: {error}."))?,
+        ),
+    };
     match command.spawn() {
-        Ok(child) => Ok(child.id()),
+        Ok(child) => Ok((child.id(), switch)),
         Err(error) => Err(format!("{label} cannot be started: {error}.")),
     }
 }

@@ -148,6 +148,17 @@ impl Kept {
         timeout(START_WITHIN, answer).await.ok()?.ok()
     }
 
+    /// From now on, for so long, the calls that its [`Launch`] has watched fail. The guard ends it by itself.
+    pub async fn fail_calls(&mut self, span: Duration) {
+        let for_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let _ = self.order(Order::FailCalls { for_ms }).await; // without its guard it has ended
+    }
+
+    /// They work again.
+    pub async fn mend_calls(&mut self) {
+        let _ = self.order(Order::MendCalls).await; // as above
+    }
+
     /// Ends the tree and waits until nothing of it is left. Two seconds of grace for those who handle SIGTERM.
     pub async fn stop(self) {
         self.stop_within(guard::GRACE).await;

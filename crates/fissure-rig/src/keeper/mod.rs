@@ -11,6 +11,7 @@
 mod cpu_split;
 mod guard;
 mod health;
+mod intercept;
 mod kept;
 mod listeners;
 mod mark;
@@ -21,6 +22,7 @@ mod setup;
 
 pub use cpu_split::{CpuSplit, cpu_split};
 pub use guard::guard;
+pub use intercept::{Intercept, can_intercept};
 pub use kept::{KeepError, Kept};
 pub use mark::sweep;
 pub use port::{free_port, port_taken};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::intercept::Intercept;
+
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Launch {
@@ -20,6 +22,9 @@ pub struct Launch {
     pub cpus: Vec<usize>,
     /// The file that its standard output and error are appended to.
     pub output: PathBuf,
+    /// System calls that are to fail when it is ordered.
+    #[serde(default)]
+    pub intercept: Option<Intercept>,
 }
 
 /// From fissure to the guard, after the [`Launch`]. The end of the pipe means [`Order::Stop`] with the usual grace.
@@ -28,6 +33,10 @@ pub struct Launch {
 pub(super) enum Order {
     /// End the tree: a polite signal, and after so many milliseconds the other one.
     Stop { grace_ms: u64 },
+    /// From now on, for so long, the calls that are watched fail.
+    FailCalls { for_ms: u64 },
+    /// They work again.
+    MendCalls,
     /// Say how much CPU the reaped processes used.
     Cpu,
 }

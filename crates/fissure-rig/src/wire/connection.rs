@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fissure_facts::FaultKind;
+use fissure_facts::{FaultKind, Trigger};
 use rand::RngExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::pace::Pace;
+use super::request::{of_http, strikes};
 use super::state::State;
 
 const PIECE_BYTES: usize = 16 * 1024;
@@ -37,6 +39,8 @@ pub(super) enum Way {
 enum End {
     Politely,
     ByReset,
+    /// With an answer of this status, which is not the app's.
+    Saying(u32),
 }
 
 struct Piece {
@@ -44,48 +48,54 @@ struct Piece {
     release: Instant,
 }
 
-pub(super) async fn serve(
-    mut client: TcpStream,
-    number: u64,
-    upstream: SocketAddr,
-    state: watch::Receiver<State>,
-    pace: Arc<Pace>,
-) {
-    let line = Line { number, state, pace };
-    let mut watched = line.state.clone();
-    loop {
-        let now = watched.borrow_and_update().clone();
-        match now.befalls(number) {
-            Some(FaultKind::Reset | FaultKind::Refuse) => return reset(&client),
-            Some(FaultKind::Fin) => return say_goodbye(client).await,
-            Some(FaultKind::Blackhole) => now.over(&mut watched).await,
-            _ => break,
-        }
+impl Line {
+    pub(super) fn new(number: u64, state: watch::Receiver<State>, pace: Arc<Pace>, counts: Counts) -> Self {
+        Self { number, state, pace, counts, struck: watch::Sender::new(false) }
     }
-    let Ok(mut server) = connect(&client, upstream).await else { return reset(&client) };
-    let _ = client.set_nodelay(true);
-    let _ = server.set_nodelay(true);
-    let end = {
-        let (from_client, to_client) = client.split();
-        let (from_server, to_server) = server.split();
-        // An error ends both directions at once; an end of one lets the other go on (half-closed).
-        let both = async {
-            tokio::try_join!(
-                line.carry(Way::Up, from_client, to_server),
-                line.carry(Way::Down, from_server, to_client),
-            )
+
+    pub(super) async fn serve(self, mut client: TcpStream, upstream: SocketAddr) {
+        let mut watched = self.state.clone();
+        loop {
+            let now = watched.borrow_and_update().clone();
+            match now.befalls(self.number, false) {
+                Some(FaultKind::Reset | FaultKind::Refuse) => return reset(&client),
+                Some(FaultKind::Fin) => return say_goodbye(client).await,
+                Some(FaultKind::Blackhole | FaultKind::SynHang) => now.over(&mut watched).await,
+                _ => break,
+            }
+        }
+        let Ok(mut server) = connect(&client, upstream).await else { return reset(&client) };
+        let _ = client.set_nodelay(true);
+        let _ = server.set_nodelay(true);
+        let end = {
+            let (from_client, to_client) = client.split();
+            let (from_server, to_server) = server.split();
+            // An error ends both directions at once; an end of one lets the other go on (half-closed).
+            let both = async {
+                tokio::try_join!(
+                    self.carry(Way::Up, from_client, to_server),
+                    self.carry(Way::Down, from_server, to_client),
+                )
+            };
+            tokio::select! {
+                ended = both => ended.err().unwrap_or(End::Politely),
+                end = self.torn() => end,
+            }
         };
-        tokio::select! {
-            ended = both => ended.err().unwrap_or(End::Politely),
-            end = line.torn() => end,
+        match end {
+            End::ByReset => {
+                reset(&client);
+                reset(&server);
+            }
+            End::Politely => say_goodbye(client).await,
+            End::Saying(code) => {
+                let answer = format!(
+                    "HTTP/1.1 {code} Injected by fissure\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                let _ = client.write_all(answer.as_bytes()).await; // whoever has gone needs no answer
+                say_goodbye(client).await;
+            }
         }
-    };
-    match end {
-        End::ByReset => {
-            reset(&client);
-            reset(&server);
-        }
-        End::Politely => say_goodbye(client).await,
     }
 }
 
@@ -114,26 +124,64 @@ async fn say_goodbye(mut stream: TcpStream) {
     let _ = tokio::time::timeout(LAST_WORDS, read_rest).await;
 }
 
-struct Line {
+/// What all connections of a link count together.
+#[derive(Debug, Clone)]
+pub(super) struct Counts {
+    /// Requests that were seen while a trigger looked at them.
+    pub(super) requests: Arc<AtomicU64>,
+    pub(super) carried: Arc<AtomicU64>,
+}
+
+pub(super) struct Line {
     number: u64,
     state: watch::Receiver<State>,
     pace: Arc<Pace>,
+    counts: Counts,
+    /// What passed over this connection makes the fault befall it.
+    struck: watch::Sender<bool>,
 }
 
 impl Line {
     fn fault(&self) -> Option<FaultKind> {
-        self.state.borrow().befalls(self.number)
+        self.state.borrow().befalls(self.number, *self.struck.borrow())
+    }
+
+    /// A piece is about to pass: it may decide whether the connection is struck.
+    fn look_at(&self, way: Way, bytes: &[u8]) {
+        let now = self.state.borrow();
+        let Some(broken) = now.broken_now() else { return };
+        let strikes = match way {
+            Way::Up => strikes(broken, bytes, || self.counts.requests.fetch_add(1, Ordering::Relaxed) + 1),
+            Way::Down => None,
+        };
+        if let Some(is_struck) = strikes {
+            self.struck.send_replace(is_struck);
+        }
+    }
+
+    /// The first bytes of an answer have passed.
+    fn has_answered(&self) {
+        let waits_for_it = self.state.borrow().broken_now().is_some_and(|b| b.trigger == Trigger::FirstByte);
+        if waits_for_it {
+            self.struck.send_replace(true);
+        }
     }
 
     /// Ends when a fault tears a connection that stands, busy or idle.
     async fn torn(&self) -> End {
-        let mut watched = self.state.clone();
+        let (mut watched, mut struck) = (self.state.clone(), self.struck.subscribe());
         loop {
             let now = watched.borrow_and_update().clone();
-            match now.befalls(self.number) {
+            let is_struck = *struck.borrow_and_update();
+            match now.befalls(self.number, is_struck) {
                 Some(FaultKind::Refuse) => return End::ByReset,
+                // Who was open when the fault began; who is struck by its own request is torn by `write`.
+                Some(FaultKind::Reset) if is_struck => return End::ByReset,
                 Some(FaultKind::Fin) => return End::Politely,
-                _ => now.over(&mut watched).await,
+                _ => tokio::select! {
+                    () = now.over(&mut watched) => {}
+                    _ = struck.changed() => {}
+                },
             }
         }
     }
@@ -174,6 +222,7 @@ impl Line {
             if count == 0 {
                 return Ok(());
             }
+            self.counts.carried.fetch_add(count as u64, Ordering::Relaxed);
             let later_us = match (way, self.fault()) {
                 (Way::Down, Some(FaultKind::Latency { ms })) => u64::from(ms) * 1000,
                 (Way::Down, Some(FaultKind::Jitter { ms })) => random.random_range(0..=u64::from(ms) * 1000),
@@ -192,9 +241,22 @@ impl Line {
         if piece.release > Instant::now() {
             sleep_until(piece.release.checked_sub(TIMER_ROUNDS_UP).unwrap_or(piece.release)).await;
         }
-        self.through_blackhole().await;
         let bytes = piece.bytes.as_slice();
+        self.look_at(way, bytes);
+        self.through_blackhole().await;
         let sent = match (way, self.fault()) {
+            (Way::Up, Some(FaultKind::Status { code })) if of_http(bytes).is_some() => {
+                return Err(End::Saying(code));
+            }
+            (Way::Up, Some(FaultKind::Delay { ms })) if of_http(bytes).is_some() => {
+                sleep(Duration::from_millis(u64::from(ms))).await;
+                to.write_all(bytes).await
+            }
+            (Way::Down, Some(FaultKind::Truncate)) => {
+                let _ = to.write_all(&bytes[..middle_of(bytes)]).await; // it ends in any case
+                let _ = to.flush().await;
+                return Err(End::Politely);
+            }
             (Way::Down, Some(FaultKind::HalfOpen)) => return Err(self.lose_answers().await),
             (Way::Down, Some(FaultKind::Cut)) => {
                 let _ = to.write_all(&bytes[..middle_of(bytes)]).await; // it is torn in any case
@@ -207,6 +269,9 @@ impl Line {
             }
             _ => to.write_all(bytes).await,
         };
+        if way == Way::Down {
+            self.has_answered();
+        }
         sent.map_err(|_| End::ByReset)
     }
 
@@ -215,7 +280,7 @@ impl Line {
         let mut watched = self.state.clone();
         loop {
             let now = watched.borrow_and_update().clone();
-            if now.befalls(self.number) != Some(FaultKind::Blackhole) {
+            if now.befalls(self.number, *self.struck.borrow()) != Some(FaultKind::Blackhole) {
                 return;
             }
             now.over(&mut watched).await;
@@ -227,7 +292,7 @@ impl Line {
         let mut watched = self.state.clone();
         loop {
             let now = watched.borrow_and_update().clone();
-            if now.befalls(self.number) != Some(FaultKind::HalfOpen) {
+            if now.befalls(self.number, *self.struck.borrow()) != Some(FaultKind::HalfOpen) {
                 return End::ByReset;
             }
             now.over(&mut watched).await;

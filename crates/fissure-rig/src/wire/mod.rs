@@ -7,23 +7,27 @@ mod address;
 mod connection;
 mod pace;
 mod postgres;
+mod queue;
+mod request;
 mod state;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fissure_facts::{FaultKind, Trigger};
+use fissure_facts::{FaultKind, Route, Trigger};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
 pub use address::{LinkAddress, NotOurs};
-use connection::serve;
+use connection::{Counts, Line};
 use pace::Pace;
 pub use postgres::{Conversation, Heard, Note, PostgresProxy, Side, Transaction};
-use state::State;
+use queue::FullQueue;
+use state::{Broken, State};
 
 /// How long a relay waits before it tries again to listen or to accept.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -33,6 +37,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 pub struct Relay {
     port: u16,
     state: watch::Sender<State>,
+    carried: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -46,17 +51,24 @@ impl Relay {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (state, watched) = watch::channel(State::default());
         let (stop, stopped) = oneshot::channel();
+        let carried = Arc::new(AtomicU64::new(0));
+        let counts = Arc::clone(&carried);
         let cpus: Vec<usize> = cpus.to_vec();
         let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
             pin(&cpus);
             runtime.block_on(async move {
                 tokio::select! {
-                    () = listen(listener, upstream, watched) => {}
+                    () = listen(listener, upstream, watched, counts) => {}
                     _ = stopped => {}
                 }
             });
         })?;
-        Ok(Self { port, state, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { port, state, carried, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Bytes that came to it since the beginning, both ways.
+    pub fn carried_bytes(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     /// Where it listens.
@@ -66,8 +78,20 @@ impl Relay {
 
     /// Breaks the link until the answer is dropped, or until its time to live is over.
     pub fn disturb(&self, kind: FaultKind, trigger: Trigger, seed: u64, time_to_live: Duration) -> Disturbed {
+        self.disturb_route(None, kind, trigger, seed, time_to_live)
+    }
+
+    /// The same for requests of one route.
+    pub fn disturb_route(
+        &self,
+        route: Option<Route>,
+        kind: FaultKind,
+        trigger: Trigger,
+        seed: u64,
+        time_to_live: Duration,
+    ) -> Disturbed {
         let until = tokio::time::Instant::now() + time_to_live;
-        self.state.send_replace(State::broken(kind, trigger, seed, until));
+        self.state.send_replace(State::broken(Broken { kind, trigger, route, seed, until }));
         Disturbed { state: self.state.clone() }
     }
 }
@@ -102,17 +126,34 @@ fn pin(cpus: &[usize]) {
 }
 
 /// Accepts connections for as long as it is polled.
-async fn listen(first: std::net::TcpListener, upstream: SocketAddr, mut state: watch::Receiver<State>) {
+async fn listen(
+    first: std::net::TcpListener,
+    upstream: SocketAddr,
+    mut state: watch::Receiver<State>,
+    carried: Arc<AtomicU64>,
+) {
     let Ok(address) = first.local_addr() else { return };
     let pace = Arc::new(Pace::default());
     let mut listener = TcpListener::from_std(first).ok();
+    let requests = Arc::default();
+    let counts = Counts { requests, carried };
     let mut number: u64 = 0;
     loop {
         let now = state.borrow_and_update().clone();
-        if now.fault() == Some(FaultKind::Refuse) {
-            listener = None;
-            now.over(&mut state).await;
-            continue;
+        match now.befalls_all() {
+            Some(FaultKind::Refuse) => {
+                listener = None;
+                now.over(&mut state).await;
+                continue;
+            }
+            Some(FaultKind::SynHang) => {
+                listener = None;
+                let full = FullQueue::at(address).await;
+                now.over(&mut state).await;
+                drop(full);
+                continue;
+            }
+            _ => {}
         }
         let Some(open) = &listener else {
             listener = TcpListener::bind(address).await.ok();
@@ -125,7 +166,8 @@ async fn listen(first: std::net::TcpListener, upstream: SocketAddr, mut state: w
             accepted = open.accept() => match accepted {
                 Ok((client, _)) => {
                     number += 1;
-                    tokio::spawn(serve(client, number, upstream, state.clone(), Arc::clone(&pace)));
+                    let line = Line::new(number, state.clone(), Arc::clone(&pace), counts.clone());
+                    tokio::spawn(line.serve(client, upstream));
                 }
                 // No file descriptor is free: those who wait in the queue are taken when one is.
                 Err(_) => tokio::time::sleep(AGAIN).await,

@@ -1,39 +1,53 @@
 //! What is broken now.
 
-use fissure_facts::{FaultKind, Trigger};
+use fissure_facts::{FaultKind, Route, Trigger};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+/// What is to be broken, for whom, and until when.
+#[derive(Debug, Clone)]
+pub(super) struct Broken {
+    pub(super) kind: FaultKind,
+    pub(super) trigger: Trigger,
+    /// Only requests of this route, where requests are looked at.
+    pub(super) route: Option<Route>,
+    pub(super) seed: u64,
+    pub(super) until: Instant,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct State(Option<Broken>);
 
-#[derive(Debug, Clone)]
-struct Broken {
-    kind: FaultKind,
-    trigger: Trigger,
-    seed: u64,
-    until: Instant,
-}
-
 impl State {
-    pub(super) fn broken(kind: FaultKind, trigger: Trigger, seed: u64, until: Instant) -> Self {
-        Self(Some(Broken { kind, trigger, seed, until }))
+    pub(super) fn broken(broken: Broken) -> Self {
+        Self(Some(broken))
     }
 
-    /// What befalls the link, by its trigger, at this moment.
-    pub(super) fn fault(&self) -> Option<FaultKind> {
-        self.0.as_ref().filter(|broken| Instant::now() < broken.until).map(|broken| broken.kind)
+    /// What is in force at this moment, for those whom it may befall.
+    pub(super) fn broken_now(&self) -> Option<&Broken> {
+        self.0.as_ref().filter(|broken| Instant::now() < broken.until)
     }
 
-    /// What befalls the connection with this number at this moment.
-    pub(super) fn befalls(&self, connection: u64) -> Option<FaultKind> {
-        self.fault().filter(|_| match self.0.as_ref().map_or(Trigger::Always, |b| b.trigger) {
-            Trigger::Always => true,
+    /// What befalls everybody who comes to the link at this moment.
+    pub(super) fn befalls_all(&self) -> Option<FaultKind> {
+        let broken = self.broken_now()?;
+        (broken.trigger == Trigger::Always && broken.route.is_none()).then_some(broken.kind)
+    }
+
+    /// What befalls the connection with this number at this moment. Whether it is struck by what passed over it matters where
+    /// the trigger looks at that.
+    pub(super) fn befalls(&self, connection: u64, is_struck: bool) -> Option<FaultKind> {
+        let broken = self.broken_now()?;
+        let is_meant = match broken.trigger {
             Trigger::Percent(percent) => self.random(connection).random_range(0..100) < percent,
             Trigger::EveryNth(n) => connection.is_multiple_of(u64::from(n.max(1))),
-        })
+            Trigger::Request(_) | Trigger::FirstByte | Trigger::Commit => is_struck,
+            // Of some routes, or of requests: then the request decides.
+            Trigger::Always => is_struck || !(broken.kind.is_of_http() || broken.route.is_some()),
+        };
+        is_meant.then_some(broken.kind)
     }
 
     /// Chance that repeats with the seed.

@@ -116,7 +116,12 @@ pub async fn listen(crowd: &mut Crowd) -> Heard {
     let mut heard = Heard::default();
     while let Some(event) = crowd.next().await {
         match event {
-            Ok(CrowdEvent::Started { .. }) => {}
+            Ok(
+                CrowdEvent::Started { .. }
+                | CrowdEvent::Write(_)
+                | CrowdEvent::Shown(_)
+                | CrowdEvent::ReadBack(_),
+            ) => {}
             Ok(CrowdEvent::Played { journey, steps }) => heard.played.push((journey, steps)),
             Ok(CrowdEvent::Second(second)) => heard.seconds.push(second),
             Ok(CrowdEvent::Ended(end)) => heard.end = Some(end),

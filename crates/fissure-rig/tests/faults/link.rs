@@ -135,6 +135,8 @@ fn connections_that_break_say_how() {
     fails(FaultKind::Cut, "ConnectionReset");
     fails(FaultKind::Fin, "0 bytes");
     fails(FaultKind::Blackhole, "WouldBlock");
+    // The head, and half of the body.
+    fails(FaultKind::Truncate, &format!("{} bytes", "HTTP/1.0 200 OK\r\n\r\n".len() + 501));
     fails(FaultKind::Refuse, "ConnectionRefused");
     wait_until_it_answers(server.relay.port());
 }
@@ -182,4 +184,101 @@ fn a_trigger_picks_connections() {
     };
     let failed = share(7);
     assert!((10..50).contains(&failed), "{failed} of 60");
+}
+
+#[test]
+fn nobody_is_taken_while_the_queue_is_full_and_everybody_afterwards() {
+    let server = server();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.relay.port()));
+    let connect = || TcpStream::connect_timeout(&address, SILENCE).map(drop).map_err(|e| e.kind());
+    let hung = server.disturb(FaultKind::SynHang);
+    let until = Instant::now() + PATIENCE;
+    while connect() != Err(ErrorKind::TimedOut) {
+        assert!(Instant::now() < until, "connections are still made");
+    }
+    drop(hung);
+    wait_until_it_answers(server.relay.port());
+}
+
+#[test]
+fn a_status_is_the_relays_and_the_request_never_arrives() {
+    let server = server();
+    let only = "GET /1".parse().unwrap();
+    let kind = FaultKind::Status { code: 503 };
+    let _broken = server.relay.disturb_route(Some(only), kind, Trigger::Always, 1, PATIENCE);
+    let before = server.asked.load(Ordering::SeqCst);
+    assert!(server.ask("/1").unwrap().0.starts_with("HTTP/1.1 503 "));
+    assert_eq!(server.asked.load(Ordering::SeqCst), before);
+    assert!(server.ask("/2").unwrap().0.ends_with("ok"), "another route was met");
+}
+
+#[test]
+fn a_delay_comes_before_the_app_and_only_where_it_is_meant() {
+    let server = server();
+    let only = "GET /1".parse().unwrap();
+    let kind = FaultKind::Delay { ms: 200 };
+    let _broken = server.relay.disturb_route(Some(only), kind, Trigger::Always, 1, PATIENCE);
+    let (answer, took) = ask(server.relay.port(), "/1", PATIENCE).unwrap();
+    assert!(answer.ends_with("ok") && took >= Duration::from_millis(195), "{took:?}");
+    // Ten that are not meant are faster than ten that are.
+    let began = Instant::now();
+    (0..10).for_each(|_| drop(ask(server.relay.port(), "/2", PATIENCE).unwrap()));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn every_third_request_is_met_whatever_its_connection() {
+    let server = server();
+    let kind = FaultKind::Status { code: 500 };
+    let _broken = server.relay.disturb(kind, Trigger::Request(3), 1, PATIENCE);
+    let failed: Vec<usize> =
+        (1..=9).filter(|_| server.ask("/").unwrap().0.starts_with("HTTP/1.1 500 ")).collect();
+    assert_eq!(failed, [3, 6, 9]);
+}
+
+#[test]
+fn from_the_first_byte_on_an_answer_stops_in_its_middle() {
+    let server = server();
+    let _hole = server.relay.disturb(FaultKind::Blackhole, Trigger::FirstByte, 1, PATIENCE);
+    let mut stream = TcpStream::connect(("127.0.0.1", server.relay.port())).unwrap();
+    stream.set_read_timeout(Some(SILENCE)).unwrap();
+    stream.write_all(b"GET /300000 HTTP/1.0\r\n\r\n").unwrap();
+    let mut got = 0;
+    let end = loop {
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => break ErrorKind::UnexpectedEof,
+            Ok(bytes) => got += bytes,
+            Err(error) => break error.kind(),
+        }
+    };
+    assert!(matches!(end, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{end:?} after {got} bytes");
+    assert!((1..300_000).contains(&got), "{got} bytes");
+}
+
+#[test]
+fn at_a_commit_the_answer_is_lost_and_other_statements_are_answered() {
+    // Speaks lines: what it is sent it says again.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let upstream = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 256];
+                while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                    let _ = stream.write_all(&bytes[..count]);
+                }
+            });
+        }
+    });
+    let relay = Relay::start(0, upstream, &[]).unwrap();
+    let _lost = relay.disturb(FaultKind::HalfOpen, Trigger::Commit, 1, PATIENCE);
+    let mut stream = TcpStream::connect(("127.0.0.1", relay.port())).unwrap();
+    stream.set_read_timeout(Some(SILENCE)).unwrap();
+    let mut say = |line: &str| {
+        stream.write_all(line.as_bytes()).unwrap();
+        stream.read(&mut [0; 256]).map_err(|e| e.kind())
+    };
+    assert_eq!(say("BEGIN"), Ok(5));
+    assert_eq!(say("INSERT INTO notes VALUES (1)"), Ok(28));
+    assert!(matches!(say("COMMIT"), Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)));
 }

@@ -4,15 +4,15 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use fissure_facts::FaultKind;
-use fissure_rig::faults::{NotInjected, inject};
-use fissure_rig::keeper::{Kept, Launch, free_port};
+use fissure_rig::faults::{NotInjected, clock, inject, shift_clock};
+use fissure_rig::keeper::{Intercept, Kept, Launch, can_intercept, free_port};
 
 use super::*;
 
 const HANDS: &str = env!("CARGO_BIN_EXE_fissure-hands");
 /// A thread for each connection; `/grow` maps 64 MiB, `/open` opens a file.
 const SERVER: &str = r#"
-import http.server, mmap, os, socketserver
+import http.server, mmap, os, socketserver, time
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads, request_queue_size = True, 64
     def handle_error(self, request, address): pass
@@ -21,7 +21,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             if self.path == "/grow": mmap.mmap(-1, 64 << 20).close()
             if self.path == "/open": open("/dev/null").close()
-            body = b"ok"
+            if self.path == "/write":
+                with open("note", "a") as file: file.write("x")
+            if self.path == "/sync":
+                with open("note", "a") as file: file.write("x"); file.flush(); os.fsync(file.fileno())
+            body = str(int(time.time())).encode() if self.path == "/time" else b"ok"
         except OSError as error:
             body = os.strerror(error.errno).encode()
         self.send_response(200); self.end_headers(); self.wfile.write(body)
@@ -36,6 +40,10 @@ struct App {
 }
 
 async fn app() -> App {
+    app_with(None, Vec::new()).await
+}
+
+async fn app_with(intercept: Option<Intercept>, more: Vec<(String, String)>) -> App {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("server.py"), SERVER).unwrap();
     let port = free_port().unwrap();
@@ -43,7 +51,8 @@ async fn app() -> App {
         label: "web".to_owned(),
         command: "exec python3 server.py".to_owned(),
         folder: folder.path().to_owned(),
-        env: vec![("PORT".to_owned(), port.to_string())],
+        env: [vec![("PORT".to_owned(), port.to_string())], more].concat(),
+        intercept,
         output: folder.path().join("output"),
         ..Launch::default()
     };
@@ -169,4 +178,94 @@ async fn a_cap_of_memory_stops_its_growth_and_is_taken_back() {
     assert_eq!(limits(app.kept.pid()), before);
     assert!(grows());
     app.kept.stop().await;
+}
+
+#[tokio::test]
+async fn a_disk_is_full_or_fails_for_the_app_alone_and_is_mended() {
+    if let Err(why) = can_intercept() {
+        println!("not tried: {why}");
+        return;
+    }
+    for (intercept, path, other, says) in [
+        (Intercept::Writes, "/write", "/", "No space left on device"),
+        (Intercept::Syncs, "/sync", "/write", "Input/output error"),
+    ] {
+        let mut app = app_with(Some(intercept), Vec::new()).await;
+        let said = |path: &str| ask(app.port, path, PATIENCE).unwrap().0;
+        assert!(said(path).ends_with("ok"));
+        app.kept.fail_calls(PATIENCE).await;
+        let until = Instant::now() + PATIENCE;
+        while !said(path).ends_with(says) {
+            assert!(Instant::now() < until, "{}", said(path));
+        }
+        assert!(said(other).ends_with("ok"), "{}", said(other));
+        app.kept.mend_calls().await;
+        while !said(path).ends_with("ok") {
+            assert!(Instant::now() < until, "it was not mended: {}", said(path));
+        }
+        // It ends by itself, too.
+        app.kept.fail_calls(Duration::from_millis(100)).await;
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(said(path).ends_with("ok"));
+        app.kept.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_runs_ahead_and_comes_back() {
+    let Some(library) = clock::library() else {
+        println!("not tried: libfaketime is not installed");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clock");
+    let app = app_with(None, clock::environment(&library, &file, None).unwrap()).await;
+    let now = || -> i64 {
+        let answer = ask(app.port, "/time", PATIENCE).unwrap().0;
+        answer.lines().last().unwrap().parse().unwrap()
+    };
+    let before = now();
+    let shifted = shift_clock(app.kept.guard_pid(), &file, 3600, PATIENCE).unwrap();
+    let ahead = now() - before;
+    assert!((3600..3700).contains(&ahead), "{ahead} s ahead");
+    drop(shifted);
+    assert!((0..100).contains(&(now() - before)), "{} s", now() - before);
+    app.kept.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_of_who_does_not_listen_is_said_not_to_be_shifted() {
+    let app = app().await;
+    let folder = tempfile::tempdir().unwrap();
+    let refused = shift_clock(app.kept.guard_pid(), &folder.path().join("clock"), 3600, PATIENCE);
+    assert_eq!(refused.unwrap_err(), NotInjected::OwnClock);
+    app.kept.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_meets_who_serves_and_not_what_was_started_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("server.py"), SERVER).unwrap();
+    let port = free_port().unwrap();
+    let launch = Launch {
+        label: "web".to_owned(),
+        command: "python3 server.py & sleep 0.3; sleep 1000".to_owned(),
+        folder: folder.path().to_owned(),
+        env: vec![("PORT".to_owned(), port.to_string())],
+        output: folder.path().join("output"),
+        ..Launch::default()
+    };
+    let kept = Kept::start(Path::new(HANDS), &launch).await.unwrap();
+    wait_until_it_answers(port);
+    std::thread::sleep(Duration::from_millis(600));
+    let processes = kept.tree().len();
+    assert!(processes >= 3, "{processes}");
+    let _killed = inject(FaultKind::Kill, kept.guard_pid(), PATIENCE).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while ask(port, "/", SILENCE).is_ok() {
+        assert!(Instant::now() < until, "the server was not the one");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(kept.tree().len(), processes - 1);
+    kept.stop().await;
 }

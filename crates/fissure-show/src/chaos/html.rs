@@ -4,7 +4,7 @@ use fissure_facts::Run;
 use fissure_judge::chaos::{Chaos, Class, Outcome, Trial};
 use maud::{Markup, html};
 
-use super::{NOT_TESTED, doubts, exit_status, figures, headline, name, radii, word};
+use super::{NOT_TESTED, doubts, exit_status, figures, foreseen, headline, name, radii, word, writes};
 use crate::html::{page, prose, sections::table};
 use crate::units::{number, percent};
 
@@ -27,6 +27,12 @@ pub fn report(run: &Run, chaos: &Chaos) -> String {
                 h2 { "What breaks what: " (arrangement) }
                 (matrix(run, chaos, arrangement))
             }
+        }
+        @if !foreseen(chaos).is_empty() {
+            section { h2 { "Expected and seen" } ul { @for line in foreseen(chaos) { li { (prose(&line)) } } } }
+        }
+        @if !writes(chaos).is_empty() {
+            section { h2 { "Writes read back" } ul { @for line in writes(chaos) { li { (prose(&line)) } } } }
         }
         @if !doubts(chaos).is_empty() {
             section { h2 { "Doubts" } ul { @for line in doubts(chaos) { li { (line) } } } }
@@ -71,6 +77,10 @@ fn colour(class: Class) -> &'static str {
     match class {
         Class::Unaffected | Class::WithinSlo => "good",
         Class::TooFew | Class::Slow | Class::NotReached | Class::FailsFast => "open",
-        Class::Hangs | Class::WrongAnswer | Class::NeverHealed => "bad",
+        Class::Hangs
+        | Class::WrongAnswer
+        | Class::NeverHealed
+        | Class::DuplicatedWrite
+        | Class::LostWrite => "bad",
     }
 }

@@ -4,7 +4,8 @@ pub mod html;
 pub mod json;
 pub mod terminal;
 
-use fissure_judge::chaos::{Cell, Chaos, Class, Outcome, Trial};
+use fissure_facts::{Fault, Trigger};
+use fissure_judge::chaos::{Cell, Chaos, Class, Foreseen, Outcome, Trial};
 
 use crate::units::{number, percent};
 
@@ -20,10 +21,12 @@ fn word(class: Class) -> &'static str {
         Class::Hangs => "hangs",
         Class::WrongAnswer => "WRONG",
         Class::NeverHealed => "NOT HEALED",
+        Class::DuplicatedWrite => "WROTE TWICE",
+        Class::LostWrite => "LOST WRITE",
     }
 }
 
-/// The published status: 0 all healed, 1 something stayed broken or was answered wrongly, 2 it cannot be told.
+/// The published status: 0 all healed, 1 something stayed broken, was answered wrongly, lost or written twice, 2 it cannot be told.
 pub fn exit_status(chaos: &Chaos) -> u8 {
     match (chaos.interrupted, chaos.is_bad(), chaos.is_known()) {
         (true, _, _) => 130,
@@ -36,11 +39,23 @@ pub fn exit_status(chaos: &Chaos) -> u8 {
 fn headline(chaos: &Chaos) -> String {
     let measured = chaos.trials.iter().filter(|t| matches!(t.outcome, Outcome::Measured { .. })).count();
     let count_of = |class: Class| chaos.cells().filter(|cell| cell.class == class).count();
-    if measured == 0 {
+    if measured == 0 && !chaos.is_bad() {
         let why = chaos.stopped.clone().unwrap_or_else(|| "no window could be believed".to_owned());
         return format!("Nothing was learnt: {why}");
     }
-    let tried = format!("{measured} of {} faults measured", chaos.trials.len());
+    let not_tried = chaos.trials.iter().filter(|t| matches!(t.outcome, Outcome::NotTried { .. })).count();
+    let aside = if not_tried > 0 { format!(", {not_tried} not tried") } else { String::new() };
+    let tried = format!("{measured} of {} faults measured{aside}", chaos.trials.len());
+    let written = || chaos.trials.iter().flat_map(|trial| &trial.written);
+    let lost = written().filter(|seen| seen.lost > 0).count();
+    let doubled = written().filter(|seen| seen.duplicated > 0).count();
+    if lost + doubled > 0 {
+        let counted = |count: usize, what: &str| (count > 0).then(|| format!("{count} times a route {what}"));
+        let parts =
+            [counted(lost, "lost what it had acknowledged"), counted(doubled, "wrote something twice")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        return format!("{tried}: {}.", parts.join(", "));
+    }
     let (stuck, wrong) = (count_of(Class::NeverHealed), count_of(Class::WrongAnswer));
     match (stuck, wrong) {
         (0, 0) => format!("{tried}: after each of them every route was as before."),
@@ -53,7 +68,20 @@ fn headline(chaos: &Chaos) -> String {
 }
 
 fn name(trial: &Trial) -> String {
-    format!("{} on {}", trial.fault.kind, trial.fault.target)
+    let Fault { kind, target, trigger, route, .. } = &trial.fault;
+    let mut name = format!("{kind} on {target}");
+    if let Some(route) = route {
+        name.push_str(&format!(" (only {route})"));
+    }
+    match trigger {
+        Trigger::Always => {}
+        Trigger::Percent(percent) => name.push_str(&format!(" ({percent} % of the connections)")),
+        Trigger::EveryNth(n) => name.push_str(&format!(" (each connection no. {n})")),
+        Trigger::Request(n) => name.push_str(&format!(" (each request no. {n})")),
+        Trigger::FirstByte => name.push_str(" (from the first byte on)"),
+        Trigger::Commit => name.push_str(" (at a commit)"),
+    }
+    name
 }
 
 /// The average over the faults, for each arrangement: before and after a split.
@@ -102,9 +130,79 @@ fn figures(cell: &Cell) -> String {
     parts.join(", ")
 }
 
+/// What was written and read back, one line for each route and fault that has something to tell.
+fn writes(chaos: &Chaos) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut kept, mut faults, mut unread) = (0, 0, 0);
+    for trial in &chaos.trials {
+        faults += usize::from(!trial.written.is_empty());
+        for seen in &trial.written {
+            kept += seen.acknowledged - seen.lost;
+            unread += seen.unread;
+            let said = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+            let when = match seen.lost_in {
+                Some((first, last)) if first != last => {
+                    format!(" (acknowledged in the seconds {first} to {last} of the window)")
+                }
+                Some((only, _)) => format!(" (acknowledged in second {only} of the window)"),
+                None => String::new(),
+            };
+            let parts = [
+                said(seen.lost, &format!("of {} acknowledged writes are gone{when}", seen.acknowledged)),
+                said(seen.duplicated, "are there more than once"),
+                said(seen.undead, "are there although the app said that they failed"),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            if !parts.is_empty() {
+                lines.push(format!(
+                    "{}, `{}` by `{}`: {}.",
+                    name(trial),
+                    seen.route,
+                    seen.by,
+                    parts.join(", ")
+                ));
+            }
+        }
+    }
+    if faults > 0 {
+        lines.push(format!(
+            "{kept} acknowledged writes were read back after {faults} faults, and were there{}.",
+            if unread > 0 { format!("; for {unread} the page could not be read") } else { String::new() }
+        ));
+    }
+    let not_checked = chaos.not_checked.iter();
+    lines.extend(not_checked.map(|missing| format!("`{}` not checked: {}.", missing.route, missing.why)));
+    lines
+}
+
+/// What was expected of routes that do not use a link.
+fn foreseen(chaos: &Chaos) -> Vec<String> {
+    let Foreseen { verified, wrong, untouched } = &chaos.foreseen;
+    let mut lines = Vec::new();
+    if !untouched.is_empty() {
+        lines.push(format!(
+            "No journey goes over {}: its faults are expected to spoil nothing, and only a tenth of them was tried.",
+            untouched.join(", ")
+        ));
+    }
+    if *verified > 0 {
+        lines.push(format!(
+            "{verified} times a route does not use the link that was broken; {} of them it was unaffected, as expected.",
+            verified - wrong.len()
+        ));
+    }
+    for (fault, route) in wrong {
+        lines.push(format!(
+            "{fault} spoils `{route}`, which does not use that link: it shares something with a route that does, such as workers or \
+             a pool of connections."
+        ));
+    }
+    lines
+}
+
 /// What no run of this kind looks at.
 const NOT_TESTED: &[&str] = &[
-    "Whether every acknowledged write is still there: no written value is read back yet.",
     "A power cut: what a killed process wrote is still in the kernel's cache, and a mistake with fsync does not show.",
-    "Full and failing disks, a clock that jumps, lost packets, names that do not resolve, several faults at once.",
+    "Whether a write that is there stays there, and in which order writes happened.",
+    "Lost packets, names that do not resolve, several faults at once, what goes by io_uring or mapped files.",
 ];

@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 use fissure_facts::Run;
 use fissure_judge::chaos::{Cell, Chaos, Class, Outcome, Trial};
 
-use super::{NOT_TESTED, doubts, exit_status, figures, headline, name, radii, word};
+use super::{NOT_TESTED, doubts, exit_status, figures, foreseen, headline, name, radii, word, writes};
 use crate::terminal::{Page, sign};
 use crate::units::{number, percent};
 use crate::words;
@@ -37,6 +37,16 @@ pub fn report(run: &Run, chaos: &Chaos, width: usize) -> String {
         matrix(run, arrangement, &trials, width, &mut page);
     }
     details(chaos, &mut page);
+    let foreseen = foreseen(chaos);
+    if !foreseen.is_empty() {
+        page.heading("Expected and seen");
+        foreseen.iter().for_each(|line| page.item(line));
+    }
+    let writes = writes(chaos);
+    if !writes.is_empty() {
+        page.heading("Writes read back");
+        writes.iter().for_each(|line| page.item(line));
+    }
     let doubts = doubts(chaos);
     if !doubts.is_empty() {
         page.heading("Doubts");
@@ -85,7 +95,11 @@ fn style_of(class: Class) -> Style {
         Class::TooFew => return Style::new().dimmed(),
         Class::Unaffected | Class::WithinSlo => AnsiColor::Green,
         Class::Slow | Class::NotReached | Class::FailsFast => AnsiColor::Yellow,
-        Class::Hangs | Class::WrongAnswer | Class::NeverHealed => AnsiColor::Red,
+        Class::Hangs
+        | Class::WrongAnswer
+        | Class::NeverHealed
+        | Class::DuplicatedWrite
+        | Class::LostWrite => AnsiColor::Red,
     };
     Style::new().fg_color(Some(colour.into()))
 }

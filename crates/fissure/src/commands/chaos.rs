@@ -21,6 +21,9 @@ const HANGS_AFTER: Duration = Duration::from_secs(2);
 /// Of a capacity that was measured.
 const SHARE_OF_CAPACITY: f64 = 0.6;
 
+/// `--quick`, for each arrangement; starting the app is not in it.
+const QUICK_WITHIN_S: f64 = 270.0;
+
 pub fn chaos(args: &ChaosArgs) -> Result<Exit, Failure> {
     if args.list {
         for kind in FaultKind::ALL {
@@ -45,17 +48,36 @@ pub fn chaos(args: &ChaosArgs) -> Result<Exit, Failure> {
             .filter(|(_, link)| link.env.is_some())
             .map(|(name, _)| name.clone())
             .collect(),
+        http_links: project
+            .config
+            .links
+            .iter()
+            .filter(|(_, link)| link.env.is_some() && link.kind == fissure_facts::config::LinkKind::Http)
+            .map(|(name, _)| name.clone())
+            .collect(),
+        trigger: args.when.unwrap_or_default(),
+        route: args.route.clone(),
         on: args.on.clone(),
         arrangements: arrangements(args, &project)?,
         users_per_s: capacity(&project).map(|users| SHARE_OF_CAPACITY * users),
         timeout_s: project.config.users.timeout.0.as_secs_f64(),
+        may_write: project
+            .journeys
+            .iter()
+            .flat_map(|loaded| &loaded.journey.steps)
+            .any(|step| ["POST", "PUT", "PATCH"].contains(&step.method.as_str())),
+        within_s: (args.quick && args.only.is_empty()).then_some(QUICK_WITHIN_S),
     };
     let trials = campaign.trials().len();
     if trials == 0 {
         return Err(Failure::new(Exit::Usage, "there is nothing that these faults could befall."));
     }
     if !args.json {
-        anstream::eprintln!("{trials} faults, about {:.0} s.", campaign.seconds());
+        let left_out = match campaign.left_out() {
+            0 => String::new(),
+            count => format!(" {count} more were left out to stay below five minutes."),
+        };
+        anstream::eprintln!("{trials} faults, about {:.0} s.{left_out}", campaign.seconds());
     }
     let order = Order {
         verb: CHAOS,

@@ -12,7 +12,7 @@ use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
 use tokio::time::Instant;
 
-use super::{Interrupt, Lab};
+use super::{CHAOS, Interrupt, Lab};
 use crate::exit::{Exit, Failure};
 
 /// Time for the crowd to start, read its plan and be ready, before its clock begins.
@@ -35,11 +35,14 @@ impl Lab<'_> {
         if !self.ensure(arrangement, interrupt).await? {
             return Ok(());
         }
-        let plan = self.crowd_plan(arrangement, Mode::Play, None);
+        let mut plan = self.crowd_plan(arrangement, Mode::Play, None);
+        plan.finds_writes = self.order.verb == CHAOS;
         let mut crowd = self.start_crowd(&plan).await?;
         loop {
             tokio::select! {
                 event = crowd.next() => match event {
+                    Some(Ok(CrowdEvent::Write(write))) => self.record(Fact::WriteSent(write))?,
+                    Some(Ok(CrowdEvent::Shown(reading))) => self.record(Fact::WriteShown(reading))?,
                     Some(Ok(CrowdEvent::Played { journey, steps })) => {
                         self.record(Fact::JourneyPlayed { arrangement: arrangement.name.clone(), journey, steps })?;
                     }
@@ -54,6 +57,9 @@ impl Lab<'_> {
             }
         }
         self.bury(arrangement)?;
+        if self.order.verb == CHAOS && !self.run.was_interrupted() {
+            self.find_links(arrangement, interrupt).await?;
+        }
         let strays =
             self.stage.of(arrangement).map(|s| s.stray_writes(&self.project.folder)).unwrap_or_default();
         if let Some(path) = strays.first() {
@@ -71,6 +77,10 @@ impl Lab<'_> {
 
     /// Holds a load for one window.
     pub(super) async fn hold(&mut self, plan: &WindowPlan, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        if let Err(why) = self.prepare_stage(plan).await {
+            // Nothing would be learnt from the window.
+            return self.record(Fact::FaultNotTried { window: plan.window, why });
+        }
         let stood = self.stage.of(&plan.arrangement).is_some();
         if !self.ensure(&plan.arrangement, interrupt).await? {
             return Ok(());
@@ -100,6 +110,7 @@ impl Lab<'_> {
         let start_at_ns = monotonic_ns() + CROWD_START.as_nanos() as u64;
         let mut crowd_plan = self.crowd_plan(&plan.arrangement, mode, Some(start_at_ns));
         crowd_plan.seed = plan.seed;
+        crowd_plan.read_back = plan.read_back().to_vec();
         let mut crowd = self.start_crowd(&crowd_plan).await?;
 
         let measured = start + Duration::from_secs_f64(plan.warmup_s);
@@ -132,6 +143,7 @@ impl Lab<'_> {
                         let ProblemSeen { route, class, sentence, .. } = problem;
                         self.record(Fact::ProblemSeen { window: plan.window, route, class, sentence })?;
                     }
+                    Some(Ok(CrowdEvent::ReadBack(told))) => self.record(Fact::ReadBack(told))?,
                     Some(Ok(_)) => {}
                     // A window without its crowd is void, no more: the machine may have been too busy to start it in time.
                     Some(Err(e)) => {
@@ -154,7 +166,13 @@ impl Lab<'_> {
                         Some(k) => {
                             let sample = meter.second(&watched, plan.window, k);
                             self.progress.sample(&sample);
+                            let suffers = self.host_suffers(&sample) && last_words.is_none();
                             self.record(Fact::Sampled(sample))?;
+                            if let Some(trial) = trial.as_mut().filter(|_| suffers) {
+                                self.lift(trial, plan).await;
+                                crowd.stop("the machine ran short of memory, so the fault was lifted").await;
+                                last_words = Some(Instant::now() + LAST_WORDS);
+                            }
                             second = Some(k + 1);
                         }
                     }
@@ -330,6 +348,8 @@ impl Lab<'_> {
             table: arrangement.table.clone(),
             own_hosts,
             host,
+            finds_writes: false,
+            read_back: Vec::new(),
             concurrency: arrangement.concurrency.clone(),
             hand_on: settings.hand_on,
             at_once: settings.connections,

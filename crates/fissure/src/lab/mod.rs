@@ -8,6 +8,7 @@ mod machine;
 mod profile;
 mod shadow;
 mod stage;
+mod touch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -96,6 +97,8 @@ impl<'p> Lab<'p> {
             runs::prepare(&project.folder).map_err(unwritable)?;
         }
         let program = std::env::current_exe().map_err(unwritable)?;
+        // What outlived a fissure that was killed together with its guards.
+        fissure_rig::keeper::sweep();
         fissure_rig::scratch::sweep(&home.join("scratch"));
 
         let cpus = cpu_split(project.config.limits.app_cpus);

@@ -14,8 +14,8 @@ use fissure_facts::config::{Before, LinkKind};
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::cache;
-use fissure_rig::faults::inject;
-use fissure_rig::keeper::{self, CpuSplit, Kept, Launch};
+use fissure_rig::faults::{clock, inject};
+use fissure_rig::keeper::{self, CpuSplit, Intercept, Kept, Launch};
 use fissure_rig::lens::Hooks;
 use fissure_rig::scratch::{self, Scratch, ScratchDatabase};
 use fissure_rig::wire::{LinkAddress, Relay};
@@ -37,6 +37,8 @@ pub struct Stage<'p> {
     standing: Vec<Standing>,
     /// Relays in the app's links, for faults; none in other runs.
     links: Vec<RelayedLink>,
+    /// The fault for which the next app is started, if it needs that.
+    prepared: Option<FaultKind>,
 }
 
 /// A link of the app that leads through a relay.
@@ -86,6 +88,7 @@ impl<'p> Stage<'p> {
             cpus: cpus.clone(),
             standing: Vec::new(),
             links: Vec::new(),
+            prepared: None,
         }
     }
 
@@ -117,8 +120,46 @@ impl<'p> Stage<'p> {
         left_out
     }
 
+    pub fn relays(&self) -> impl Iterator<Item = (&str, &Relay)> {
+        self.links.iter().map(|link| (link.name.as_str(), &link.relay))
+    }
+
     pub fn link(&self, name: &str) -> Option<&RelayedLink> {
         self.links.iter().find(|link| link.name == name)
+    }
+
+    /// From now on apps are started so that this fault can befall them; those that stand are ended.
+    pub async fn prepare(&mut self, fault: Option<FaultKind>) {
+        if self.prepared != fault {
+            self.strike().await;
+            self.prepared = fault;
+        }
+    }
+
+    /// The file that shifts the clock of an app that was started for it.
+    pub fn clock_file(&self) -> PathBuf {
+        self.run_folder.join("clock")
+    }
+
+    /// What an app that is started for a fault gets beside its own environment.
+    fn instruments(&self, env: &mut Vec<(String, String)>) -> Option<Intercept> {
+        match self.prepared? {
+            FaultKind::DiskFull => Some(Intercept::Writes),
+            FaultKind::Fsync => Some(Intercept::Syncs),
+            FaultKind::Clock { .. } => {
+                let preloaded =
+                    env.iter().rev().find(|(name, _)| name == "LD_PRELOAD").map(|(_, value)| value.clone());
+                let preloaded = preloaded.or_else(|| std::env::var("LD_PRELOAD").ok());
+                let library = clock::library()?;
+                // Without the file the clock is right, and the fault says that it could not be injected.
+                env.extend(
+                    clock::environment(&library, &self.clock_file(), preloaded.as_deref())
+                        .unwrap_or_default(),
+                );
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Ends one arrangement, so that the next window begins with a fresh one.
@@ -346,9 +387,11 @@ impl<'p> Stage<'p> {
         command: &str,
         arrangement: &str,
         folder: &Path,
-        env: Vec<(String, String)>,
+        mut env: Vec<(String, String)>,
     ) -> Launch {
+        let intercept = self.instruments(&mut env);
         Launch {
+            intercept,
             label: format!("{arrangement} {what}"),
             command: command.to_owned(),
             folder: folder.to_path_buf(),

@@ -64,6 +64,7 @@ impl<'p> Up<'p> {
         };
         runs::prepare(&project.folder).map_err(unwritable)?;
         let program = std::env::current_exe().map_err(unwritable)?;
+        fissure_rig::keeper::sweep();
         fissure_rig::scratch::sweep(&home.join("scratch"));
 
         let listener = listen(args.port, project.config.app.port)?;
