@@ -68,8 +68,8 @@ fn what_looking_costs_the_app() {
             let kind = if round % 2 == 0 { (place + round / 2) % 4 } else { (round / 2 + 3 - place) % 4 };
             costs[kind] = turn(kinds[kind]);
         }
-        for kind in 0..4 {
-            logs[kind].push((costs[kind] / costs[0]).ln());
+        for (log, cost) in logs.iter_mut().zip(costs) {
+            log.push((cost / costs[0]).ln());
         }
     }
     over.store(true, Relaxed);
