@@ -354,7 +354,7 @@ pub struct ExportArgs {
 pub enum ExportTo {
     /// What `load` would play, as a script for those who have a cluster of k6
     K6(Box<K6Args>),
-    /// What the profilers of a run saw, for https://www.speedscope.app (it works without a network, too)
+    /// What the profilers of a run saw, for speedscope.app (which works without a network, too)
     Speedscope(StacksArgs),
     /// What the profilers of a run saw, for `go tool pprof`, Pyroscope, Parca
     Pprof(PprofArgs),
