@@ -47,6 +47,12 @@ fn is_at(point: &LoadPoint, goal_users_per_s: f64, most: f64) -> bool {
     point.users_per_s >= goal_users_per_s * AT_THE_GOAL && point.users_per_s <= goal_users_per_s * most
 }
 
+/// An open load with the journeys' own mix.
+fn is_steady(window: &Window, arrangement: &str) -> bool {
+    let plan = &window.plan;
+    plan.arrangement.name == arrangement && matches!(plan.load, Load::Open { .. }) && plan.emphasis.is_none()
+}
+
 /// Sound windows flat out that are wanted.
 const SATURATED_WINDOWS: usize = 2;
 /// Four times the users get this much more done when it was users that the app was short of.
@@ -140,9 +146,26 @@ impl<'r> Evidence<'r> {
         let goal = self.goal.users_per_s;
         // When every load that was tried held, the higher ones are witnesses too.
         let most = if fit.bound == Bound::AtLeast { f64::INFINITY } else { ABOVE_THE_GOAL };
+        let (points, in_spite) = (self.points(arrangement), self.held_in_spite(arrangement));
         let near: Vec<LoadPoint> =
-            self.points(arrangement).into_iter().filter(|p| is_at(p, goal, most)).collect();
+            points.into_iter().chain(in_spite).filter(|p| is_at(p, goal, most)).collect();
         near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
+    }
+
+    /// Windows that are void because somebody else slowed the answers down, and that kept the goal all the same, with half of the slow
+    /// requests that it allows: the disturbance can only have made them worse. Of those that missed nothing can be said.
+    fn held_in_spite(&self, arrangement: &str) -> impl Iterator<Item = LoadPoint> {
+        let goal = &self.run.header.config.goal;
+        self.windows
+            .iter()
+            .filter(move |(w, void)| void.as_ref().is_some_and(Void::only_slows) && is_steady(w, arrangement))
+            .map(|(w, _)| capacity::load_point(w, goal))
+            .filter(|point| {
+                let mut twice = point.clone();
+                twice.routes.values_mut().for_each(|(over, _)| *over *= 2);
+                twice.errors.0 *= 2;
+                capacity::hold(&[twice], goal)
+            })
     }
 
     /// Whether one more window at the goal's own load could show that it is met: as far as can be told it is, but not for sure.
@@ -164,8 +187,7 @@ impl<'r> Evidence<'r> {
 
     /// Windows with a steady mix at an open load: those that say something about latency.
     pub fn open(&self, arrangement: &str) -> impl Iterator<Item = &Window> {
-        self.valid(arrangement)
-            .filter(|w| matches!(w.plan.load, Load::Open { .. }) && w.plan.emphasis.is_none())
+        self.valid(arrangement).filter(move |w| is_steady(w, arrangement))
     }
 
     /// What the whole does flat out, in users per second: right requests over the requests of one user.

@@ -68,6 +68,11 @@ impl Void {
             Self::NoisyNeighbour { .. } => "noisy neighbour",
         }
     }
+
+    /// The whole load was sent, and whatever disturbed it can only have made answers slower, never faster.
+    pub fn only_slows(&self) -> bool {
+        matches!(self, Self::CrowdLate { .. } | Self::CrowdStarved { .. } | Self::NoisyNeighbour { .. })
+    }
 }
 
 impl fmt::Display for Void {
