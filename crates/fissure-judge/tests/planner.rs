@@ -8,7 +8,7 @@ mod fake_rig;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fake_rig::{Cost, Model, Plant, route};
+use fake_rig::{Cost, FakeRig, Model, Plant, route};
 use fissure_facts::config::Slo;
 use fissure_facts::fact::StageFailure;
 use fissure_facts::{Arrangement, Fact, JourneyOutline, OutlineStep, Purpose, Route, Run, Stamped, Step};

@@ -92,6 +92,8 @@ impl Lab<'_> {
                 Ok(()) => {
                     trial.injected = true;
                     self.record(Fact::FaultInjected { window, second })?;
+                    // Should fissure be killed now, its journal says what was in force.
+                    self.flush()?;
                 }
                 Err(why) => self.record(Fact::FaultNotTried { window, why })?,
             }
