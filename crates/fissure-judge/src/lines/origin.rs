@@ -90,11 +90,16 @@ pub(crate) fn own_frame(frames: &[&Frame]) -> Option<(usize, Spot)> {
     })
 }
 
+/// What Python puts behind the name of a function for what has no name inside of it (PEP 3155).
+const NAMELESS: [&str; 6] =
+    [".<locals>", ".<genexpr>", ".<listcomp>", ".<dictcomp>", ".<setcomp>", ".<lambda>"];
+
 /// What a person calls the function: without its path, its type parameters, its arguments, and the closures in it.
 pub(super) fn short_name(function: &str) -> String {
     if let Some(name) = go_name(function) {
         return name;
     }
+    let function = NAMELESS.iter().fold(function.to_owned(), |name, part| name.replace(part, ""));
     let mut plain = String::new();
     let mut depth = 0u32;
     for c in function.chars() {
@@ -107,7 +112,7 @@ pub(super) fn short_name(function: &str) -> String {
     }
     let is_name = |part: &&str| !part.is_empty() && !part.starts_with('{') && !is_hash(part);
     let last = plain.split("::").map(str::trim).filter(is_name).last();
-    last.map_or_else(|| function.to_owned(), str::to_owned)
+    last.map_or_else(|| function.clone(), str::to_owned)
 }
 
 /// Go writes `example.com/shop/cart.(*Cart[...]).total.func1`: `Cart.total`. None where nothing says that it is Go's.
@@ -142,6 +147,9 @@ mod tests {
             ("example.com/shop/cart.(*Cart[...]).total.func1", "Cart.total"),
             ("Cart.Item.price", "Cart.Item.price"),
             ("Hot.main::{lambda}", "Hot.main"),
+            ("sounds_like.<locals>.<genexpr>.<genexpr>", "sounds_like"),
+            ("Handler.send.<locals>.encode", "Handler.send.encode"),
+            ("<module>", "<module>"),
             ("(anonymous)", "(anonymous)"),
             ("", ""),
         ] {
