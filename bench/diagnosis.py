@@ -15,7 +15,7 @@ from pathlib import Path
 import grade
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = ["04-parcels", "06-ticket-office"]
+QUICK = ["04-parcels", "07-rental-desk"]
 DEMO = "01-photo-shop"
 
 
