@@ -422,6 +422,9 @@ mod tests {
             samples: Err("no".to_owned()),
             stacks: no(),
             connections: no(),
+            calls: no(),
+            clock_library: None,
+            holds: no(),
             lines: BTreeMap::from([("node".to_owned(), Err("no".to_owned()))]),
             ..good()
         };

@@ -51,7 +51,7 @@ fn a_browsers_har_replays_for_fifty_users_without_a_hand_edit() {
     folder
         .fissure(&["users", "replay"])
         .exits(1)
-        .says("POST /signup does not replay: line 10: expected status 302, got 403")
+        .says("POST /signup does not replay: line 13: expected status 302, got 403")
         .says("guess: a token was refused")
         .leaves_nothing();
 }

@@ -9,12 +9,12 @@ use fissure_facts::{Arrangement, Exchange, Route, ShadowPlan, Topology};
 use super::leaves::{self, leaves};
 use super::{By, Finding, Shadow, State, cut, status_of};
 
-/// Pairs in one shadow: what comes up in more than 1 pair of 13 is missed once in twenty times
-/// (1 - 0.05^(1/40) = 7 %; Hanley and Lippman-Hand 1983).
+/// Pairs in one shadow. What never happens with one copy, and in a quarter of the pairs with two, is found 19 times of 20.
 pub const PAIRS: u32 = 40;
-/// By chance (Fisher's exact test, one side): to be looked at again, and to be believed the second time.
-const SUSPICIOUS: f64 = 1e-3;
-const BELIEVED: f64 = 1e-2;
+/// By chance (Fisher's exact test, one side) in the first shadows: to be looked at again ...
+const SUSPICIOUS: f64 = 0.05;
+/// ... and in the first and the second together: to be believed. A dozen requests with a few values each are looked at.
+const BELIEVED: f64 = 1e-4;
 /// Different requests that are tried.
 const ROUTES_MOST: usize = 12;
 
@@ -62,7 +62,7 @@ pub(super) fn next(all: &[Shadow<'_>], seed: u64, left_s: f64) -> Option<(Shadow
     for create in creates(all) {
         let [one, two] = played(all, &create);
         let turn = one.len().min(two.len());
-        let wanted = if turn >= 2 || turn == 1 && suspicions(&one, &two, 0).is_empty() {
+        let wanted = if turn >= 2 || turn == 1 && suspicions(&one[..1], &two[..1], SUSPICIOUS).is_empty() {
             continue;
         } else if one.len() <= two.len() {
             Topology::Control
@@ -102,9 +102,10 @@ pub(super) fn findings(all: &[Shadow<'_>]) -> Vec<Finding> {
 
 fn finding(all: &[Shadow<'_>], create: &Create) -> Option<Finding> {
     let [one, two] = played(all, create);
-    let first = suspicions(&one, &two, 0);
-    let again = suspicions(&one, &two, 1);
-    let kind = first.iter().find(|s| s.p < SUSPICIOUS && again.iter().any(|a| a.what == s.what))?;
+    if one.len().min(two.len()) < 2 {
+        return None;
+    }
+    let kind = suspicions(&one, &two, BELIEVED).into_iter().next()?;
     let pair = two.first()?.twins.first()?;
     let request = &pair.exchanges.first()?.request;
     let (expected, got) = kind.words();
@@ -162,7 +163,6 @@ struct Suspicion {
     /// Pairs in which it was so, of how many.
     one: (usize, usize),
     two: (usize, usize),
-    p: f64,
 }
 
 impl Suspicion {
@@ -177,11 +177,10 @@ impl Suspicion {
     }
 }
 
-/// What the n-th shadow of each kind showed.
-fn suspicions(one: &[&Shadow<'_>], two: &[&Shadow<'_>], n: usize) -> Vec<Suspicion> {
-    let (Some(one), Some(two)) = (one.get(n), two.get(n)) else { return Vec::new() };
-    let limit = if n == 0 { SUSPICIOUS } else { BELIEVED };
-    let (one, two) = (Pairs::of(&one.twins), Pairs::of(&two.twins));
+/// What these shadows of one copy and of two show together that is rarer by chance than `limit`.
+fn suspicions(one: &[&Shadow<'_>], two: &[&Shadow<'_>], limit: f64) -> Vec<Suspicion> {
+    let pairs = |shadows: &[&Shadow<'_>]| Pairs::of(shadows.iter().flat_map(|s| s.twins.iter().copied()));
+    let (one, two) = (pairs(one), pairs(two));
     if one.count < PAIRS as usize / 2 || two.count < PAIRS as usize / 2 {
         return Vec::new();
     }
@@ -189,7 +188,7 @@ fn suspicions(one: &[&Shadow<'_>], two: &[&Shadow<'_>], n: usize) -> Vec<Suspici
     let mut look = |what: What, state: State, in_one: usize, in_two: usize| {
         let p = more_often(in_two, two.count, in_one, one.count);
         if p < limit {
-            found.push(Suspicion { what, state, one: (in_one, one.count), two: (in_two, two.count), p });
+            found.push(Suspicion { what, state, one: (in_one, one.count), two: (in_two, two.count) });
         }
     };
     let limits = one.limited > 0;
@@ -225,7 +224,7 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn of(twins: &[&Twinned]) -> Self {
+    fn of<'t>(twins: impl Iterator<Item = &'t Twinned>) -> Self {
         let mut pairs = Self::default();
         for pair in twins {
             let [a, b] = pair.exchanges.as_slice() else { continue };
@@ -244,7 +243,9 @@ impl Pairs {
                 let other =
                     taken[1].get(path).filter(|_| path.contains(leaves::BODY) && !is_time(&leaf.value));
                 if let Some(other) = other {
-                    let values = (leaf.value.clone(), other.value.clone());
+                    // Each shadow has a fresh copy of the app, whose ids begin anew.
+                    let here = |value: &str| format!("{} {value}", pair.shadow);
+                    let values = (here(&leaf.value), here(&other.value));
                     pairs.values.entry(path.clone()).or_default().push(values);
                 }
             }

@@ -93,7 +93,7 @@ pub fn not_checked(isolation: &Isolation) -> Vec<String> {
     let mut lines =
         vec!["What no journey visits, and what the app does outside (mail, other services).".to_owned()];
     lines.push(if replicate().any(|t| t.twins > 0) {
-        "Races of different requests; one that shows in fewer than 7 of 100 pairs of equal requests may be missed.".to_owned()
+        "Races of different requests; one that shows in less than a quarter of the pairs of equal requests may be missed.".to_owned()
     } else {
         "What happens at the same time.".to_owned()
     });
