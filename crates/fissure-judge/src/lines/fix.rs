@@ -12,6 +12,8 @@ use crate::sim;
 const FEW_LINES: usize = 10;
 /// They must carry at least this share of the CPU, or fixing them is polish.
 const MOST_OF_IT: f64 = 0.4;
+/// CPU that a request costs at least when its dearest lines cost nothing, of what it costs.
+const LEAST_LEFT: f64 = 0.01;
 /// Standard deviation of the log of a ratio of two simulated capacities.
 const SIMULATION_NOISE: f64 = 0.035;
 
@@ -39,7 +41,8 @@ pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, see
     let (low, mid, high) = (ratio(share.low / share.mid), ratio(1.0), ratio(share.high / share.mid));
     let capacity_ratio = Estimate::new(mid, low.min(mid) / noise, high.max(mid) * noise);
     let left = without(model, lines.hot.as_ref(), dearest, 1.0).mean_cpu_ms() / model.mean_cpu_ms();
-    let cpus_needed = cpus_needed.scaled(left);
+    // Lines that seem to take everything leave something all the same, or the goal could be anything.
+    let cpus_needed = cpus_needed.scaled(left.max(LEAST_LEFT));
     Some(Fix { lines: dearest.len(), share, capacity_ratio, cpus_needed })
 }
 

@@ -28,9 +28,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         }
     }
     lines.extend(judgement.waits.iter().flat_map(who_waits));
-    // The first stands with the verdict.
-    let told = usize::from(judgement.valid());
-    lines.extend(judgement.growth.iter().skip(told).map(growth::sentence));
+    lines.extend(growth::rest(judgement));
     // Of what waits and is not helped the verdict's own sentence says it.
     let is_said = match &judgement.verdict {
         Verdict::NotEnoughEvidence { reasons } => is_wait(reasons),
