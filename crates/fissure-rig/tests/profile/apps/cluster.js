@@ -10,7 +10,9 @@ function busy(n) {
 }
 
 if (cluster.isPrimary) {
-  cluster.fork().on('online', () => console.log('ready'));
+  // 'online' comes before the other runs its first line.
+  cluster.fork().on('message', () => console.log('ready'));
 } else {
   setInterval(() => busy(200000), 1);
+  process.send('working');
 }
