@@ -8,7 +8,8 @@
 use fissure_facts::config::GoalLoad;
 use fissure_facts::{Fact, JourneyOutline, Run};
 
-use crate::judgement::GoalView;
+use crate::capacity::{Bound, CapacityFit};
+use crate::judgement::{Capacity, GoalView};
 
 /// Requests that one user makes on average.
 pub fn requests_per_user(run: &Run) -> f64 {
@@ -47,6 +48,17 @@ pub fn view(run: &Run) -> GoalView {
         users_per_s,
         requests_per_s: users_per_s * requests,
         users_at_once: users_per_s * seconds,
+    }
+}
+
+/// A capacity in every unit.
+pub fn capacity(run: &Run, fit: &CapacityFit) -> Capacity {
+    let users_per_s = fit.users_per_s;
+    Capacity {
+        at_least: fit.bound == Bound::AtLeast,
+        users_per_s,
+        requests_per_s: users_per_s.scaled(requests_per_user(run)),
+        users_at_once: users_per_s.scaled(seconds_per_user(run)),
     }
 }
 

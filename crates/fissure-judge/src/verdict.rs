@@ -9,8 +9,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Capacity, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing,
-    RemedyKind, RemedyResult, Resource, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyKind,
+    RemedyResult, Resource, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -57,7 +57,6 @@ struct Bench<'r> {
     waits: Option<Waits>,
     /// Where the CPU is full and most of the requests wait for something else all the same.
     beside_the_cpu: Option<(Waits, Resource, f64)>,
-    seconds_per_user: f64,
 }
 
 impl<'r> Bench<'r> {
@@ -78,19 +77,8 @@ impl<'r> Bench<'r> {
             }
             (_, None) => (None, None),
         };
-        let (is_cpu_full, seconds_per_user) = (is_full == Some(true), goal::seconds_per_user(run));
-        Self {
-            run,
-            evidence,
-            fit,
-            demands,
-            lines,
-            is_cpu_full,
-            interpreter,
-            waits,
-            beside_the_cpu,
-            seconds_per_user,
-        }
+        let is_cpu_full = is_full == Some(true);
+        Self { run, evidence, fit, demands, lines, is_cpu_full, interpreter, waits, beside_the_cpu }
     }
 
     fn judge(&self) -> Judgement {
@@ -117,7 +105,7 @@ impl<'r> Bench<'r> {
             waits: self.waits.clone(),
             fix,
             growth: self.evidence.growth(),
-            capacity: self.fit.as_ref().map(|fit| self.in_every_unit(fit)),
+            capacity: self.fit.as_ref().map(|fit| goal::capacity(self.run, fit)),
             saturation_per_s: self
                 .evidence
                 .saturation_users_per_s()
@@ -370,16 +358,6 @@ impl<'r> Bench<'r> {
         (!misses.is_empty()).then_some(Verdict::FixTheseLines { routes: misses })
     }
 
-    fn in_every_unit(&self, fit: &CapacityFit) -> Capacity {
-        let users_per_s = fit.users_per_s;
-        Capacity {
-            at_least: fit.bound == Bound::AtLeast,
-            users_per_s,
-            requests_per_s: users_per_s.scaled(goal::requests_per_user(self.run)),
-            users_at_once: users_per_s.scaled(self.seconds_per_user),
-        }
-    }
-
     /// Every remedy: predicted, and measured where it was rehearsed.
     fn remedies(&self) -> Vec<RemedyResult> {
         let worth_asking =
@@ -400,7 +378,7 @@ impl<'r> Bench<'r> {
                     area: candidate.area,
                     predicted: Some(candidate.predicted),
                     capacity_ratio: fit.as_ref().and_then(|fit| fit.over(self.fit.as_ref()?)),
-                    capacity: fit.as_ref().map(|fit| self.in_every_unit(fit)),
+                    capacity: fit.as_ref().map(|fit| goal::capacity(self.run, fit)),
                     latency_ratio: self.latency_changes(&candidate.arrangement),
                     meets_goal: fit
                         .as_ref()

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
-use crate::capacity::{Bound, CapacityFit};
+use crate::capacity::CapacityFit;
 use crate::evidence::{CONTROL, Evidence, WHOLE, open_load};
 use crate::goal;
 use crate::judgement::{Capacity, GoalView};
@@ -95,7 +95,7 @@ pub fn judge(run: &Run) -> Proof {
     let config = &run.header.config;
     let side = |name: &str, command: &str, fit: &Option<CapacityFit>| Side {
         command: command.to_owned(),
-        capacity: fit.as_ref().map(|fit| capacity(run, fit)),
+        capacity: fit.as_ref().map(|fit| goal::capacity(run, fit)),
         meets_goal: fit.as_ref().and_then(|fit| evidence.meets_goal(name, fit)),
     };
     let [before, after] = &fits;
@@ -185,15 +185,6 @@ fn failure(run: &Run) -> Option<(bool, String)> {
         };
         Some((arrangement == BEFORE, sentence))
     })
-}
-
-fn capacity(run: &Run, fit: &CapacityFit) -> Capacity {
-    Capacity {
-        at_least: fit.bound == Bound::AtLeast,
-        users_per_s: fit.users_per_s,
-        requests_per_s: fit.users_per_s.scaled(goal::requests_per_user(run)),
-        users_at_once: fit.users_per_s.scaled(goal::seconds_per_user(run)),
-    }
 }
 
 /// The loads of the blocks, as planned.

@@ -178,6 +178,29 @@ fn typed_names(step: usize, requests: &[Request<'_>], passwords: &[String]) -> V
     names
 }
 
+/// What the name or address of a user is called where a sign-up asks for it.
+pub(super) const OF_SOMEBODY: [&str; 12] = [
+    "user",
+    "username",
+    "user_name",
+    "login",
+    "name",
+    "nick",
+    "nickname",
+    "handle",
+    "email",
+    "mail",
+    "e_mail",
+    "account",
+];
+/// What the own name of a thing is called, by which it is found from then on.
+pub(super) const OF_A_THING: [&str; 4] = ["slug", "permalink", "sku", "handle"];
+
+/// `email`, and `billing_email`, too.
+fn is_called(name: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")))
+}
+
 /// A user's name or address, as a sign-up asks for it.
 fn is_identity(slot: &Slot) -> bool {
     if !matches!(slot.place, Place::Field(_) | Place::Json(_) | Place::Part(_)) || slot.text.trim().is_empty()
@@ -185,27 +208,13 @@ fn is_identity(slot: &Slot) -> bool {
         return false;
     }
     let name = names::word(&slot.name);
-    let words = [
-        "user",
-        "username",
-        "user_name",
-        "login",
-        "name",
-        "nick",
-        "nickname",
-        "handle",
-        "email",
-        "mail",
-        "e_mail",
-        "account",
-    ];
     // A box that is ticked (`hide_mail=1`) says nothing of who it is.
     let is_switch = !slot.text.chars().any(char::is_alphabetic)
         || ["on", "off", "true", "false", "yes", "no"].contains(&slot.text.to_ascii_lowercase().as_str());
     if is_switch {
         return false;
     }
-    slot.text.contains('@') || words.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")))
+    slot.text.contains('@') || is_called(&name, &OF_SOMEBODY)
 }
 
 /// A word that the user typed and that is the thing's own name from then on: its slug, or a part of later paths.
@@ -218,8 +227,7 @@ fn is_key_of_a_thing(slot: &Slot, step: usize, requests: &[Request<'_>]) -> bool
         return false;
     }
     let name = names::word(&slot.name);
-    let is_called_so =
-        ["slug", "permalink", "sku", "handle"].iter().any(|w| name == *w || name.ends_with(&format!("_{w}")));
+    let is_called_so = is_called(&name, &OF_A_THING);
     let in_path = |request: &Request<'_>| request.path.split('/').any(|segment| segment == value);
     let was_visited = requests[..step].iter().any(|r| in_path(r) && r.status < 400);
     let is_visited = requests[step..].iter().any(in_path);

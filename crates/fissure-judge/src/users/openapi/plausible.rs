@@ -221,26 +221,15 @@ impl<'s, 'd> Plausible<'s, 'd> {
     }
 
     fn has_to_be_new(&self, name: &str, schema: &Schema<'d>) -> bool {
-        const WORDS: [&str; 14] = [
-            "user",
-            "username",
-            "user_name",
-            "login",
-            "name",
-            "nick",
-            "nickname",
-            "handle",
-            "email",
-            "e_mail",
-            "slug",
-            "sku",
-            "code",
-            "mail",
-        ];
         let name = names::word(name);
         self.is_new
             && schema.kind() == "string"
-            && (WORDS.contains(&name.as_str()) || schema.text("format") == Some("email"))
+            && (fresh::OF_SOMEBODY
+                .iter()
+                .chain(&fresh::OF_A_THING)
+                .chain(&["code"])
+                .any(|word| name == *word)
+                || schema.text("format") == Some("email"))
             && schema.get("enum").is_none()
             && schema.get("const").is_none()
     }
