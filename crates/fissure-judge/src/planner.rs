@@ -208,7 +208,7 @@ impl<'r> Desk<'r> {
                 _ => {}
             }
         }
-        let window_s = f64::from(self.pace.window_s) + self.warmup_s();
+        let window_s = f64::from(self.pace.window_s) + warmup_s(self.run);
         let time_is_up = self.run.elapsed_s() + window_s > self.pace.budget_s;
         played < self.run.header.journeys.len() || time_is_up
     }
@@ -503,7 +503,7 @@ impl<'r> Desk<'r> {
     }
 
     fn open_window(&self, purpose: Purpose, arrangement: Arrangement, users_per_s: f64) -> WindowPlan {
-        self.window(purpose, arrangement, Load::Open { users_per_s }, self.warmup_s(), self.pace.window_s)
+        self.window(purpose, arrangement, Load::Open { users_per_s }, warmup_s(self.run), self.pace.window_s)
     }
 
     fn window(
@@ -517,10 +517,6 @@ impl<'r> Desk<'r> {
         let window = self.begun + 1;
         let seed = self.run.header.seed.wrapping_add(u64::from(window));
         WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
-    }
-
-    fn warmup_s(&self) -> f64 {
-        warmup_s(self.run)
     }
 
     fn count(&self, which: impl Fn(&Window) -> bool) -> u32 {

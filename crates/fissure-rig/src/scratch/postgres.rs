@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** the database itself is only read; what is dropped has a name that fissure gave.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fissure_facts::shadow::{ColumnSeen, TableSeen};
@@ -10,7 +11,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::process::Stat;
 
-/// Followed by pid, start of that process, and a number.
+/// Followed by the machine, pid, start of that process, and a number.
 const PREFIX: &str = "fissure_scratch_";
 /// Of a table with more rows only the rows are counted.
 const ROWS_MAX: u64 = 5_000;
@@ -44,7 +45,7 @@ impl ScratchDatabase {
         sweep(&client).await;
         let pid = std::process::id();
         let start = Stat::read(pid).map_or(0, |s| s.start_ticks);
-        let copy = format!("{PREFIX}{pid}_{start}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let copy = format!("{PREFIX}{:x}_{pid}_{start}_{}", machine(), COUNT.fetch_add(1, Ordering::Relaxed));
         let statement = format!("CREATE DATABASE \"{copy}\" TEMPLATE \"{}\"", name.replace('"', "\"\""));
         client.batch_execute(&statement).await.map_err(failed)?;
         Ok(Self {
@@ -117,14 +118,30 @@ async fn drop_database(client: &Client, name: &str) {
     }
 }
 
+/// Tells this machine from others that use the same server: whether their fissure is gone cannot be seen from here.
+fn machine() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).ok().filter(|id| !id.trim().is_empty());
+    let id = read("/etc/machine-id").or_else(|| read("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
+    let mut hasher = std::hash::DefaultHasher::new();
+    // Not the id itself: it is nobody else's business.
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Pid and start of the process that made the copy of this name, on this machine.
+fn maker(name: &str) -> Option<(u32, u64)> {
+    let mut parts = name.strip_prefix(PREFIX)?.split('_');
+    let is_ours = u64::from_str_radix(parts.next()?, 16).ok()? == machine();
+    let (pid, start) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    is_ours.then_some((pid, start))
+}
+
 /// Copies whose fissure is gone.
 async fn sweep(client: &Client) {
     for row in rows(client, "SELECT datname FROM pg_database").await {
         let Some(Some(name)) = row.first() else { continue };
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-        let mut numbers = rest.split('_').map(str::parse::<u64>);
-        let (Some(Ok(pid)), Some(Ok(start))) = (numbers.next(), numbers.next()) else { continue };
-        let is_alive = u32::try_from(pid).ok().and_then(Stat::read).is_some_and(|s| s.start_ticks == start);
+        let Some((pid, start)) = maker(name) else { continue };
+        let is_alive = Stat::read(pid).is_some_and(|s| s.start_ticks == start);
         if !is_alive {
             drop_database(client, name).await;
         }
@@ -216,5 +233,15 @@ mod tests {
         for url in ["mysql://h/db", "postgres://h:5432", "postgres://h/", "host=h dbname=x", ""] {
             assert_eq!(parts(url), None, "{url}");
         }
+    }
+
+    /// Another machine that uses the same server would lose the copies that it is just comparing.
+    #[test]
+    fn only_copies_of_this_machine_are_swept() {
+        let ours = machine();
+        assert_eq!(maker(&format!("{PREFIX}{ours:x}_17_123_0")), Some((17, 123)));
+        assert_eq!(maker(&format!("{PREFIX}{:x}_17_123_0", ours.wrapping_add(1))), None);
+        assert_eq!(maker("shop"), None);
+        assert_eq!(maker(&format!("{PREFIX}of_mine")), None);
     }
 }

@@ -103,8 +103,7 @@ impl<'p> Stage<'p> {
                 left_out.push((name.clone(), "no `env` says where its address is".to_owned()));
                 continue;
             };
-            let value = env.iter().rev().find(|(n, _)| *n == variable).map(|(_, value)| value.clone());
-            let Some(value) = value.or_else(|| std::env::var(&variable).ok()) else {
+            let Some(value) = value_of(&env, &variable) else {
                 left_out.push((name.clone(), format!("${variable} is not set")));
                 continue;
             };
@@ -147,9 +146,7 @@ impl<'p> Stage<'p> {
             FaultKind::DiskFull => Some(Intercept::Writes),
             FaultKind::Fsync => Some(Intercept::Syncs),
             FaultKind::Clock { .. } => {
-                let preloaded =
-                    env.iter().rev().find(|(name, _)| name == "LD_PRELOAD").map(|(_, value)| value.clone());
-                let preloaded = preloaded.or_else(|| std::env::var("LD_PRELOAD").ok());
+                let preloaded = value_of(env, "LD_PRELOAD");
                 let library = clock::library()?;
                 // Without the file the clock is right, and the fault says that it could not be injected.
                 env.extend(
@@ -260,8 +257,7 @@ impl<'p> Stage<'p> {
             else {
                 continue;
             };
-            let value = env.iter().rev().find(|(n, _)| n == variable).map(|(_, value)| value.clone());
-            if let Some(url) = value.or_else(|| std::env::var(variable).ok()) {
+            if let Some(url) = value_of(&env, variable) {
                 copies.push(ScratchDatabase::create(name, variable, &url).await.map_err(failed)?);
             }
         }
@@ -310,9 +306,8 @@ impl<'p> Stage<'p> {
             let mut env = self.environment((&source, &folder), role, *port, &places);
             env.extend(elsewhere.clone());
             if let Some(hooks) = &standing.hooks {
-                let own =
-                    |name: &str| env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-                env.extend(hooks.environment(|name| own(name).or_else(|| std::env::var(name).ok())));
+                let hooked = hooks.environment(|name| value_of(&env, name));
+                env.extend(hooked);
             }
             let mut command = self.command(arrangement).to_owned();
             if role == CACHE {
@@ -470,6 +465,12 @@ impl<'p> Stage<'p> {
         }
         env
     }
+}
+
+/// What the app will find under this name: the last one counts, and what it is not given it has from fissure's own.
+fn value_of(env: &[(String, String)], name: &str) -> Option<String> {
+    let given = env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    given.or_else(|| std::env::var(name).ok())
 }
 
 impl Standing {
