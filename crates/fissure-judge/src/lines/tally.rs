@@ -61,21 +61,24 @@ impl Tally {
             profiles.iter().flat_map(|p| &p.stacks).filter(|s| runs(s)).map(|s| s.process).collect();
         for process in processes {
             let saw = profiles.iter().filter(|p| p.stacks.iter().any(|s| runs(s) && s.process == process));
-            let best = saw.max_by(|a, b| named(a, process).total_cmp(&named(b, process)));
+            // An app that is itself an installed package has no file of its own: then the packages' lines are better than none.
+            let is_own = saw.clone().any(|p| named(p, process, Origin::Own) > 0.0);
+            let whose = if is_own { Origin::Own } else { Origin::Library };
+            let best = saw.max_by(|a, b| named(a, process, whose).total_cmp(&named(b, process, whose)));
             let Some(profile) = best else { continue };
             let within = engine::within_extensions(profiles, process);
             for stack in profile.stacks.iter().filter(|s| runs(s) && s.process == process) {
-                tally.add(profile, stack, within);
+                tally.add(profile, stack, whose, within);
             }
         }
         (tally.total > 0).then_some(tally)
     }
 
     /// `within`: the database that is at work where the instrument sees an extension of its language.
-    fn add(&mut self, profile: &Profile, stack: &Stack, within: Option<&'static str>) {
+    fn add(&mut self, profile: &Profile, stack: &Stack, whose: Origin, within: Option<&'static str>) {
         self.total += stack.count;
         let frames: Vec<&Frame> = profile.frames(stack).collect();
-        let Some(depth) = frames.iter().position(|f| origin(f) == Origin::Own && f.line.is_some()) else {
+        let Some(depth) = frames.iter().position(|f| origin(f) == whose && f.line.is_some()) else {
             return;
         };
         let (frame, inner) = (frames[depth], &frames[..depth]);
@@ -83,7 +86,7 @@ impl Tally {
         let key = Function { function: frame.function.clone(), file: file.clone() };
         let found = self.functions.entry(key).or_default();
         // The library's outermost function is what the app called.
-        let library = inner.iter().rev().find(|f| origin(f) == Origin::Library);
+        let library = frames[..=depth].iter().rev().find(|f| origin(f) == Origin::Library);
         let of_extension = || within.filter(|_| inner.iter().any(|f| engine::is_extension(f)));
         let engine = inner.iter().find_map(|f| engine::of(f)).or_else(of_extension);
         let library = library.filter(|_| engine.is_none());
@@ -115,13 +118,13 @@ fn runs(stack: &Stack) -> bool {
     stack.doing == Doing::Running
 }
 
-/// The share of a process's running samples in which an instrument found a line of the app.
-fn named(profile: &Profile, process: u32) -> f64 {
+/// The share of a process's running samples in which an instrument found a line of the app, or of a package.
+fn named(profile: &Profile, process: u32, whose: Origin) -> f64 {
     let of = |keep: &dyn Fn(&&Stack) -> bool| {
         let stacks = profile.stacks.iter().filter(|s| runs(s) && s.process == process).filter(keep);
         stacks.map(|s| s.count).sum::<u64>() as f64
     };
-    let own = |s: &&Stack| profile.frames(s).any(|f| origin(f) == Origin::Own && f.line.is_some());
+    let own = |s: &&Stack| profile.frames(s).any(|f| origin(f) == whose && f.line.is_some());
     of(&own) / of(&|_| true).max(1.0)
 }
 
@@ -147,6 +150,21 @@ mod tests {
             ..Stack::default()
         });
         Profile { instrument: instrument.to_owned(), frames, stacks: stacks.collect(), ..Profile::default() }
+    }
+
+    /// Of a registry that was installed by its package manager the report said that no profiler had looked.
+    #[test]
+    fn an_app_that_is_a_package_is_named_by_the_packages_lines() {
+        let frames = vec![
+            frame("_encipher", "node_modules/bcryptjs/bcrypt.js", 9, false),
+            frame("login", "node_modules/registry/auth.js", 3, false),
+            frame("tick", "node:internal/timers", 1, false),
+        ];
+        let tally =
+            Tally::of_running(&[&profile("node", frames, &[(1, &[0, 1, 2], 30), (1, &[2], 10)])]).unwrap();
+        let (key, found) = tally.functions.first_key_value().unwrap();
+        assert_eq!((tally.functions.len(), tally.total), (1, 40));
+        assert_eq!((&*key.function, found.count, found.own), ("_encipher", 30, 0), "it is not the app's own");
     }
 
     fn shop() -> Profile {

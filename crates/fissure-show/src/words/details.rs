@@ -71,7 +71,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
             }));
             if judgement.limit.as_ref().is_none_or(|l| l.place.is_empty()) {
                 lines.push(
-                    "Which lines they are needs a profiler, and this run had none: start with whatever those routes compute."
+                    "Which lines they are is not known, because no profiler of this run saw them: start with whatever those routes compute."
                         .to_owned(),
                 );
             }

@@ -37,8 +37,12 @@ pub(super) fn who_runs(places: &[Place]) -> Option<String> {
         .iter()
         .take(NAMED)
         .map(|p| {
-            let library = p.inside.as_ref().map(|l| format!(", mostly in the library's {}", code(l)));
-            format!("{} with {} of the CPU{}", place(p), percent(p.share.mid), library.unwrap_or_default())
+            let library = match &p.inside {
+                Some(library) if *library == p.function => ", which is a library's".to_owned(),
+                Some(library) => format!(", mostly in the library's {}", code(library)),
+                None => String::new(),
+            };
+            format!("{} with {} of the CPU{library}", place(p), percent(p.share.mid))
         })
         .collect();
     (!named.is_empty()).then(|| format!("Who runs: {}.", and(&named)))
