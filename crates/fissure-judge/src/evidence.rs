@@ -344,7 +344,9 @@ impl<'r> Evidence<'r> {
     fn slots(&self, model: &Model) -> Option<u32> {
         let requests_per_s = self.saturation_users_per_s()?.mid * model.requests_per_user;
         let busy = requests_per_s * model.mean_cpu_ms() / 1e3;
-        if busy >= limit::FULL * f64::from(model.workers).min(model.cpus) {
+        // Measured of all together, where what each route costs may be vague.
+        let is_full = limit::cpu_resource(self, self.saturated_cpu_share()?.mid).is_some();
+        if is_full || busy >= limit::FULL * f64::from(model.workers).min(model.cpus) {
             return None;
         }
         model::slots(requests_per_s, model.mean_alone_ms(), self.saturating_users()?)

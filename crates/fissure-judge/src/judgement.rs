@@ -221,6 +221,8 @@ pub struct Place {
     pub own_share: f64,
     /// The library's function that most of the time goes to, where it is not the app's own.
     pub inside: Option<String>,
+    /// The function itself is a library's: the app is an installed package, and no file of its own was seen at work.
+    pub is_library: bool,
     /// The route that it belongs to, where that could be told.
     pub route: Option<Route>,
 }

@@ -86,6 +86,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
             share,
             own_share: found.own as f64 / base_tally.total as f64,
             inside: found.busiest_library(),
+            is_library: found.is_library,
             route,
         });
         for (&line, n) in found.lines.iter().filter(|(_, n)| n.own > 0) {

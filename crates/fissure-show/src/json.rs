@@ -121,6 +121,7 @@ fn place(place: &Place) -> Value {
         "lines": place.lines,
         "own_share": place.own_share,
         "inside": place.inside,
+        "is_library": place.is_library,
         "route": place.route,
     })
 }

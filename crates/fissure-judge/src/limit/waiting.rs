@@ -83,6 +83,7 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
         share: wait.share,
         own_share: wait.share.mid,
         inside: None,
+        is_library: false,
         route: None,
     };
     let mut places: Vec<Place> = Vec::new();

@@ -27,6 +27,7 @@ pub(super) struct Found {
     pub count: u64,
     pub own: u64,
     pub lines: BTreeMap<u32, Count>,
+    pub is_library: bool,
     /// Of those, samples in which a database in the process was at work.
     engines: BTreeMap<&'static str, u64>,
     /// Functions of libraries that worked for it.
@@ -96,6 +97,7 @@ impl Tally {
         at.own += own;
         found.count += stack.count;
         found.own += own;
+        found.is_library = whose == Origin::Library;
         if let Some(engine) = engine {
             *found.engines.entry(engine).or_default() += stack.count;
         }
@@ -165,6 +167,7 @@ mod tests {
         let (key, found) = tally.functions.first_key_value().unwrap();
         assert_eq!((tally.functions.len(), tally.total), (1, 40));
         assert_eq!((&*key.function, found.count, found.own), ("_encipher", 30, 0), "it is not the app's own");
+        assert!(found.is_library);
     }
 
     fn shop() -> Profile {
@@ -194,6 +197,7 @@ mod tests {
         };
         assert_eq!(tally.total, 100, "what no line of the app asked for counts too");
         assert_eq!((found("shop::resize").count, found("shop::resize").own), (60, 0));
+        assert!(!found("shop::resize").is_library, "although the library's function may have the same name");
         assert_eq!(found("shop::resize").busiest_library().as_deref(), Some("resample"));
         assert_eq!(
             (found("shop::price").count, found("shop::price").own),

@@ -26,6 +26,7 @@ pub fn place_share(place: &Place) -> String {
 /// Whose work it is there.
 pub fn place_work(place: &Place) -> String {
     match &place.inside {
+        _ if place.is_library => "a library's".to_owned(),
         Some(library) => format!("mostly in a library, in {}", code(library)),
         None => "the app's own".to_owned(),
     }
@@ -38,7 +39,7 @@ pub(super) fn who_runs(places: &[Place]) -> Option<String> {
         .take(NAMED)
         .map(|p| {
             let library = match &p.inside {
-                Some(library) if *library == p.function => ", which is a library's".to_owned(),
+                _ if p.is_library => ", which is a library's".to_owned(),
                 Some(library) => format!(", mostly in the library's {}", code(library)),
                 None => String::new(),
             };

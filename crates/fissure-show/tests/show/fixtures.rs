@@ -188,6 +188,7 @@ fn place(function: &str, file: &str, line: u32, share: f64, inside: Option<&str>
         lines: vec![line, line + 2],
         share: estimate(share, share - 0.03, share + 0.03),
         own_share: if inside.is_some() { 0.01 } else { share },
+        is_library: false,
         inside: inside.map(str::to_owned),
         route: Some(route("POST /photos")),
     }

@@ -12,6 +12,7 @@ mod docker;
 mod dotenv;
 mod folder;
 mod go;
+mod java;
 mod link;
 mod node;
 mod php;
@@ -99,6 +100,7 @@ const SOURCES: &[Source] = &[
     python::start,
     rust::start,
     go::start,
+    java::start,
     php::start,
     docker::start,
     compose::start,
@@ -118,8 +120,8 @@ pub fn guess(folder: &Path) -> Guess {
 }
 
 const NOTHING_FOUND: &str = "nothing here says how the app is started (looked for a Procfile, package.json, manage.py, \
-     pyproject.toml, requirements.txt, app.py, Cargo.toml, go.mod, Gemfile, config.ru, composer.json, index.php, a \
-     Dockerfile and a compose file): write under [app] the command that you type, like `command = \"./server --port \
+     pyproject.toml, requirements.txt, app.py, Cargo.toml, go.mod, pom.xml, build.gradle, a class with a main method, Gemfile, config.ru, composer.json, \
+     index.php, a Dockerfile and a compose file): write under [app] the command that you type, like `command = \"./server --port \
      $PORT\"`, or run `fissure init` in the folder that holds the app";
 
 impl Guess {

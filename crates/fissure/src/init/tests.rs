@@ -269,6 +269,37 @@ fn go() {
     assert_eq!(guess.app.port, None);
 }
 
+const POM: &str = "<project><parent><artifactId>spring-boot-starter-parent</artifactId><version>3.4.1</version></parent>
+    <artifactId>shop</artifactId><version>0.3</version><dependencies><dependency><artifactId>spring-boot-starter-web</artifactId>
+    </dependency></dependencies></project>";
+
+#[test]
+fn java_by_maven() {
+    let guess = of(&[("pom.xml", POM), ("mvnw", "")]);
+    assert_eq!(guess.app.command, "java -jar target/shop-0.3.jar --server.port=$PORT");
+    assert_eq!(guess.app.setup.as_deref(), Some("./mvnw -q -DskipTests package"));
+    assert_eq!(of(&[("pom.xml", POM), ("target/shop-0.3.jar", "")]).app.setup, None);
+    let of_parent = POM.replace("<version>0.3</version>", "");
+    assert!(command(&[("pom.xml", &of_parent)]).contains("shop-3.4.1.jar"));
+}
+
+#[test]
+fn java_by_gradle() {
+    let build = "plugins {\n  id(\"org.springframework.boot\") version \"3.4.1\"\n}\nversion = \"1.0\"\n";
+    let guess = of(&[("build.gradle.kts", build), ("settings.gradle.kts", "rootProject.name = \"shop\"\n")]);
+    assert_eq!(guess.app.command, "java -jar build/libs/shop-1.0.jar --server.port=$PORT");
+    assert_eq!(guess.app.setup.as_deref(), Some("gradle -q bootJar"));
+}
+
+#[test]
+fn java_without_a_build_tool() {
+    let main = "public class Bank { public static void main(String[] args) { System.getenv(\"PORT\"); } }";
+    let guess = of(&[("Bank.java", main), ("Account.java", "class Account {}")]);
+    assert_eq!(guess.app.command, "java -cp .fissure/classes Bank");
+    assert_eq!(guess.app.setup.as_deref(), Some("javac -d .fissure/classes Account.java Bank.java"));
+    assert_eq!(guess.app.port, None);
+}
+
 #[test]
 fn rust() {
     let manifest = "[package]\nname = \"shop\"\n[dependencies]\naxum = \"0.8\"\n";

@@ -1,0 +1,131 @@
+//! Java and Kotlin: what Maven or Gradle builds, or the one class with a `main`.
+
+use std::collections::BTreeMap;
+
+use super::Start;
+use super::command::quote;
+use super::folder::Folder;
+
+pub(super) fn start(folder: &Folder) -> Option<Start> {
+    built(folder).or_else(|| classes(folder))
+}
+
+/// A project of a build tool, and the program that it makes.
+struct Project {
+    file: &'static str,
+    text: String,
+    jar: String,
+    build: String,
+}
+
+fn built(folder: &Folder) -> Option<Start> {
+    let Project { file, text, jar, build } = maven(folder).or_else(|| gradle(folder))?;
+    let has = |word: &str| text.contains(word);
+    let mut env = BTreeMap::new();
+    let (framework, command) = if has("spring-boot") {
+        ("Spring Boot", format!("java -jar {} --server.port=$PORT", quote(&jar)))
+    } else if has("quarkus") {
+        let jar = if file == "pom.xml" { "target" } else { "build" };
+        ("Quarkus", format!("java -Dquarkus.http.port=$PORT -jar {jar}/quarkus-app/quarkus-run.jar"))
+    } else if has("micronaut") {
+        ("Micronaut", format!("java -Dmicronaut.server.port=$PORT -jar {}", quote(&jar)))
+    } else {
+        ("", format!("java -jar {}", quote(&jar)))
+    };
+    if framework == "Spring Boot" && has("spring-boot-devtools") {
+        // Devtools restarts the app when a file changes; what users get does not.
+        env.insert("SPRING_DEVTOOLS_RESTART_ENABLED", "false".to_owned());
+    }
+    let setup = (!folder.has(&jar)).then(|| (build, format!("{jar} is not there")));
+    Some(Start {
+        why: if framework.is_empty() { file.to_owned() } else { format!("{file} names {framework}") },
+        sure: !framework.is_empty(),
+        reads_port: !framework.is_empty(),
+        command,
+        setup,
+        env,
+        code: &["java", "kt"],
+        ..Start::default()
+    })
+}
+
+fn maven(folder: &Folder) -> Option<Project> {
+    let text = folder.text("pom.xml")?;
+    // The parent's name and version stand in the same tags as the project's own, and so do those of whatever it builds with.
+    let mut own = text.clone();
+    for block in ["parent", "dependencies", "dependencyManagement", "plugins", "profiles"] {
+        while let Some((before, rest)) = own.split_once(&format!("<{block}>")) {
+            let after = rest.split_once(&format!("</{block}>")).map_or("", |(_, after)| after);
+            own = format!("{before}{after}");
+        }
+    }
+    let parent = between(&text, "<parent>", "</parent>").unwrap_or_default();
+    let tag = |text: &str, name: &str| {
+        between(text, &format!("<{name}>"), &format!("</{name}>")).map(|value| value.trim().to_owned())
+    };
+    let name = tag(&own, "finalName").filter(|name| !name.contains("${")).or_else(|| {
+        let version = tag(&own, "version").or_else(|| tag(parent, "version"))?;
+        Some(format!("{}-{version}", tag(&own, "artifactId")?))
+    })?;
+    let program = if folder.has("mvnw") { "./mvnw" } else { "mvn" };
+    Some(Project {
+        file: "pom.xml",
+        text,
+        jar: format!("target/{name}.jar"),
+        build: format!("{program} -q -DskipTests package"),
+    })
+}
+
+fn gradle(folder: &Folder) -> Option<Project> {
+    let file = folder.first(&["build.gradle.kts", "build.gradle"])?;
+    let file = if file == "build.gradle" { "build.gradle" } else { "build.gradle.kts" };
+    let text = folder.text(file)?;
+    let settings = folder.first(&["settings.gradle.kts", "settings.gradle"]).and_then(|f| folder.text(f));
+    let name = settings.as_deref().and_then(|text| setting(text, "rootProject.name"))?;
+    let version = setting(&text, "version").map(|version| format!("-{version}")).unwrap_or_default();
+    let task = if text.contains("spring-boot") || text.contains("springframework.boot") { "bootJar" } else { "build -x test" };
+    let program = if folder.has("gradlew") { "./gradlew" } else { "gradle" };
+    Some(Project {
+        file,
+        text: text.replace("springframework.boot", "spring-boot"),
+        jar: format!("build/libs/{name}{version}.jar"),
+        build: format!("{program} -q {task}"),
+    })
+}
+
+/// `name = "value"`, with either quotes.
+fn setting(text: &str, name: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix('='))?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
+    text.split_once(open)?.1.split_once(close).map(|(inside, _)| inside)
+}
+
+/// No build tool: the classes beside the one with a `main` are compiled, which takes a second.
+fn classes(folder: &Folder) -> Option<Start> {
+    let sources: Vec<String> = folder.files(&["java"]).into_iter().filter(|file| !file.contains('/')).collect();
+    let is_main = |file: &&String| {
+        folder.text(file).is_some_and(|code| {
+            code.contains("void main(") && !code.lines().any(|line| line.trim().starts_with("package "))
+        })
+    };
+    let mains: Vec<&String> = sources.iter().filter(is_main).collect();
+    let entry = (*mains.first()?).clone();
+    let class = entry.strip_suffix(".java")?;
+    let listed: Vec<String> = sources.iter().map(|file| quote(file)).collect();
+    Some(Start {
+        command: format!("java -cp .fissure/classes {}", quote(class)),
+        why: format!("{entry} has a main method"),
+        sure: mains.len() == 1,
+        setup: Some((
+            format!("javac -d .fissure/classes {}", listed.join(" ")),
+            "the classes are compiled in the scratch copy".to_owned(),
+        )),
+        code: &["java"],
+        entry: Some(entry.clone()),
+        ..Start::default()
+    })
+}
