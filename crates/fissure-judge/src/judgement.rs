@@ -238,6 +238,8 @@ pub struct Waits {
     pub places: Vec<Wait>,
     /// Whom the app is connected to, descending by answers awaited.
     pub peers: Vec<PeerLoad>,
+    /// Share of the time in which some thread held the interpreter's own lock; 0 where there is none, or nobody could see it.
+    pub interpreter_held: f64,
     /// Threads that were free to take a request.
     pub idle_threads: f64,
     /// A thread serves many connections at once: what their requests wait for does not show on it.

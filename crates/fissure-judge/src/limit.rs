@@ -60,16 +60,25 @@ pub fn limit(
     Some(Limit { resource, routes: heavy, victims, evidence, place })
 }
 
-/// Most of the requests under way wait for the interpreter's own lock: its threads take turns, and together they are one.
+/// The interpreter's own lock is always taken, or most of the requests under way wait for it: its threads take turns, and
+/// together they are one.
 pub fn interpreter(waits: &Waits) -> Option<String> {
     let share = waits.share(|what| *what == WaitsFor::Interpreter);
-    (share >= waiting::MOST).then(|| {
+    let shown = if waits.interpreter_held >= FULL {
         format!(
-            "{:.1} of the {:.0} requests under way wait for the interpreter's lock, so its threads work one at a time",
-            share * waits.under_way,
+            "some thread holds the interpreter's lock {:.0} % of the time",
+            waits.interpreter_held * 100.0
+        )
+    } else if share >= waiting::MOST {
+        let waiting = share * waits.under_way;
+        format!(
+            "{waiting:.1} of the {:.0} requests under way wait for the interpreter's lock",
             waits.under_way
         )
-    })
+    } else {
+        return None;
+    };
+    Some(format!("{shown}, so its threads work one at a time"))
 }
 
 /// None when neither the CPUs nor one thread are used up.

@@ -8,13 +8,13 @@ mod kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fissure_facts::profile::{Frame, SocketAddr, Stack};
+use fissure_facts::profile::{Doing, Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
 use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};
 use crate::lines::own_frame;
 use crate::stats;
-use kind::Kind;
+use kind::{InterpreterLocks, Kind};
 
 /// Places with less of the requests are not worth a line.
 const LEAST_SHARE: f64 = 0.02;
@@ -42,7 +42,10 @@ pub fn waits(run: &Run) -> Option<Waits> {
     let mut waits = Waits { under_way, ..Waits::default() };
     waits.running = if elapsed_s > 0.0 { window.app_cpu_s() / elapsed_s } else { 0.0 };
     let mut groups: BTreeMap<(WaitsFor, Option<Spot>), Group> = BTreeMap::new();
-    for (kind, group, looks) in seen.iter().flat_map(|profile| by_thread_group(profile, &seen)) {
+    let interpreters = InterpreterLocks::of(&profiles);
+    waits.interpreter_held = interpreter_held(&seen);
+    for (kind, group, looks) in seen.iter().flat_map(|profile| by_thread_group(profile, &seen, &interpreters))
+    {
         if group.stays_longer_than(STUCK * looks as f64) {
             continue;
         }
@@ -50,7 +53,7 @@ pub fn waits(run: &Run) -> Option<Waits> {
             Kind::Idle => waits.idle_threads += group.threads,
             Kind::EventLoop => waits.event_loop = true,
             Kind::Waits(what, spot) => {
-                let spot = spot.or_else(|| named_by_its_language(&profiles, &what));
+                let spot = spot.or_else(|| named_by_its_language(&profiles, &what, &interpreters));
                 groups.entry((what, spot)).or_default().add(&group);
             }
         }
@@ -115,13 +118,17 @@ impl Group {
 /// some of them may be at work while others are stuck for good. With the looks that they rest on.
 ///
 /// A process may have been seen by two instruments: that of its language counts.
-fn by_thread_group(profile: &Profile, all: &[&Profile]) -> Vec<(Kind, Group, u64)> {
+fn by_thread_group(
+    profile: &Profile,
+    all: &[&Profile],
+    interpreters: &InterpreterLocks,
+) -> Vec<(Kind, Group, u64)> {
     let knows_less = profile.instrument == ANY_LANGUAGE;
     let others = all.iter().filter(|other| knows_less && other.instrument != ANY_LANGUAGE);
     let known: BTreeSet<u32> = others.flat_map(|other| &other.stacks).map(|stack| stack.process).collect();
     let mut groups: BTreeMap<(u32, &str, Kind), Group> = BTreeMap::new();
     for stack in profile.stacks.iter().filter(|stack| !known.contains(&stack.process)) {
-        let Some(kind) = kind::of(profile, stack) else { continue };
+        let Some(kind) = kind::of(profile, stack, interpreters) else { continue };
         let group = groups.entry((stack.process, &stack.thread, kind)).or_default();
         group.count += stack.count;
         group.threads += stack.count as f64 / profile.looks as f64;
@@ -139,12 +146,31 @@ fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {
     own_frame(&frames).map(|(_, spot)| spot)
 }
 
+/// Share of the looks at which some thread held the interpreter's lock, of the process in which it is held most. The
+/// instrument that knows Python calls only those running that hold it, or run in C code without.
+fn interpreter_held(seen: &[&Profile]) -> f64 {
+    let of_python = seen.iter().filter(|profile| profile.instrument == kind::PYTHON);
+    let shares = of_python.flat_map(|profile| {
+        let mut held: BTreeMap<u32, u64> = BTreeMap::new();
+        for stack in profile.stacks.iter().filter(|stack| stack.doing == Doing::Running) {
+            let in_c_code = profile.frames(stack).next().is_some_and(|frame| frame.module.is_some());
+            *held.entry(stack.process).or_default() += if in_c_code { 0 } else { stack.count };
+        }
+        held.into_values().map(|count| count as f64 / profile.looks as f64)
+    });
+    shares.fold(0.0, f64::max)
+}
+
 /// Where an instrument that knows the language saw most threads wait for the same.
-fn named_by_its_language(profiles: &[&Profile], what: &WaitsFor) -> Option<Spot> {
+fn named_by_its_language(
+    profiles: &[&Profile],
+    what: &WaitsFor,
+    interpreters: &InterpreterLocks,
+) -> Option<Spot> {
     let mut spots: BTreeMap<Spot, u64> = BTreeMap::new();
     for profile in profiles.iter().filter(|p| p.looks == 0) {
         for stack in &profile.stacks {
-            if let Some(Kind::Waits(other, Some(spot))) = kind::of(profile, stack)
+            if let Some(Kind::Waits(other, Some(spot))) = kind::of(profile, stack, interpreters)
                 && std::mem::discriminant(&other) == std::mem::discriminant(what)
             {
                 *spots.entry(spot).or_default() += stack.count;

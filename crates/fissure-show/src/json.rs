@@ -146,6 +146,7 @@ fn waits(waits: &Waits) -> Value {
     json!({
         "under_way": waits.under_way,
         "running": waits.running,
+        "interpreter_held": waits.interpreter_held,
         "places": waits.places.iter().map(place).collect::<Vec<_>>(),
         "peers": waits.peers.iter().map(peer).collect::<Vec<_>>(),
         "idle_threads": waits.idle_threads,

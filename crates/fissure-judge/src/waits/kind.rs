@@ -1,5 +1,7 @@
 //! What a blocked thread waits for, by its system call and the functions on its stack.
 
+use std::collections::BTreeSet;
+
 use fissure_facts::profile::SocketAddr;
 
 use fissure_facts::Profile;
@@ -18,8 +20,31 @@ pub(super) enum Kind {
     Waits(WaitsFor, Option<Spot>),
 }
 
+/// Where the threads of an interpreter wait for its own lock: whoever sees the functions of the C library knows it by them, and
+/// who sees those of the language by the address.
+#[derive(Debug, Default)]
+pub(super) struct InterpreterLocks(BTreeSet<(u32, u64)>);
+
+impl InterpreterLocks {
+    pub fn of(profiles: &[&Profile]) -> Self {
+        let address = |profile: &Profile, stack: &Stack| match stack.doing {
+            Doing::WaitingForLock { address } => {
+                let frames: Vec<&Frame> = profile.frames(stack).collect();
+                named(&frames, &[TAKES_THE_LOCK]).then_some((stack.process, address))
+            }
+            _ => None,
+        };
+        Self(profiles.iter().flat_map(|p| p.stacks.iter().filter_map(|s| address(p, s))).collect())
+    }
+}
+
+/// CPython's function in which a thread waits for its turn.
+const TAKES_THE_LOCK: &str = "take_gil";
+/// The instrument that sees of Python's own locks the line at which a thread asks for one, and no function below it.
+pub(super) const PYTHON: &str = "python";
+
 /// None for a thread that runs.
-pub(super) fn of(profile: &Profile, stack: &Stack) -> Option<Kind> {
+pub(super) fn of(profile: &Profile, stack: &Stack, interpreters: &InterpreterLocks) -> Option<Kind> {
     let frames: Vec<&Frame> = profile.frames(stack).collect();
     let (inner, spot) = match own_frame(&frames) {
         Some((depth, spot)) => (&frames[..depth], Some(spot)),
@@ -30,7 +55,15 @@ pub(super) fn of(profile: &Profile, stack: &Stack) -> Option<Kind> {
         Doing::WaitingForConnection | Doing::WaitingForClient => return Some(Kind::Idle),
         Doing::WaitingForEvents => return Some(Kind::EventLoop),
         Doing::WaitingForInterpreter => WaitsFor::Interpreter,
-        Doing::WaitingForLock { .. } if named(inner, &["take_gil"]) => WaitsFor::Interpreter,
+        Doing::WaitingForLock { .. } if named(inner, &[TAKES_THE_LOCK]) => WaitsFor::Interpreter,
+        Doing::WaitingForLock { address } if interpreters.0.contains(&(stack.process, *address)) => {
+            WaitsFor::Interpreter
+        }
+        // A condition, an event, a queue: all of them wait in a function of that name.
+        Doing::WaitingForLock { .. } if profile.instrument == PYTHON => {
+            let is_woken = spot.is_none() || named(inner, &["wait", "queue"]);
+            if is_woken { WaitsFor::Wake } else { WaitsFor::Lock }
+        }
         Doing::WaitingForLock { .. } if !stack.holder.is_empty() || is_lock(inner) => WaitsFor::Lock,
         Doing::WaitingForLock { .. } => WaitsFor::Wake,
         Doing::WaitingForPeer { address, port } => {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::judgement::Resource;
-use crate::limit::waiting;
+use crate::limit::{self, waiting};
 
 const USERS: u32 = 16;
 const LOOKS: u64 = 500;
@@ -152,6 +152,62 @@ fn what_the_instrument_of_a_language_saw_of_its_processes_stands_for_what_the_ke
     assert_eq!(seen, [(&WaitsFor::Lock, "buy"), (&peer, "charge")]);
     assert!((waits.places[0].share.mid - 15.0 / 16.0).abs() < 0.01, "{waits:?}");
     assert!(waits.idle_threads < 0.01, "{waits:?}");
+}
+
+/// What the instrument of Python saw of the same process: no function of the C library.
+fn python(stacks: Vec<Stack>) -> Fact {
+    let of_threading = Frame {
+        function: "Condition.wait".to_owned(),
+        file: Some("/usr/lib/python3.11/threading.py".to_owned()),
+        line: Some(327),
+        ..Frame::default()
+    };
+    Fact::Profiled(Profile {
+        window: 3,
+        instrument: "python".to_owned(),
+        looks: LOOKS,
+        frames: [frames(), vec![of_threading]].concat(),
+        stacks,
+        ..Profile::default()
+    })
+}
+
+/// Fifteen of sixteen threads stood before a `threading.Lock`, which the C library calls a semaphore: they were taken for idle.
+#[test]
+fn pythons_own_lock_is_a_lock() {
+    let semaphore = vec![threads(14.8, LOCK, &[4], &[], 20)];
+    let mut run = run_of(semaphore, vec![peer(7311, 1, 1)]);
+    let stacks = vec![threads(14.8, LOCK, &[0], &[], 20), threads(1.0, waiting_for(7311), &[1, 0], &[], 2)];
+    run.facts.push(Stamped { at_s: 1.0, fact: python(stacks) });
+    let seen = waits(&run).unwrap();
+    assert_eq!(waiting::resource(&seen, &config()).map(|(resource, _)| resource), Some(Resource::Lock));
+    assert_eq!(seen.places[0].at.as_ref().map(|at| at.line), Some(31));
+
+    let mut run = run_of(Vec::new(), Vec::new());
+    let pool = vec![threads(14.8, LOCK, &[6, 0], &[], 2), threads(4.0, LOCK, &[6], &[], 2)];
+    run.facts.push(Stamped { at_s: 1.0, fact: python(pool) });
+    let seen = waits(&run).unwrap();
+    assert_eq!(seen.places[0].what, WaitsFor::Wake, "a condition is none");
+    assert_eq!(seen.places.len(), 1, "and workers of a pool without work wait for nothing");
+}
+
+/// Most requests stood before the app, because the one thread that takes them in waited for its turn as well.
+#[test]
+fn an_interpreters_lock_that_is_always_taken_is_one_thread() {
+    let take_gil = Frame { function: "take_gil".to_owned(), ..Frame::default() };
+    let mut run = run_of(vec![threads(3.0, LOCK, &[6], &[], 1)], Vec::new());
+    if let Fact::Profiled(native) = &mut run.facts[1].fact {
+        native.frames.push(take_gil);
+    }
+    let at_work =
+        |share: f64| vec![threads(share, Doing::Running, &[0], &[], 1), threads(3.0, LOCK, &[1, 0], &[], 1)];
+    run.facts.push(Stamped { at_s: 1.0, fact: python(at_work(0.97)) });
+    let seen = waits(&run).unwrap();
+    assert_eq!(seen.places[0].what, WaitsFor::Interpreter, "{seen:?}");
+    assert!(limit::interpreter(&seen).unwrap().contains("97 %"), "{seen:?}");
+    run.facts.pop();
+    run.facts.push(Stamped { at_s: 1.0, fact: python(at_work(0.4)) });
+    assert_eq!(limit::interpreter(&waits(&run).unwrap()), None);
 }
 
 #[test]

@@ -164,16 +164,26 @@ fn described(body: &[u8]) -> Option<Described> {
 
 /// `struct tcp_info`: whether what was sent last is younger than what was received last.
 ///
-/// The kernel's clock ticks every few milliseconds. Within one tick the segments decide: of a question and its answer each
-/// has one, and where an answer has many this errs towards "not awaited".
+/// The kernel's clock ticks every few milliseconds, and a user without pauses asks again within the tick of the last answer. Then
+/// the other end's acknowledgements tell: one is missing as long as a question is on its way, and one that is younger than all
+/// that was received is for a question, because an answer needs none. Where even that fell into the tick, the segments decide:
+/// of a question and its answer each has one, and where an answer has many this errs towards "not awaited".
 fn app_spoke_last(info: &[u8]) -> Option<bool> {
+    let unacknowledged = u32_at(info, 24)?;
     let (sent_ms_ago, received_ms_ago) = (u32_at(info, 44)?, u32_at(info, 52)?);
+    let acknowledged_ms_ago = u32_at(info, 56)?;
     let bytes_received = u64::from_ne_bytes(array(info, 128)?);
     let (segments_in, segments_out) = (u32_at(info, 152)?, u32_at(info, 156)?);
-    if bytes_received == 0 || sent_ms_ago == received_ms_ago {
+    if unacknowledged > 0 {
+        return Some(true);
+    }
+    if bytes_received == 0 {
         return Some(segments_out > segments_in);
     }
-    Some(sent_ms_ago < received_ms_ago)
+    if sent_ms_ago != received_ms_ago {
+        return Some(sent_ms_ago < received_ms_ago);
+    }
+    Some(acknowledged_ms_ago < received_ms_ago || segments_out > segments_in)
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -224,6 +234,42 @@ mod tests {
         assert!(matches!(to_listener[..], [Peer { looks: 4, connections: 4, awaited: 2, .. }]), "{facts:?}");
         let client = app.local_addr().unwrap();
         assert!(facts.iter().all(|peer| peer.address != client), "{facts:?}");
+    }
+
+    /// Of sixteen connections that all waited for an answer half were seen to: the next question followed its answer, of two
+    /// segments, within a tick of the kernel's clock.
+    #[test]
+    fn who_asks_again_at_once_is_seen_to_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peers = Peers::new().unwrap();
+        let (mut asked, mut looked) = (Vec::new(), 0);
+        for round in 0..20 {
+            if round % 10 == 0 {
+                let app = TcpStream::connect(address).unwrap();
+                let (other, _) = listener.accept().unwrap();
+                app.set_nodelay(true).unwrap();
+                other.set_nodelay(true).unwrap();
+                asked.push((app, other));
+            }
+            for (app, other) in &mut asked {
+                app.write_all(b"?").unwrap();
+                other.read_exact(&mut [0]).unwrap();
+                other.write_all(b"head").unwrap();
+                other.write_all(b"body").unwrap();
+                app.read_exact(&mut [0; 8]).unwrap();
+                app.write_all(b"?").unwrap();
+                // Longer than an acknowledgement is put off for.
+                std::thread::sleep(Duration::from_millis(60));
+                peers.look(&[std::process::id()]).unwrap();
+                looked += 1;
+                other.read_exact(&mut [0]).unwrap();
+                other.write_all(b"done").unwrap();
+                app.read_exact(&mut [0; 4]).unwrap();
+            }
+        }
+        let (_, awaited) = peers.seen[&address];
+        assert!(awaited >= looked * 9 / 10, "{awaited} of {looked} looks saw the one connection that waits");
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use super::folded::{Folded, Sample};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Parked, Reader};
-use super::threads::{name_of, of};
+use super::threads::{name_of, of, slices};
 use crate::process::read_into;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -50,7 +50,9 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
             break;
         }
     }
-    let period_s = began.elapsed().as_secs_f64() / f64::from(looks);
+    let period_s = began.elapsed().as_secs_f64() / looks as f64;
+    // A look that was lost at one of them saw the others.
+    let seen = looks - (lost / interpreters.len() as u64).min(looks);
     for interpreter in interpreters {
         interpreter.finish(period_s, &mut folded);
     }
@@ -58,7 +60,7 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     let frames: HashMap<Place, Frame> =
         folded.places().map(|place| (place.clone(), frame(place, &mut sources))).collect();
     let profile = folded.into_profile(|place| frames.get(place).cloned().into_iter().collect());
-    Ok(Profile { period_s, user_only: true, lost, ..profile })
+    Ok(Profile { period_s, user_only: true, lost, looks: seen, ..profile })
 }
 
 struct Interpreter {
@@ -72,6 +74,8 @@ struct Interpreter {
 
 struct Thread {
     name: String,
+    /// The last look at it: its turns on a CPU, and what it was seen at.
+    before: Option<(Option<u64>, Sample<Place>)>,
     cpu_ns_before: u64,
     /// How often it surely ran.
     ran: u64,
@@ -101,15 +105,21 @@ impl Interpreter {
             let Some(doing) = self.doing(trace, tid, reader) else { continue };
             let Self { pid, threads, text, .. } = self;
             let thread = threads.entry(tid).or_insert_with(|| Thread::new(*pid, tid, text));
+            let turns = slices(*pid, tid, text);
             let is_without = doing == Doing::Running && !trace.owns_gil;
             let c_code = is_without.then(|| (EXTENSION.to_owned(), String::new(), 0));
             let stack = c_code.into_iter().chain(trace.frames.iter().map(place)).collect();
             let sample =
                 Sample { process: *pid, thread: thread.name.clone(), doing, stack, holder: Vec::new() };
-            if is_without && is_held {
+            if sample.doing != Doing::Running {
+                let stay = Some((turns, sample.clone()));
+                let is_same = thread.before == stay;
+                thread.before = stay;
+                if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+            } else if is_without && is_held {
                 thread.unclear.push(sample);
             } else {
-                thread.ran += u64::from(sample.doing == Doing::Running);
+                thread.ran += 1;
                 folded.add(sample, 1);
             }
         }
@@ -178,7 +188,7 @@ fn numbers_in(structures: &[[u8; THREAD_BYTES]], tasks: &HashSet<u32>) -> Option
 impl Thread {
     fn new(pid: u32, tid: u32, text: &mut String) -> Self {
         let cpu_ns_before = cpu_ns(pid, tid, text).unwrap_or(0);
-        Self { name: name_of(pid, tid), cpu_ns_before, ran: 0, unclear: Vec::new() }
+        Self { name: name_of(pid, tid), before: None, cpu_ns_before, ran: 0, unclear: Vec::new() }
     }
 }
 

@@ -411,6 +411,7 @@ pub fn something_waits() -> Judgement {
     judgement.waits = Some(Waits {
         under_way: 16.0,
         running: 0.04,
+        interpreter_held: 0.0,
         places: vec![
             wait(
                 WaitsFor::Lock,

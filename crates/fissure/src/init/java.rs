@@ -83,7 +83,11 @@ fn gradle(folder: &Folder) -> Option<Project> {
     let settings = folder.first(&["settings.gradle.kts", "settings.gradle"]).and_then(|f| folder.text(f));
     let name = settings.as_deref().and_then(|text| setting(text, "rootProject.name"))?;
     let version = setting(&text, "version").map(|version| format!("-{version}")).unwrap_or_default();
-    let task = if text.contains("spring-boot") || text.contains("springframework.boot") { "bootJar" } else { "build -x test" };
+    let task = if text.contains("spring-boot") || text.contains("springframework.boot") {
+        "bootJar"
+    } else {
+        "build -x test"
+    };
     let program = if folder.has("gradlew") { "./gradlew" } else { "gradle" };
     Some(Project {
         file,
@@ -95,7 +99,8 @@ fn gradle(folder: &Folder) -> Option<Project> {
 
 /// `name = "value"`, with either quotes.
 fn setting(text: &str, name: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix('='))?;
+    let value =
+        text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix('='))?;
     let value = value.trim().trim_matches(['"', '\'']);
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -106,7 +111,8 @@ fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
 
 /// No build tool: the classes beside the one with a `main` are compiled, which takes a second.
 fn classes(folder: &Folder) -> Option<Start> {
-    let sources: Vec<String> = folder.files(&["java"]).into_iter().filter(|file| !file.contains('/')).collect();
+    let sources: Vec<String> =
+        folder.files(&["java"]).into_iter().filter(|file| !file.contains('/')).collect();
     let is_main = |file: &&String| {
         folder.text(file).is_some_and(|code| {
             code.contains("void main(") && !code.lines().any(|line| line.trim().starts_with("package "))

@@ -70,7 +70,7 @@ impl CpuProfile {
         }
     }
 
-    /// V8 knows the line of the innermost function only; of its callers it knows where they begin.
+    /// V8 knows the line of the innermost function only; of its callers it knows where they begin, and their text the rest.
     pub fn fold(&self, process: u32, thread: &str, scripts: &mut Scripts, folded: &mut Folded<Frame>) {
         let nodes: HashMap<u64, &Node> = self.nodes.iter().map(|node| (node.id, node)).collect();
         let callers: HashMap<u64, u64> =
@@ -80,14 +80,15 @@ impl CpuProfile {
                 continue;
             }
             let mut outer = Vec::new();
-            let mut at = node.id;
+            let (mut at, mut callee) = (node.id, &node.call_frame);
             // A tree has no way back to where one has been; what a foreign program says need not be one.
             while let Some(&caller) = callers.get(&at).filter(|_| outer.len() < nodes.len()) {
                 at = caller;
                 let Some(node) = nodes.get(&at) else { break };
                 if node.call_frame.function_name != "(root)" {
-                    outer.push(scripts.frame(&node.call_frame, None));
+                    outer.push(scripts.caller(&node.call_frame, callee));
                 }
+                callee = &node.call_frame;
             }
             let of_lines: u64 = node.position_ticks.iter().map(|ticks| ticks.ticks).sum();
             let by_line = node.position_ticks.iter().map(|ticks| (Some(ticks.line), ticks.ticks));

@@ -1,6 +1,7 @@
 //! JavaScript: the profiler that V8 brings along, reached through the inspector that `inspect.cjs` has Node open on
 //! loopback. It names functions as well as lines, and reaches a program whose event loop is blocked.
 
+mod calls;
 mod cpu_profile;
 mod inspector;
 mod scripts;

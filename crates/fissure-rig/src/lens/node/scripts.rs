@@ -9,6 +9,7 @@ use base64::Engine;
 use fissure_facts::profile::Frame;
 use oxc_sourcemap::SourceMap;
 
+use super::calls::line_of_call;
 use super::cpu_profile::CallFrame;
 use crate::lens::source::Sources;
 
@@ -17,6 +18,7 @@ pub(super) struct Scripts {
     /// By the script's URL, what it says of its source map.
     named: BTreeMap<String, String>,
     maps: HashMap<String, Option<Map>>,
+    texts: HashMap<String, Option<String>>,
 }
 
 /// What came of which place: generated line and column, and the source with its line, all from 0.
@@ -36,12 +38,28 @@ struct Place {
 
 impl Scripts {
     pub fn new(folders: &[PathBuf]) -> Self {
-        Self { sources: Sources::new(folders), named: BTreeMap::new(), maps: HashMap::new() }
+        Self {
+            sources: Sources::new(folders),
+            named: BTreeMap::new(),
+            maps: HashMap::new(),
+            texts: HashMap::new(),
+        }
     }
 
     /// Before the first frame is asked for.
     pub fn learn(&mut self, source_maps: BTreeMap<String, String>) {
         self.named.extend(source_maps);
+    }
+
+    /// A frame at the line on which it calls another function, or where it begins.
+    pub fn caller(&mut self, at: &CallFrame, callee: &CallFrame) -> Frame {
+        let text =
+            self.texts.entry(at.url.clone()).or_insert_with(|| fs::read_to_string(path_of(&at.url)?).ok());
+        let line = text.as_ref().and_then(|text| {
+            let (line, column) = (u32::try_from(at.line_number).ok()?, u32::try_from(at.column_number).ok()?);
+            line_of_call(text, line, column, &callee.function_name)
+        });
+        self.frame(at, line.map(|line| line + 1))
     }
 
     /// A frame at this line of the script (from 1), or where its function begins.
