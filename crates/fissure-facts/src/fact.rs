@@ -263,7 +263,10 @@ pub struct ProbeSecond {
     pub crowd_cpu_s: f64,
     /// Time that the crowd's threads waited for a CPU.
     pub crowd_run_delay_s: f64,
-    /// CPU that processes other than app, crowd and fissure used on the app's CPU set.
+    /// CPU of the programs on this machine that the app is connected to: a database, a cache. They are part of what is tried.
+    #[serde(default)]
+    pub linked_cpu_s: f64,
+    /// CPU that processes other than app, linked programs, crowd and fissure used on the app's CPU set.
     pub other_cpu_s: f64,
     /// Time that the hypervisor gave to somebody else, summed over the app's CPU set and the crowd's.
     pub steal_s: f64,

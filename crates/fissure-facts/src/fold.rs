@@ -95,6 +95,7 @@ impl ProbeSecond {
             write_bytes,
             crowd_cpu_s,
             crowd_run_delay_s,
+            linked_cpu_s,
             other_cpu_s,
             steal_s,
             psi_cpu_some,
@@ -124,6 +125,7 @@ impl ProbeSecond {
         self.write_bytes += write_bytes;
         self.crowd_cpu_s += crowd_cpu_s;
         self.crowd_run_delay_s += crowd_run_delay_s;
+        self.linked_cpu_s += linked_cpu_s;
         self.other_cpu_s += other_cpu_s;
         self.steal_s += steal_s;
         (self.rss_bytes, self.fds) = (*rss_bytes, *fds);

@@ -137,9 +137,20 @@ impl<'r> Evidence<'r> {
         let goal = self.goal.users_per_s;
         let capacity = fit.users_per_s;
         if capacity.mid < goal {
-            return (capacity.high < goal * ALMOST_NOT).then_some(false);
+            // What held at every load that was tried may hold at more, as far as the CPUs allow.
+            let may_hold =
+                fit.bound == Bound::AtLeast && self.ceiling_by_name(arrangement) >= goal / ALMOST_NOT;
+            return (capacity.high < goal * ALMOST_NOT && !may_hold).then_some(false);
         }
         (capacity.low >= ALMOST * goal || self.holds_at_goal(arrangement, fit)).then_some(true)
+    }
+
+    /// As far as windows at the goal's own load tell, few as they may be, it holds.
+    pub fn held_the_goal(&self, arrangement: &str) -> bool {
+        let goal = self.goal.users_per_s;
+        let at_goal: Vec<LoadPoint> =
+            self.points(arrangement).into_iter().filter(|p| is_at(p, goal, f64::INFINITY)).collect();
+        !at_goal.is_empty() && capacity::hold(&at_goal, &self.run.header.config.goal)
     }
 
     fn holds_at_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
@@ -278,6 +289,11 @@ impl<'r> Evidence<'r> {
         let model = self.model(&self.demands());
         let cached_ms: f64 = model.routes.iter().map(|r| r.mix * sim::cpu_ms(&model, arrangement, r)).sum();
         Some(if cached_ms > 0.0 { ceiling * (model.mean_cpu_ms() / cached_ms).max(1.0) } else { ceiling })
+    }
+
+    fn ceiling_by_name(&self, arrangement: &str) -> f64 {
+        let known = self.windows.iter().map(|(w, _)| &w.plan.arrangement).find(|a| a.name == arrangement);
+        known.and_then(|arrangement| self.ceiling_of(arrangement)).unwrap_or(f64::INFINITY)
     }
 
     /// A GET that much of the time goes to: if its answers repeat, a cache is worth a thought.

@@ -24,7 +24,8 @@ pub fn requests_of(journeys: &[JourneyOutline]) -> f64 {
 /// Seconds that one user spends inside a journey without any queueing: think times plus latencies alone.
 pub fn seconds_per_user(run: &Run) -> f64 {
     weighted(&run.header.journeys, |journey| {
-        let played = run.facts.iter().find_map(|stamped| match &stamped.fact {
+        // The last time that it was played: the first also pays for a cold app.
+        let played = run.facts.iter().rev().find_map(|stamped| match &stamped.fact {
             Fact::JourneyPlayed { journey: name, steps, .. } if *name == journey.name => Some(steps),
             _ => None,
         });

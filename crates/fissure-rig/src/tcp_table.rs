@@ -11,6 +11,8 @@ pub struct TcpSocket {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub listens: bool,
+    /// User whose process opened it.
+    pub uid: u32,
     pub inode: u64,
 }
 
@@ -38,6 +40,7 @@ fn parse(line: &str) -> Option<TcpSocket> {
         local: address(fields.get(1)?)?,
         remote: address(fields.get(2)?)?,
         listens: *fields.get(3)? == LISTEN,
+        uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::BufRead as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -191,6 +193,41 @@ async fn switches_and_written_bytes_are_counted() {
     let written = sum(|s| s.write_bytes);
     // A file system in memory writes nothing to storage.
     assert!(written == 0 || (4_000_000..40_000_000).contains(&written), "{written}");
+    stage.kept.stop().await;
+}
+
+/// A database on the same machine voided every window: what it worked for the app counted as a neighbour's noise.
+#[tokio::test]
+async fn the_database_beside_the_app_is_linked_and_no_neighbour() {
+    let Some(python) = python() else { return };
+    let database = "import os, socket, time\ns = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\nc, _ = s.accept()\nif os.fork() == 0:\n    c.recv(1)\n    while time.process_time() < 0.4: pass\n    c.sendall(b'!'); time.sleep(1000)\nos.wait()";
+    let mut database = Command::new(&python)
+        .args(["-c", database])
+        .stdout(std::process::Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let mut port = String::new();
+    std::io::BufReader::new(database.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let app = format!(
+        "import socket, time\nc = socket.create_connection(('127.0.0.1', {}))\nopen('connected', 'w').close()\nopen('go').read(); c.sendall(b'?'); c.recv(1)\nopen('done', 'w').write('1'); time.sleep(1000)",
+        port.trim()
+    );
+    let stage = Stage::new(&format!("exec {python} -c \"{app}\"")).await;
+    let began = Instant::now();
+    while !stage.folder.path().join("connected").exists() && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let seconds = stage.measure().await;
+    let linked: f64 = seconds.iter().map(|s| s.linked_cpu_s).sum();
+    rustix::process::kill_process_group(
+        rustix::process::Pid::from_child(&database),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    database.wait().unwrap();
+    // Its child worked for 0.4 s; what it did before the window does not count, nor what ticks round off.
+    assert!((0.3..0.5).contains(&linked), "{linked}");
     stage.kept.stop().await;
 }
 

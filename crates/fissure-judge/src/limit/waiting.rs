@@ -9,6 +9,8 @@ use crate::judgement::{BlamedLink, PeerLoad, Place, Resource, Spot, Wait, Waits,
 
 /// What half of the requests wait for, the others can at most double.
 pub(crate) const MOST: f64 = 0.5;
+/// With so many before a lock on average there is hardly a moment without one: were their number Poisson's, one in fifty.
+const ALWAYS_SOMEBODY: f64 = 4.0;
 /// Connections of which hardly one rests are used up.
 const ALL_TAKEN: f64 = 0.9;
 /// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
@@ -33,7 +35,23 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
     if on_disk >= MOST {
         return Some((Resource::Disk, vec![format!("{} wait for a file", of(on_disk))]));
     }
+    if let Some(said) = queue(waits) {
+        return Some((Resource::Lock, vec![said]));
+    }
     connections(waits).or_else(|| workers(waits)).map(|said| (Resource::Pool, vec![said]))
+}
+
+/// A lock before which somebody always stands is always taken, and passes as many as it can, however much of their time the
+/// requests spend elsewhere: on their way to the app and back, for instance.
+fn queue(waits: &Waits) -> Option<String> {
+    let longest = waits.places.iter().filter(|wait| wait.what == WaitsFor::Lock).map(|wait| wait.share.mid);
+    let waiting = longest.fold(0.0, f64::max) * waits.under_way;
+    (waiting >= ALWAYS_SOMEBODY && waits.idle_threads >= 0.5).then(|| {
+        format!(
+            "{waiting:.1} of the {:.0} requests under way wait for a lock, so that it is always taken, while threads of the app are free",
+            waits.under_way
+        )
+    })
 }
 
 /// The address that most of the requests under way wait for an answer of.

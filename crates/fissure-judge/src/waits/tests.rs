@@ -154,6 +154,18 @@ fn what_the_instrument_of_a_language_saw_of_its_processes_stands_for_what_the_ke
     assert!(waits.idle_threads < 0.01, "{waits:?}");
 }
 
+/// Answers that came 40 ms late by an acknowledgement that was put off hid a lock behind which seven of sixteen stood.
+#[test]
+fn a_lock_before_which_somebody_always_stands_is_the_limit_although_most_are_elsewhere() {
+    let held = threads(0.9, Doing::Sleeping, &[1], &[], 2);
+    let queue = |number| vec![threads(number, LOCK, &[2, 0], &[1], 20), held.clone()];
+    let free = threads(9.0, Doing::WaitingForConnection, &[5], &[], 2);
+    let with_free = |number| [queue(number), vec![free.clone()]].concat();
+    assert_eq!(seen(with_free(7.0), Vec::new()).1, Some(Resource::Lock));
+    assert_eq!(seen(with_free(1.0), Vec::new()).1, None, "it may be free at times");
+    assert_ne!(seen(queue(5.0), Vec::new()).1, Some(Resource::Lock), "the workers may be what is short");
+}
+
 /// What the instrument of Python saw of the same process: no function of the C library.
 fn python(stacks: Vec<Stack>) -> Fact {
     let of_threading = Frame {

@@ -10,6 +10,7 @@ mod folded;
 mod hooks;
 mod jvm;
 mod ledger;
+mod linked;
 mod machine;
 mod native;
 mod node;
@@ -32,6 +33,7 @@ use fissure_facts::fact::ProbeSecond;
 use crate::process::Stat;
 use cpu_clock::NS_PER_S;
 use ledger::{Ledger, Reading};
+use linked::Linked;
 use machine::Machine;
 use threads::{Threads, Worked};
 
@@ -69,6 +71,7 @@ pub struct Meter {
     crowd_cpu: Ledger,
     crowd_threads: Threads,
     fissure_cpu: Ledger,
+    linked: Linked,
     machine: Machine,
     text: String,
 }
@@ -91,7 +94,7 @@ impl Meter {
 
     /// Takes the counters as they are for the beginning of a window, forgetting earlier ones.
     pub fn begin(&mut self, watched: &Watched) {
-        *self = Self::default();
+        *self = Self { linked: Linked::of(watched), ..Self::default() };
         self.sample(watched);
     }
 
@@ -154,7 +157,9 @@ impl Meter {
         let crowd_share = machine::overlap(&watched.crowd_cpus, &watched.app_cpus);
         let fissure_share = machine::overlap(&machine::own_cpus(), &watched.app_cpus);
         let ours = fact.app_cpu_s + fact.crowd_cpu_s * crowd_share + fissure_cpu_s * fissure_share;
-        fact.other_cpu_s = (seen.busy_s - ours).max(0.0);
+        fact.linked_cpu_s = self.linked.sample() as f64 / NS_PER_S;
+        // On which CPUs they ran nobody tells; to take them for neighbours would void every window beside a busy database.
+        fact.other_cpu_s = (seen.busy_s - ours - fact.linked_cpu_s).max(0.0);
         fact
     }
 
