@@ -183,17 +183,12 @@ pub enum Resource {
     NotTheApp,
 }
 
-impl Resource {
-    /// What the CPU does gives way, not what the app waits for.
-    pub fn is_of_cpu(self) -> bool {
-        matches!(self, Self::Cpu | Self::OneThread)
-    }
-}
-
 /// What gives way first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
     pub resource: Resource,
+    /// Requests wait there while CPU is left; else it is the CPU, or one thread's, that is used up.
+    pub is_waited_for: bool,
     /// The routes that use most of it, descending.
     pub routes: Vec<Route>,
     /// The routes that miss the goal first.
@@ -244,6 +239,8 @@ pub struct Waits {
     pub idle_threads: f64,
     /// A thread serves many connections at once: what their requests wait for does not show on it.
     pub event_loop: bool,
+    /// By the functions on the stacks of its language there is one, even where it was never seen to rest.
+    pub runs_event_loop: bool,
 }
 
 /// Requests that wait for the same at the same place.

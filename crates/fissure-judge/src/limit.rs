@@ -3,7 +3,7 @@
 pub(crate) mod freed;
 pub(crate) mod waiting;
 
-use fissure_facts::Route;
+use fissure_facts::{Fact, Route, Stamped};
 
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
@@ -14,6 +14,8 @@ use crate::stats;
 
 /// The app's CPUs count as full from here on: above it queueing dominates, and the last tenth is scheduling.
 pub const FULL: f64 = 0.85;
+/// Instruments of languages in which one thread of a process runs at a time.
+const ONE_THREAD_LANGUAGES: [&str; 3] = ["node", "python", "ruby"];
 /// One thread carries the work when it uses at least this share of the app's CPU.
 const ONE_THREAD_SHARE: f64 = 0.8;
 
@@ -40,9 +42,12 @@ pub fn limit(
         let (resource, mut evidence) = waiting::resource(waits?, &found.run.header.config)?;
         let place = waiting::places(waits?, resource);
         evidence.insert(0, flat_out);
-        let (routes, said) = waiting::longest(found);
+        // Whoever takes a worker has everybody wait: what a route takes alone tells who it is.
+        let is_taken = matches!(resource, Resource::Pool | Resource::OneThread);
+        let (routes, said) =
+            if is_taken { waiting::longest_alone(&found.model(demands)) } else { waiting::longest(found) };
         evidence.extend(said);
-        return Some(Limit { resource, routes, victims, evidence, place });
+        return Some(Limit { resource, is_waited_for: true, routes, victims, evidence, place });
     };
     evidence.insert(0, flat_out);
     let place = lines.map(|lines| lines.places.clone()).unwrap_or_default();
@@ -57,7 +62,7 @@ pub fn limit(
             ));
         }
     }
-    Some(Limit { resource, routes: heavy, victims, evidence, place })
+    Some(Limit { resource, is_waited_for: false, routes: heavy, victims, evidence, place })
 }
 
 /// The interpreter's own lock is always taken, or most of the requests under way wait for it: its threads take turns, and
@@ -90,7 +95,7 @@ pub fn cpu_resource(found: &Evidence<'_>, cpu_share: f64) -> Option<(Resource, V
     let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
     let thread_share = stats::median(&of_app).unwrap_or(0.0);
     let thread_cores = stats::median(&of_core).unwrap_or(0.0);
-    if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL {
+    if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL && tells_threads_from_cpus(found) {
         let said = format!(
             "one thread does {:.0} % of that work and is busy {:.0} % of the time",
             thread_share * 100.0,
@@ -99,6 +104,13 @@ pub fn cpu_resource(found: &Evidence<'_>, cpu_share: f64) -> Option<(Resource, V
         return Some((Resource::OneThread, vec![said]));
     }
     (cpu_share >= FULL).then(|| (Resource::Cpu, Vec::new()))
+}
+
+/// On one CPU every app does its work in one thread at a time, and many start no more workers than there are CPUs. There only the
+/// language says which it is.
+fn tells_threads_from_cpus(found: &Evidence<'_>) -> bool {
+    let of_one_thread = |s: &Stamped| matches!(&s.fact, Fact::Profiled(p) if ONE_THREAD_LANGUAGES.contains(&&*p.instrument) && !p.stacks.is_empty());
+    found.cpus() > 1.0 || found.run.facts.iter().any(of_one_thread)
 }
 
 /// The routes that together use most of the CPU: descending, until 70 % is reached, at most three.

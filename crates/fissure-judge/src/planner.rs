@@ -326,12 +326,17 @@ impl<'r> Desk<'r> {
         if points.len() >= ROUGH_WINDOWS
             && let Some(fit) = self.evidence.fit(WHOLE)
             && self.evidence.meets_goal(WHOLE, &fit) == Some(false)
-            && fit.users_per_s.half_width_share() <= ROUGH
+            && (self.pace.is_race || fit.users_per_s.half_width_share() <= ROUGH)
         {
             return None;
         }
+        let held_so_far = || {
+            self.evidence.fit(WHOLE).is_some_and(|f| f.bound == Bound::AtLeast && f.users_per_s.mid < goal)
+        };
         let load = match self.count(|w| w.plan.purpose == Purpose::Capacity) {
             1 if goal < saturation * HOPELESS => goal,
+            // The window at the goal was void: what it would have shown is what is asked.
+            n if n > 1 && goal < saturation * HOPELESS && held_so_far() => goal,
             _ if points.is_empty() => predicted().clamp(saturation * HARDLY, saturation * NEARLY_SATURATED),
             _ => capacity::next_load(&points, &self.run.header.config.goal, saturation)?,
         };

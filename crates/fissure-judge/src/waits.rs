@@ -44,6 +44,7 @@ pub fn waits(run: &Run) -> Option<Waits> {
     let mut groups: BTreeMap<(WaitsFor, Option<Spot>), Group> = BTreeMap::new();
     let interpreters = InterpreterLocks::of(&profiles);
     waits.interpreter_held = interpreter_held(&seen);
+    waits.runs_event_loop = profiles.iter().flat_map(|p| &p.frames).any(|f| runs_event_loop(&f.function));
     for (kind, group, looks) in seen.iter().flat_map(|profile| by_thread_group(profile, &seen, &interpreters))
     {
         if group.stays_longer_than(STUCK * looks as f64) {
@@ -159,6 +160,11 @@ fn interpreter_held(seen: &[&Profile]) -> f64 {
         held.into_values().map(|count| count as f64 / profile.looks as f64)
     });
     shares.fold(0.0, f64::max)
+}
+
+/// Python's asyncio and uvloop.
+fn runs_event_loop(function: &str) -> bool {
+    ["run_forever", "_run_once", "uvloop"].iter().any(|part| function.contains(part))
 }
 
 /// Where an instrument that knows the language saw most threads wait for the same.

@@ -428,7 +428,7 @@ fn windows_with_a_neighbour_are_void_and_no_verdict_is_wrong() {
 /// twentieth of its CPU was "too close to tell".
 #[test]
 fn a_goal_that_is_far_away_is_met_although_most_windows_are_noisy() {
-    let verdicts: Vec<Verdict> = (0..5)
+    let verdicts: Vec<Verdict> = (0..20)
         .map(|seed| {
             let plant = photo_shop().at(*CAPACITY * 0.1).within(100);
             let mut dice = seeded(seed + 70);
@@ -439,7 +439,7 @@ fn a_goal_that_is_far_away_is_met_although_most_windows_are_noisy() {
         })
         .collect();
     let holding = verdicts.iter().filter(|v| matches!(v, Verdict::HoldingUp { .. })).count();
-    assert!(holding >= 3, "{holding} of 5: {verdicts:?}");
+    assert!(holding >= 12, "{holding} of 20: {verdicts:?}");
 }
 
 #[test]

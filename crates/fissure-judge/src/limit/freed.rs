@@ -18,7 +18,7 @@ const SIMULATION_NOISE: f64 = 0.035;
 /// words say as much.
 pub fn fix(waits: &Waits, config: &Config, model: &Model, cpus_needed: Estimate, seed: u64) -> Option<Fix> {
     let (resource, _) = waiting::resource(waits, config)?;
-    if !matches!(resource, Resource::Lock | Resource::Disk | Resource::Pool) {
+    if !matches!(resource, Resource::Lock | Resource::Disk | Resource::Pool | Resource::OneThread) {
         return None;
     }
     let lines = waiting::places(waits, resource).len();

@@ -6,6 +6,7 @@ use fissure_facts::{Config, Estimate, Route};
 
 use crate::evidence::Evidence;
 use crate::judgement::{BlamedLink, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
+use crate::model::{Model, RouteModel};
 
 /// What half of the requests wait for, the others can at most double.
 pub(crate) const MOST: f64 = 0.5;
@@ -35,10 +36,27 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
     if on_disk >= MOST {
         return Some((Resource::Disk, vec![format!("{} wait for a file", of(on_disk))]));
     }
+    if let Some((wait, at)) = blocked_loop(waits) {
+        let share = wait.share.mid * waits.under_way * 100.0;
+        let said = format!(
+            "the event loop stands still {share:.0} % of the time in {} ({}:{}), and {under_way:.0} requests are under way",
+            at.function, at.file, at.line
+        );
+        return Some((Resource::OneThread, vec![said]));
+    }
     if let Some(said) = queue(waits) {
         return Some((Resource::Lock, vec![said]));
     }
     connections(waits).or_else(|| workers(waits)).map(|said| (Resource::Pool, vec![said]))
+}
+
+/// Where the only thread of an event loop waits, and with it everybody: a call that blocks.
+pub(crate) fn blocked_loop(waits: &Waits) -> Option<(&Wait, &Spot)> {
+    let is_one = (0.5..1.5).contains(&waits.busy_threads()) && waits.idle_threads < 0.5;
+    let is_blocked = |wait: &&Wait| wait.share.mid * waits.under_way >= MOST;
+    let wait = waits.places.iter().find(is_blocked)?;
+    (waits.runs_event_loop && is_one && waits.under_way >= ALWAYS_SOMEBODY)
+        .then_some((wait, wait.at.as_ref()?))
 }
 
 /// A lock before which somebody always stands is always taken, and passes as many as it can, however much of their time the
@@ -162,6 +180,28 @@ fn is_database(address: SocketAddr, link: Option<&Link>) -> bool {
     let by_port = || DATABASE_PORTS.contains(&address.port());
     let by_kind = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
     link.map_or_else(by_port, |link| by_kind(link.kind))
+}
+
+/// The routes that take most of the time when nobody is in their way: descending, until most of it is reached.
+pub(crate) fn longest_alone(model: &Model) -> (Vec<Route>, Vec<String>) {
+    let mut by_time: Vec<(&RouteModel, f64)> =
+        model.routes.iter().map(|route| (route, model.share_of_time(route))).collect();
+    by_time.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (mut routes, mut said, mut carried) = (Vec::new(), Vec::new(), 0.0);
+    for (route, share) in by_time.into_iter().take(3) {
+        said.push(format!(
+            "{} is {:.0} % of the requests and {:.0} % of the time that they take alone",
+            route.route,
+            100.0 * route.mix,
+            100.0 * share
+        ));
+        routes.push(route.route.clone());
+        carried += share;
+        if carried >= CARRY {
+            break;
+        }
+    }
+    (routes, said)
 }
 
 /// The routes that users wait for flat out, by Little's law: descending, until most of the time is reached.

@@ -184,6 +184,28 @@ fn python(stacks: Vec<Stack>) -> Fact {
     })
 }
 
+/// A sleep in a coroutine had the report say "a pool of workers", of which there was one.
+#[test]
+fn a_call_that_blocks_an_event_loop_is_named() {
+    let of_asyncio = Frame { function: "BaseEventLoop.run_forever".to_owned(), ..Frame::default() };
+    let stacks =
+        vec![threads(0.9, Doing::Sleeping, &[1, 0], &[], 5), threads(0.08, Doing::Running, &[0], &[], 1)];
+    let see = |frames: Vec<Frame>| {
+        let mut run = run_of(Vec::new(), Vec::new());
+        let mut fact = python(stacks.clone());
+        if let Fact::Profiled(profile) = &mut fact {
+            profile.frames.extend(frames);
+        }
+        run.facts.push(Stamped { at_s: 1.0, fact });
+        let (resource, said) = waiting::resource(&waits(&run).unwrap(), &config()).unwrap();
+        (resource, said[0].clone())
+    };
+    let (resource, said) = see(vec![of_asyncio]);
+    assert_eq!(resource, Resource::OneThread);
+    assert!(said.contains("stands still 90 % of the time in charge"), "{said}");
+    assert_eq!(see(Vec::new()).0, Resource::Pool, "a worker that is not shared");
+}
+
 /// Fifteen of sixteen threads stood before a `threading.Lock`, which the C library calls a semaphore: they were taken for idle.
 #[test]
 fn pythons_own_lock_is_a_lock() {

@@ -2,7 +2,8 @@
 //! (`sock_diag(7)`, what `ss -ti` prints). This sees what an event loop waits for, which no look at its threads can tell;
 //! nothing is intercepted, and no privilege is needed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -31,12 +32,17 @@ const ESTABLISHED: u8 = 1;
 const SYN_SENT: u8 = 2;
 const LISTEN: u8 = 10;
 
+/// The longest that Linux puts an acknowledgement off (TCP_DELACK_MAX). Behind that it answers a probe of an idle connection.
+const DELAYED_ACK_MS: u32 = 200;
+
 /// Adds up what it sees at each look.
 pub(super) struct Peers {
     kernel: OwnedFd,
     looks: u64,
     /// Connections, and of those the ones on which the app waits for an answer.
     seen: BTreeMap<SocketAddr, (u64, u64)>,
+    /// By inode, what the last look saw.
+    before: HashMap<u64, Before>,
 }
 
 /// Whether the kernel describes connections here.
@@ -52,7 +58,43 @@ struct Described {
     local_port: u16,
     remote: SocketAddr,
     inode: u64,
-    is_awaited: bool,
+    spoke_last: SpokeLast,
+    segments: Segments,
+}
+
+/// Who spoke last on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpokeLast {
+    App,
+    Other,
+    /// Both within one tick of the kernel's clock.
+    Either(Segments),
+}
+
+/// Segments with data in them, since the connection was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Segments {
+    sent: u32,
+    received: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    waits: bool,
+    segments: Segments,
+}
+
+impl Segments {
+    /// Within a tick of the clock: who only sent waits, and who only received does not. An answer and the next question, or a question
+    /// and its answer: it does what it did before.
+    fn app_spoke_last(self, before: Option<Before>) -> bool {
+        let Some(Before { waits, segments }) = before else { return self.sent > self.received };
+        match (self.sent != segments.sent, self.received != segments.received) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => waits,
+        }
+    }
 }
 
 impl Peers {
@@ -61,7 +103,7 @@ impl Peers {
         let protocol = Some(netlink::SOCK_DIAG);
         let kernel = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, close, protocol)?;
         set_socket_timeout(&kernel, Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self { kernel, looks: 0, seen: BTreeMap::new() })
+        Ok(Self { kernel, looks: 0, seen: BTreeMap::new(), before: HashMap::new() })
     }
 
     pub fn look(&mut self, processes: &[u32]) -> io::Result<()> {
@@ -76,7 +118,14 @@ impl Peers {
             if !listens.contains(&socket.local_port) {
                 let (connections, awaited) = self.seen.entry(socket.remote).or_default();
                 *connections += 1;
-                *awaited += u64::from(socket.is_awaited);
+                let before = self.before.get(&socket.inode).copied();
+                let waits = match socket.spoke_last {
+                    SpokeLast::App => true,
+                    SpokeLast::Other => false,
+                    SpokeLast::Either(segments) => segments.app_spoke_last(before),
+                };
+                *awaited += u64::from(waits);
+                self.before.insert(socket.inode, Before { waits, segments: socket.segments });
             }
         }
         Ok(())
@@ -145,11 +194,14 @@ fn described(body: &[u8]) -> Option<Described> {
     };
     let state = *body.get(1)?;
     let mut attributes = body.get(MESSAGE_BYTES..)?;
-    let mut is_awaited = state == SYN_SENT;
+    let mut segments = Segments::default();
+    let mut spoke_last = if state == SYN_SENT { SpokeLast::App } else { SpokeLast::Other };
     while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
         let length = usize::from(length).max(4);
         if kind == INET_DIAG_INFO && state == ESTABLISHED {
-            is_awaited = attributes.get(4..).and_then(app_spoke_last).unwrap_or(false);
+            let info = attributes.get(4..).unwrap_or_default();
+            segments = segments_of(info).unwrap_or_default();
+            spoke_last = who_spoke_last(info, segments).unwrap_or(SpokeLast::Other);
         }
         attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
@@ -158,32 +210,32 @@ fn described(body: &[u8]) -> Option<Described> {
         local_port: u16::from_be_bytes(array(body, 4)?),
         remote: SocketAddr::new(remote, u16::from_be_bytes(array(body, 6)?)),
         inode: u64::from(u32_at(body, 68)?),
-        is_awaited,
+        spoke_last,
+        segments,
     })
+}
+
+fn segments_of(info: &[u8]) -> Option<Segments> {
+    Some(Segments { received: u32_at(info, 152)?, sent: u32_at(info, 156)? })
 }
 
 /// `struct tcp_info`: whether what was sent last is younger than what was received last.
 ///
 /// The kernel's clock ticks every few milliseconds, and a user without pauses asks again within the tick of the last answer. Then
-/// the other end's acknowledgements tell: one is missing as long as a question is on its way, and one that is younger than all
-/// that was received is for a question, because an answer needs none. Where even that fell into the tick, the segments decide:
-/// of a question and its answer each has one, and where an answer has many this errs towards "not awaited".
-fn app_spoke_last(info: &[u8]) -> Option<bool> {
+/// an acknowledgement tells that came behind the last answer and no later than one is put off for: only a question is owed one.
+fn who_spoke_last(info: &[u8], segments: Segments) -> Option<SpokeLast> {
     let unacknowledged = u32_at(info, 24)?;
     let (sent_ms_ago, received_ms_ago) = (u32_at(info, 44)?, u32_at(info, 52)?);
-    let acknowledged_ms_ago = u32_at(info, 56)?;
+    let acknowledged_behind_ms = received_ms_ago.saturating_sub(u32_at(info, 56)?);
     let bytes_received = u64::from_ne_bytes(array(info, 128)?);
-    let (segments_in, segments_out) = (u32_at(info, 152)?, u32_at(info, 156)?);
-    if unacknowledged > 0 {
-        return Some(true);
-    }
-    if bytes_received == 0 {
-        return Some(segments_out > segments_in);
-    }
-    if sent_ms_ago != received_ms_ago {
-        return Some(sent_ms_ago < received_ms_ago);
-    }
-    Some(acknowledged_ms_ago < received_ms_ago || segments_out > segments_in)
+    Some(match sent_ms_ago.cmp(&received_ms_ago) {
+        _ if unacknowledged > 0 || bytes_received == 0 && segments.sent > 0 => SpokeLast::App,
+        _ if bytes_received == 0 => SpokeLast::Other,
+        Ordering::Less => SpokeLast::App,
+        Ordering::Greater => SpokeLast::Other,
+        Ordering::Equal if (1..=DELAYED_ACK_MS).contains(&acknowledged_behind_ms) => SpokeLast::App,
+        Ordering::Equal => SpokeLast::Either(segments),
+    })
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -281,7 +333,7 @@ mod tests {
             piece.extend(&bytes);
             let _ = understand(&piece, &mut Vec::new());
             let _ = described(&bytes);
-            let _ = app_spoke_last(&bytes);
+            let _ = who_spoke_last(&bytes, segments_of(&bytes).unwrap_or_default());
         }
     }
 }

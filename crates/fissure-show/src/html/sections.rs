@@ -329,7 +329,7 @@ pub fn demands(judgement: &Judgement) -> Markup {
 
 /// Where in the app's own files the CPU goes.
 pub fn lines(judgement: &Judgement) -> Markup {
-    let of_cpu = judgement.limit.as_ref().filter(|limit| limit.resource.is_of_cpu());
+    let of_cpu = judgement.limit.as_ref().filter(|limit| !limit.is_waited_for);
     let places = of_cpu.map_or(&[][..], |l| &l.place);
     if places.is_empty() {
         return html! {};

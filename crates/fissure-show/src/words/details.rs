@@ -22,7 +22,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     if let Some(limit) = &judgement.limit {
         lines.push(limit_sentence(judgement, limit));
         lines.extend(limit.evidence.iter().map(|e| evidence(judgement, e)));
-        if limit.resource.is_of_cpu() {
+        if !limit.is_waited_for {
             lines.extend(who_runs(&limit.place));
             lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
         }
@@ -36,7 +36,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         _ => false,
     };
     if !is_said {
-        lines.extend(judgement.limit.iter().filter_map(|limit| cure(limit.resource)).map(str::to_owned));
+        lines.extend(judgement.limit.iter().filter_map(cure).map(str::to_owned));
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
@@ -161,8 +161,7 @@ pub fn limit_sentence(judgement: &Judgement, limit: &Limit) -> String {
     };
     let mut text = format!("What {gives} is {}", resource(limit.resource));
     if !limit.routes.is_empty() {
-        let how =
-            if limit.resource.is_of_cpu() { "it is used up mostly by" } else { "who waits for it is mostly" };
+        let how = if limit.is_waited_for { "who waits for it is mostly" } else { "it is used up mostly by" };
         text.push_str(&format!("; {how} {}", routes_text(&limit.routes)));
     }
     if !limit.victims.is_empty() {

@@ -67,19 +67,22 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
     let own: Vec<String> = places.iter().filter(is_own).take(NAMED).map(place).collect();
     let engine = places.iter().filter(is_own).take(NAMED).find_map(|p| p.inside.as_deref());
     let goal = load(judgement.goal.asked);
-    let resource = judgement.limit.as_ref().map(|l| l.resource);
-    if let (Some(resource), Some(fix), Some(held)) =
-        (resource.filter(|r| !r.is_of_cpu()), &judgement.fix, &judgement.capacity)
-    {
+    let waited_for = judgement.limit.as_ref().filter(|limit| limit.is_waited_for);
+    if let (Some(limit), Some(fix), Some(held)) = (waited_for, &judgement.fix, &judgement.capacity) {
         let ratio = fix.capacity_ratio.scaled(held.users_per_s.mid / judgement.goal.users_per_s);
-        let order = match resource {
+        let order = match limit.resource {
+            Resource::OneThread => format!("Do not block the event loop in {}", and(&own)),
             Resource::Lock => format!("Hold the lock for less in {}", and(&own)),
             Resource::Disk => format!("Do not wait for the file at each request in {}", and(&own)),
             _ => format!("Let more in at once at {}", and(&own)),
         };
+        let there = if limit.resource == Resource::OneThread {
+            "it stands still there most of the time, and if it did not".to_owned()
+        } else {
+            format!("{} of the requests under way wait there, and if none did", percent(fix.share.mid))
+        };
         return format!(
-            "{order}: the goal of {goal} is missed with an idle CPU, {} of the requests under way wait there, and if none did the app would hold {}, by prediction, as far as nothing else gives way then.",
-            percent(fix.share.mid),
+            "{order}: the goal of {goal} is missed with an idle CPU, {there} the app would hold {}, by prediction, as far as nothing else gives way then.",
             times_the_goal(ratio)
         );
     }

@@ -37,7 +37,7 @@ pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
         ),
         Missing::SomethingWaits { cpu_share, best } => {
             let best = best_so_far(judgement, *best);
-            let waits_for = match judgement.limit.as_ref().and_then(|l| Some((l, cure(l.resource)?))) {
+            let waits_for = match judgement.limit.as_ref().and_then(|l| Some((l, cure(l)?))) {
                 Some((limit, cure)) => format!("What gives way first is {}. {cure}", resource(limit.resource)),
                 None => "The app waits for something, such as a database, a lock, a pool or another service, and this run could not see which: look at slow queries and at the sizes of pools first.".to_owned(),
             };

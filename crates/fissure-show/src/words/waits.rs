@@ -1,6 +1,6 @@
 //! The waits: where the requests are that the CPU does not work for, for what, and who is in the way.
 
-use fissure_judge::judgement::{Resource, Spot, Wait, Waits, WaitsFor};
+use fissure_judge::judgement::{Limit, Resource, Spot, Wait, Waits, WaitsFor};
 
 use super::grammar::{and, code};
 use crate::units::{brief, number, percent};
@@ -95,8 +95,11 @@ pub(super) fn who_waits(waits: &Waits) -> Vec<String> {
 }
 
 /// What helps against what gives way, in one sentence; nothing for the CPU, which remedies and lines are for.
-pub(super) fn cure(resource: Resource) -> Option<&'static str> {
-    match resource {
+pub(super) fn cure(limit: &Limit) -> Option<&'static str> {
+    match limit.resource {
+        Resource::OneThread if limit.is_waited_for => Some(
+            "Wait without blocking (await it, or hand it to a thread): while the event loop stands still nobody is served.",
+        ),
         Resource::Lock => Some("Hold the lock for less: move what is slow out of it, or lock less at once."),
         Resource::Pool => Some(
             "Let more in at once (more connections or workers), or let each take less time, and check again.",

@@ -213,6 +213,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         },
         limit: Some(Limit {
             resource: Resource::OneThread,
+            is_waited_for: false,
             routes: vec![route("POST /photos")],
             victims: vec![route("GET /photos/{id}"), route("GET /")],
             evidence: vec!["The busiest thread used 97 % of a CPU at the knee".to_owned()],
@@ -309,7 +310,8 @@ fn database() -> BlamedLink {
 /// The app waits for its database, and more and more memory is kept.
 pub fn its_the_database() -> Judgement {
     let mut judgement = judged(Verdict::ItsTheLink { link: database(), alone: None });
-    judgement.limit.as_mut().unwrap().resource = Resource::Database;
+    let limit = judgement.limit.as_mut().unwrap();
+    (limit.resource, limit.is_waited_for) = (Resource::Database, true);
     judgement.growth = vec![
         Growth {
             of: Grows::Cpu(route("POST /photos")),
@@ -334,7 +336,8 @@ pub fn its_the_database() -> Judgement {
 /// A lock is held across something slow.
 pub fn fix_the_lock() -> Judgement {
     let mut judgement = fix_own_lines();
-    judgement.limit.as_mut().unwrap().resource = Resource::Lock;
+    let limit = judgement.limit.as_mut().unwrap();
+    (limit.resource, limit.is_waited_for) = (Resource::Lock, true);
     judgement
 }
 
@@ -425,9 +428,11 @@ pub fn something_waits() -> Judgement {
         peers: vec![PeerLoad { address: peer, connections: 16.0, awaited: 0.98 }],
         idle_threads: 0.2,
         event_loop: false,
+        runs_event_loop: false,
     });
     judgement.limit = Some(Limit {
         resource: Resource::Lock,
+        is_waited_for: true,
         routes: vec![route("POST /photos")],
         victims: vec![route("POST /photos")],
         evidence: vec!["12.2 of the 16 requests under way wait for a lock".to_owned()],
