@@ -68,7 +68,9 @@ pub fn parts(e: Estimate) -> Parts {
         return Parts { mid: number(e.mid), interval: None };
     }
     let step = step_of_interval(e);
-    let write = |v: f64| rounded(v, step);
+    // What is not 0 is not written as if it could be, unless it hardly differs from it.
+    let write =
+        |v: f64| rounded(v, if v >= step / 20.0 && v < step / 2.0 { step_of_digits(v, 1) } else { step });
     let interval = match (e.low.is_finite(), e.high.is_finite()) {
         (true, true) => Some(format!("{} to {}", write(e.low), write(e.high))),
         (true, false) => Some(format!("{} or more", write(e.low))),
@@ -213,6 +215,8 @@ mod tests {
             "1,910 ms (95 % interval 1,740 to 2,100)"
         );
         assert_eq!(brief(Estimate::exact(4.0), "CPUs"), "4 CPUs");
+        assert_eq!(brief(Estimate::new(5_000.0, 430.0, 12_000.0), ""), "5,000 (400 to 12,000)");
+        assert_eq!(brief(Estimate::new(5_000.0, 10.0, 12_000.0), ""), "5,000 (0 to 12,000)");
     }
 
     #[test]
