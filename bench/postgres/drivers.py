@@ -116,7 +116,9 @@ const { Client } = require('pg');
 
 def node_tour(url, mode):
     done = subprocess.run(["node", "-e", NODE, url, mode], capture_output=True, text=True, timeout=60, check=False)
-    return json.loads(done.stdout) if done.stdout else done.stderr
+    if not done.stdout:
+        sys.exit(f"node_tour did not run: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def main():
@@ -128,8 +130,13 @@ def main():
     threading.Thread(target=lambda: [notes.append(line) for line in proxy.stdout], daemon=True).start()
     through = url.replace(f":{parts.port}", f":{port}")
     wrong = 0
+    with psycopg.connect(url) as db:
+        has_tls = db.execute("SHOW ssl").fetchone()[0] == "on"
     for tour, modes in ((psycopg_tour, ("disable", "prefer", "require")), (asyncpg_tour, ("disable", "prefer", "require")), (node_tour, ("disable", "require"))):
         for mode in modes:
+            if mode == "require" and not has_tls:
+                print(f"{tour.__name__:14} {mode:8} skipped: the server has no TLS (ssl = off)")
+                continue
             direct = tour(url, mode)
             notes.clear()
             by_proxy = tour(through, mode)
