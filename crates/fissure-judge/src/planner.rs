@@ -326,7 +326,8 @@ impl<'r> Desk<'r> {
         if points.len() >= ROUGH_WINDOWS
             && let Some(fit) = self.evidence.fit(WHOLE)
             && self.evidence.meets_goal(WHOLE, &fit) == Some(false)
-            && (self.pace.is_race || fit.users_per_s.half_width_share() <= ROUGH)
+            && (fit.users_per_s.half_width_share() <= ROUGH
+                || self.pace.is_race && fit.bound == Bound::Inside)
         {
             return None;
         }
