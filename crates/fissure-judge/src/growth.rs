@@ -143,27 +143,40 @@ struct Point {
 }
 
 /// A straight line over what was asked, if it clearly rises: its beginning, and how much more its end is. Who is inside needs
-/// connections and buffers, the app's own to others behind it too, and the windows with most users come last: so much is
-/// taken off first, and where the two cannot be told apart nothing is said.
+/// connections and buffers, the app's own to others behind it too, pools keep what the largest crowd so far has needed, and the
+/// windows with most users come last: so much is taken off first, and where it cannot be told apart nothing is said.
 ///
 /// What rises at first and then levels off is a cache or a heap that has found its size, and no growth: the later half must rise
 /// as clearly.
 fn line(points: &[Point], least: f64) -> Option<(f64, Estimate)> {
-    let crowd = points.iter().map(|p| p.under_way).fold(0.0, f64::max).max(1.0);
-    let differs = points.iter().any(|p| p.under_way != points[0].under_way);
-    let columns = |p: &Point| {
-        let inside = differs.then_some(p.under_way / crowd);
-        [1.0, p.asked].into_iter().chain(inside).collect()
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a.asked.total_cmp(&b.asked));
+    let inside: Vec<f64> = points.iter().map(|p| p.under_way).collect();
+    let most_so_far: Vec<f64> = inside
+        .iter()
+        .scan(0.0_f64, |most, now| {
+            *most = most.max(*now);
+            Some(*most)
+        })
+        .collect();
+    let most = inside.iter().copied().fold(1.0, f64::max);
+    let differs = |column: &&Vec<f64>| column.iter().any(|value| *value != column[0]);
+    let crowd: Vec<&Vec<f64>> = [&inside, &most_so_far].into_iter().filter(differs).collect();
+    let row = |i: usize| {
+        let of_crowd = crowd.iter().map(|column| column[i] / most);
+        [1.0, points[i].asked].into_iter().chain(of_crowd).collect()
     };
-    let rows: Vec<Vec<f64>> = points.iter().map(columns).collect();
+    let rows: Vec<Vec<f64>> = (0..points.len()).map(row).collect();
     let is: Vec<f64> = points.iter().map(|p| p.is).collect();
-    let both = nnls::solve(&rows, &is)?;
-    let for_one = both.coefficients.get(2).map_or(0.0, |all| all / crowd);
-    let mut alone: Vec<(f64, f64)> = points.iter().map(|p| (p.asked, p.is - for_one * p.under_way)).collect();
-    alone.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let all = nnls::solve(&rows, &is)?;
+    let without_crowd = |i: usize| {
+        let for_crowd: f64 = rows[i].iter().zip(&all.coefficients).skip(2).map(|(x, c)| x * c).sum();
+        (points[i].asked, points[i].is - for_crowd)
+    };
+    let alone: Vec<(f64, f64)> = (0..points.len()).map(without_crowd).collect();
     let later = slope(&alone[alone.len() / 2..])?;
-    let (first, more) = (both.coefficients[0], both.coefficients[1]);
-    let half = stats::t_975(both.degrees) * both.errors[1];
+    let (first, more) = (all.coefficients[0], all.coefficients[1]);
+    let half = stats::t_975(all.degrees) * all.errors[1];
     let goes_on = more > half && later > more / 2.0;
     let rises = goes_on && more >= least && first + more >= CLEARLY * first;
     rises.then(|| (first, Estimate::new(more, more - half, more + half)))
@@ -218,6 +231,15 @@ mod tests {
         let later_more = |i: u32| if i < 6 { 16.0 } else { 60.0 + 20.0 * f64::from(i % 4) };
         let loyal = points(|_, inside| 12.0 + 2.0 * inside, later_more);
         assert_eq!(line(&loyal, LEAST_FILES), None);
+        // A pool keeps the connections that the largest crowd has needed.
+        let crowds = [16.0, 64.0, 2.0, 2.0, 30.0, 34.0, 28.0, 31.0, 90.0, 300.0, 320.0, 33.0];
+        let mut pool = points(|_, _| 0.0, |i| crowds[i as usize]);
+        let mut most = 0.0_f64;
+        for point in &mut pool {
+            most = most.max(point.under_way);
+            point.is = 12.0 + point.under_way + most;
+        }
+        assert_eq!(line(&pool, LEAST_FILES), None);
         let leak = points(|asked, inside| 12.0 + 2.0 * inside + 300.0 * asked, later_more);
         let (_, more) = line(&leak, LEAST_FILES).unwrap();
         assert!((more.mid - 300.0).abs() < 1.0, "{more:?}");

@@ -241,12 +241,13 @@ impl<'r> Bench<'r> {
 
     /// The database or service that most requests wait for, when no arrangement was seen to help clearly.
     fn blamed_link(&self, remedies: &[RemedyResult]) -> Option<BlamedLink> {
-        let link = limit::waiting::link(self.waits.as_ref()?, &self.run.header.config)?;
-        let copies = |r: &&RemedyResult| r.kind == RemedyKind::AddReplicas && is_open(r);
+        let waits = self.waits.as_ref()?;
+        let link = limit::waiting::link(waits, &self.run.header.config)?;
+        let copies = |r: &RemedyResult| r.kind == RemedyKind::AddReplicas && is_open(r);
         let helps = |r: &RemedyResult| r.capacity_ratio.is_some_and(|c| c.low >= HELPS);
-        let is_told =
-            !remedies.is_empty() && !remedies.iter().any(helps) && !remedies.iter().any(|r| copies(&r));
-        is_told.then_some(link)
+        let is_tried = !remedies.is_empty() && !remedies.iter().any(copies);
+        let is_told = is_tried || limit::waiting::is_all_there(waits, &link);
+        (is_told && !remedies.iter().any(helps)).then_some(link)
     }
 
     fn resource_that_waits(&self) -> Option<Resource> {

@@ -10,6 +10,8 @@ use crate::model::{Model, RouteModel};
 
 /// What half of the requests wait for, the others can at most double.
 pub(crate) const MOST: f64 = 0.5;
+/// Of requests, and of connections for them.
+const NEARLY_ALL: f64 = 0.75;
 /// With so many before a lock on average there is hardly a moment without one: were their number Poisson's, one in fifty.
 const ALWAYS_SOMEBODY: f64 = 4.0;
 /// Connections of which hardly one rests are used up.
@@ -87,6 +89,16 @@ pub(crate) fn link(waits: &Waits, config: &Config) -> Option<BlamedLink> {
             share,
         })
     })
+}
+
+/// Nearly every request under way stands at the other end of the link, each on a connection of its own. Flat out nobody gets more done
+/// with more users, so what they stand before is used up, and copies of the app would only bring more to the same place.
+///
+/// Does not hold for a service that serves each of its clients so much and no more; a rehearsal of copies would show that.
+pub(crate) fn is_all_there(waits: &Waits, link: &BlamedLink) -> bool {
+    let has_own = |peer: &PeerLoad| peer.connections >= NEARLY_ALL * waits.under_way;
+    let peer = waits.peers.iter().find(|peer| peer.address == link.address);
+    link.share.low >= NEARLY_ALL && peer.is_some_and(has_own)
 }
 
 /// What most of the requests wait for although it is not the CPU's turn: an answer of somebody else, or a lock whose holder
