@@ -9,6 +9,7 @@ The apps are bench/isolation/app.py (Python), app.js (Node) and App.java (a JDK)
 """
 
 import argparse
+import atexit
 import json
 import os
 import random
@@ -230,9 +231,12 @@ def run(fissure, language, planted, kinds, seed, budget, keep):
             "[users]\n[goal]\nusers = 5\np95 = \"500ms\"\n"
         )
     began = time.time()
-    done = subprocess.run(
-        [fissure, "isolate", "--json", "--seed", str(seed), "--budget", budget], cwd=folder, capture_output=True, text=True, check=False
-    )
+    # Some kinds write where the machine keeps temporary files.
+    with tempfile.TemporaryDirectory(prefix="isolation-tmp-") as temp:
+        done = subprocess.run(
+            [fissure, "isolate", "--json", "--seed", str(seed), "--budget", budget],
+            cwd=folder, env={**os.environ, "TMPDIR": temp}, capture_output=True, text=True, check=False,
+        )
     took = time.time() - began
     try:
         report = json.loads(done.stdout[done.stdout.index("{"):])
@@ -258,6 +262,7 @@ def main():
     args.add_argument("--keep", action="store_true")
     args = args.parse_args()
     BUILT = tempfile.mkdtemp(prefix="isolation-built-")
+    atexit.register(shutil.rmtree, BUILT, ignore_errors=True)
     os.mkdir(os.path.join(BUILT, "java"))
     have = [name for name, tool in (("python", "python3"), ("node", "node"), ("java", "javac")) if shutil.which(tool)]
     if "java" in have:

@@ -258,10 +258,12 @@ async fn a_parent_to_be_killed() {
     tokio::time::sleep(Duration::from_secs(1000)).await;
 }
 
-fn start_parent(marker: &str) -> std::process::Child {
+/// What it writes goes away with the stage: itself it will not have the time.
+fn start_parent(stage: &Stage) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_parent_to_be_killed", "--nocapture"])
-        .env("FISSURE_TEST_PARENT", marker)
+        .env("FISSURE_TEST_PARENT", &stage.marker)
+        .env("TMPDIR", stage.folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -270,23 +272,27 @@ fn start_parent(marker: &str) -> std::process::Child {
 
 #[tokio::test]
 async fn a_killed_fissure_leaves_nothing() {
-    for round in 0..20u64 {
-        let stage = Stage::new();
-        let mut parent = start_parent(&stage.marker);
-        // At ever other moments: while the guard starts, while the app does, when all stands.
-        match round % 4 {
-            0 => drop(stage.wait_for(1).await),
-            1 => drop(stage.wait_for(3).await),
-            2 => drop(stage.wait_for(5).await),
-            _ => tokio::time::sleep(Duration::from_millis(10 * round)).await,
+    // Side by side, since each waits for the grace of an app that ignores SIGTERM.
+    futures_util::future::join_all((0..4).map(async |moment| {
+        for round in 0..5 {
+            let stage = Stage::new();
+            let mut parent = start_parent(&stage);
+            // At ever other moments: while the guard starts, while the app does, when all stands.
+            match moment {
+                0 => drop(stage.wait_for(1).await),
+                1 => drop(stage.wait_for(3).await),
+                2 => drop(stage.wait_for(5).await),
+                _ => tokio::time::sleep(Duration::from_millis(30 + 40 * round)).await,
+            }
+            kill_9(parent.id());
+            parent.wait().unwrap();
+            stage.wait_until_gone().await;
+            // A guard that was just beginning must not start the app late.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stage.wait_until_gone().await;
         }
-        kill_9(parent.id());
-        parent.wait().unwrap();
-        stage.wait_until_gone().await;
-        // A guard that was just beginning must not start the app late.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        stage.wait_until_gone().await;
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -303,7 +309,7 @@ async fn a_killed_guard_leaves_nothing_while_fissure_lives() {
 #[tokio::test]
 async fn what_outlives_both_fissure_and_guard_is_swept_at_the_next_start() {
     let stage = Stage::new();
-    let mut parent = start_parent(&stage.marker);
+    let mut parent = start_parent(&stage);
     let alive = stage.wait_for(5).await;
     // Parent pids: the guard is the one above the oldest of ours.
     let guard = alive
@@ -321,6 +327,32 @@ async fn what_outlives_both_fissure_and_guard_is_swept_at_the_next_start() {
     parent.wait().unwrap();
     sweep();
     stage.wait_until_gone().await;
+}
+
+/// What a JVM does when a tool has asked for its socket, and one that is too busy to end within the grace.
+const JVM: &str = "
+import os, signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+path = f'/tmp/.java_pid{os.getpid()}'
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+with open('up', 'w') as up: print(path, file=up)
+while 1: time.sleep(1000)";
+
+#[tokio::test]
+async fn the_socket_of_a_killed_jvm_goes_with_it() {
+    for guard_is_killed in [false, true] {
+        let stage = Stage::new();
+        let Some(kept) = keep_python(&stage, JVM, 0).await else { return };
+        let socket = PathBuf::from(stage.wait_for_file("up").await.trim_end());
+        assert!(socket.exists(), "{socket:?}");
+        if guard_is_killed {
+            kill_9(kept.guard_pid());
+        }
+        kept.stop_within(Duration::from_millis(100)).await;
+        assert!(!socket.exists(), "{socket:?}");
+    }
 }
 
 // Starting

@@ -15,8 +15,8 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, getppid};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::intercept::{self, Switch};
-use super::mark;
 use super::protocol::{Launch, Order, Report};
+use super::{attach_socket, mark};
 use crate::process;
 
 /// How long a tree may take to end politely when nobody said otherwise.
@@ -50,7 +50,9 @@ pub fn guard() -> i32 {
     };
     report(&Report::Started(main));
     let grace = watch(main, switch.as_ref(), &orders());
+    let tree = process::descendants(std::process::id());
     end_tree(grace);
+    tree.into_iter().for_each(attach_socket::remove);
     report(&Report::ReapedCpuUs(reaped_cpu_us()));
     0
 }
@@ -100,6 +102,7 @@ fn watch(main: u32, switch: Option<&Switch>, orders: &Receiver<Order>) -> Durati
             Err(RecvTimeoutError::Timeout) => {}
         }
         let left = reap(|pid, status| {
+            attach_socket::remove(pid);
             if pid == main {
                 let (how, success) = describe(status);
                 report(&Report::Exited { how, success });

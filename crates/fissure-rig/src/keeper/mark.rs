@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::attach_socket;
 use crate::process::{self, Stat};
 
 pub(super) const VARIABLE: &str = "FISSURE_KEPT_BY";
@@ -84,6 +85,7 @@ fn kill_until_gone(is_left: impl Fn(Mark) -> bool, of: Option<Mark>) -> usize {
             })
             .collect();
         if left.is_empty() || Instant::now() > deadline {
+            killed.iter().for_each(|&(pid, _)| attach_socket::remove(pid));
             return killed.len();
         }
         for stat in left {

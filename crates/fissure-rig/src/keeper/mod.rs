@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** nobody but processes below our own guards is ever signalled.
 
+mod attach_socket;
 mod cpu_split;
 mod guard;
 mod health;

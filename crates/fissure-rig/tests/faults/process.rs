@@ -124,11 +124,12 @@ async fn a_killed_or_terminated_app_refuses() {
 
 #[tokio::test]
 async fn a_squeezed_app_gets_about_its_share_of_the_cpu() {
+    let output = tempfile::NamedTempFile::new().unwrap();
     let burner = Launch {
         label: "burner".to_owned(),
         command: "while :; do :; done".to_owned(),
         folder: std::env::temp_dir(),
-        output: tempfile::NamedTempFile::new().unwrap().path().to_owned(),
+        output: output.path().to_owned(),
         ..Launch::default()
     };
     let kept = Kept::start(Path::new(HANDS), &burner).await.unwrap();

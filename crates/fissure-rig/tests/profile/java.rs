@@ -28,6 +28,10 @@ fn the_hot_line_of_a_java_program_is_found_with_its_share() {
     assert!((rest - 0.25).abs() < 0.1, "{rest} instead of 0.25: a second class of the file\n{work:#?}");
     let line = share(&work, running, |f| f.line == Some(program.line("// HOT")));
     assert!(line > 0.5, "{line}\n{work:#?}");
+    // A JVM that is killed would leave it there.
+    let of_its_recorder = format!("_{}", program.pid());
+    let mut temporary = std::fs::read_dir("/tmp").unwrap().flatten();
+    assert!(!temporary.any(|e| e.file_name().to_string_lossy().ends_with(&of_its_recorder)));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 use fissure_rig::lens::{Hooks, Profiler, Subject};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough to see what waits.
 const WATCH: Duration = Duration::from_secs(2);
@@ -31,7 +32,9 @@ pub struct Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Asked, not killed: a JVM then takes its socket in /tmp away. Nobody here refuses.
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
+        let _ = kill_process(pid, Signal::TERM);
         let _ = self.child.wait();
     }
 }

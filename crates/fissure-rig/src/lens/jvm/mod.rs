@@ -83,6 +83,8 @@ impl Recorder {
     fn begin(pid: u32, hooks: &Path) -> Result<Self, String> {
         let door = Door::open(pid)?;
         let (settings, file) = (hooks.join(SETTINGS_FILE), hooks.join(format!("{pid}.jfr")));
+        // What the recorder keeps in between: a JVM that is killed would leave it in /tmp.
+        let _ = door.ask("jcmd", &format!("JFR.configure repositorypath={}", quoted(hooks)));
         let started =
             door.ask("jcmd", &format!("JFR.start name={RECORDING} settings={}", quoted(&settings)))?;
         // Before Java 17 a refusal is an answer like any other.
