@@ -1,6 +1,6 @@
 //! A window: a planned load with everything that was seen while it was held. Grouping only; no conclusion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fact::{CrowdSecond, ErrorClass, ProbeSecond, RouteSecond, WindowEnd};
 use crate::{Fact, Route, Stamped, Step, WindowPlan};
@@ -81,7 +81,7 @@ impl Window {
 
     /// Every route that was seen, summed.
     pub fn routes(&self) -> BTreeMap<Route, RouteSecond> {
-        let mut names: Vec<&Route> = self.crowd.iter().flat_map(|s| s.routes.keys()).collect();
+        let mut names: BTreeSet<&Route> = self.crowd.iter().flat_map(|s| s.routes.keys()).collect();
         names.extend(self.end.iter().flat_map(|e| e.unanswered.keys()));
         names.into_iter().map(|r| (r.clone(), self.route(r))).collect()
     }
