@@ -37,7 +37,8 @@ fn an_app_on_another_port_is_told_which_port_was_expected() {
 
 #[test]
 fn an_app_that_dies_under_load_is_named_with_its_last_lines() {
-    hostile("dies_under_load").check().exits(2).says("full of bees").leaves_nothing();
+    let seen = hostile("dies_under_load").fissure(&["check", "--budget", "15s"]);
+    seen.exits(2).says("full of bees").leaves_nothing();
 }
 
 #[test]
