@@ -16,7 +16,7 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
 });
 const context = await browser.newContext({ recordHar: { path: out, content: "embed" } });
-context.setDefaultTimeout(60_000);
+context.setDefaultTimeout(300_000);
 const page = await context.newPage();
 // A person looks before they act.
 const look = () => page.waitForTimeout(400);

@@ -66,24 +66,15 @@ impl Project {
     /// Reads the journeys and the data that a configuration names.
     pub fn assemble(folder: &Path, config: Config) -> Result<Self, Failure> {
         let folder = canonical(folder)?;
-        let data = match &config.users.data {
-            Some(name) => read_data(&folder.join(name))?,
-            None => Vec::new(),
-        };
+        let data = read_data(&folder, &config)?;
         let columns: Vec<String> = data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
         let journeys = read_journeys(&folder, &config, &columns)?;
         Ok(Self { folder, config, journeys, data })
     }
 
-    /// The columns of the users' data that a `fissure.toml` names, whether or not its journeys can be read.
-    pub fn columns(file: &Path) -> Result<Vec<String>, Failure> {
-        let config = Self::config(file)?;
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let data = match &config.users.data {
-            Some(name) => read_data(&folder.join(name))?,
-            None => Vec::new(),
-        };
-        Ok(data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default())
+    /// The users' data that a `fissure.toml` names, whether or not its journeys can be read.
+    pub fn data(file: &Path) -> Result<Vec<BTreeMap<String, String>>, Failure> {
+        read_data(file.parent().unwrap_or(Path::new(".")), &Self::config(file)?)
     }
 
     /// The longest pause of a journey that is not played as long as it is written, in a sentence.
@@ -178,11 +169,13 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
     Ok(loaded)
 }
 
-fn read_data(path: &Path) -> Result<Vec<BTreeMap<String, String>>, Failure> {
+fn read_data(folder: &Path, config: &Config) -> Result<Vec<BTreeMap<String, String>>, Failure> {
+    let Some(name) = &config.users.data else { return Ok(Vec::new()) };
+    let path = folder.join(name);
     let bad = |e: csv::Error| {
         Failure::new(Exit::BadInput, format!("{} cannot be read as CSV: {e}.", path.display()))
     };
-    let mut reader = csv::Reader::from_path(path).map_err(bad)?;
+    let mut reader = csv::Reader::from_path(&path).map_err(bad)?;
     let rows: Result<Vec<BTreeMap<String, String>>, csv::Error> = reader.deserialize().collect();
     let rows = rows.map_err(bad)?;
     if rows.is_empty() {

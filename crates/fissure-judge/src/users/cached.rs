@@ -10,7 +10,7 @@ pub enum LeftOut {
     Cached,
     /// Asked for by the browser, not by the page: its icon, what its tools look for, a preflight.
     Browsers,
-    /// A WebSocket or a stream of events.
+    /// A stream of events, or a WebSocket over which nothing was heard.
     Live,
     /// No answer came.
     Unanswered,

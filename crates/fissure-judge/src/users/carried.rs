@@ -3,6 +3,8 @@
 use fissure_facts::Exchange;
 use fissure_facts::journey::{Piece, Template};
 
+use super::Row;
+use super::accounts;
 use super::fresh::{self, Fresh};
 use super::given::{Given, Kind, Way};
 use super::names;
@@ -28,6 +30,8 @@ pub struct Carried {
     pub value: String,
     pub name: String,
     pub way: Way,
+    /// It is how something is found that was made behind the first change.
+    is_id: bool,
     /// The last step that sends it.
     last_use: usize,
 }
@@ -40,6 +44,14 @@ pub struct Correlation {
     pub templates: Vec<Vec<(Place, Template)>>,
     /// For each step, what looks random and comes from nowhere.
     pub unexplained: Vec<Vec<String>>,
+}
+
+impl Carried {
+    /// Does this word name the thing whose id it is (`post`, for `post_ID`)?
+    fn is_of(&self, word: &str) -> bool {
+        let given = names::word(&self.way.name);
+        given.strip_suffix("_id").is_some_and(|thing| names::singular(&names::word(word)) == thing)
+    }
 }
 
 impl<'a> Visited<'a> {
@@ -86,10 +98,15 @@ fn is_between_parts(c: char) -> bool {
     "/?&=#:;,@ ".contains(c)
 }
 
+/// Is a query's parameter called as those by which lists are read in pages?
+fn is_paging(name: &str) -> bool {
+    ["page", "p", "limit", "offset", "sort", "tab", "per_page"].contains(&name)
+}
+
 /// A mark that no name has: variables are named when all of them are known.
 const UNNAMED: char = '\u{0}';
 
-pub fn correlate(visits: &[Visited<'_>]) -> Correlation {
+pub fn correlate(visits: &[Visited<'_>], rows: &[Row]) -> Correlation {
     let passwords: Vec<String> =
         visits.iter().filter_map(|v| v.given.as_ref()).flat_map(Given::password_fields).collect();
     let requests: Vec<fresh::Request<'_>> = visits
@@ -108,7 +125,7 @@ pub fn correlate(visits: &[Visited<'_>]) -> Correlation {
             given.may_hold(value) && given.ways(value, "").iter().any(|w| w.kind <= Kind::Cookie)
         })
     };
-    let fresh = fresh::find(&requests, &passwords, &is_given);
+    let fresh = fresh::find(&requests, &passwords, &is_given, accounts::of_logins(&requests, &passwords, rows));
     let changes = requests.iter().position(|r| r.changes() && !r.is_login(&passwords)).unwrap_or(usize::MAX);
     let mut work = Work { visits, changes, fresh, carried: Vec::new(), unexplained: Vec::new(), passwords };
     let mut templates: Vec<Vec<(Place, Template)>> = Vec::new();
@@ -283,8 +300,11 @@ impl Work<'_, '_> {
         if let Some(n) = self.fresh.iter().position(|f| f.is_at(value, slot) && f.step <= step) {
             return Some(Piece::Variable(format!("{UNNAMED}f{n}")));
         }
-        let way = self.way(step, slot, part)?;
-        let (from, way) = way;
+        let Some((from, way)) = self.way(step, slot, part) else {
+            let known = self.known_id(slot, part)?;
+            self.carried[known].last_use = step;
+            return Some(Piece::Variable(format!("{UNNAMED}c{known}")));
+        };
         let known = self.carried.iter().position(|c| {
             c.step == from && c.value == value && format!("{:?}", c.way.query) == format!("{:?}", way.query)
         });
@@ -293,7 +313,8 @@ impl Work<'_, '_> {
             None => {
                 let before = part.before.filter(|_| !part.is_whole && slot.place == Place::Path);
                 let name = names::of_value(&slot.name, &way.name, before);
-                self.carried.push(Carried { step: from, value: value.to_owned(), name, way, last_use: step });
+                let is_id = from >= self.changes && (way.kind == Kind::Location || names::is_of_id(&way.name));
+                self.carried.push(Carried { step: from, value: value.to_owned(), name, way, is_id, last_use: step });
                 self.carried.len() - 1
             }
         };
@@ -354,6 +375,26 @@ impl Work<'_, '_> {
         ways.into_iter().next()
     }
 
+    /// What was carried as the id of something that was made is that thing wherever it is asked for again, even where no answer
+    /// shows how: a script puts the addresses together.
+    fn known_id(&self, slot: &Slot, part: &Part<'_>) -> Option<usize> {
+        let value = part.text;
+        let known = self.carried.iter().position(|c| c.is_id && c.value == value && value.len() >= 2)?;
+        let before = part.before.unwrap_or(&slot.name);
+        let is_segment = !part.is_whole && part.before.is_some();
+        // `?p=25` is a page in one app and a post in another: then an answer has said so.
+        let is_link = || {
+            let mut answers = self.visits.iter().filter_map(|v| v.given.as_ref());
+            answers.any(|given| given.text.contains(&format!("{before}={value}")))
+        };
+        let is_asked_for = if is_paging(before) {
+            matches!(slot.place, Place::Query(_) | Place::Header(_)) && is_link()
+        } else {
+            is_segment || names::is_of_id(&slot.name) || self.carried[known].is_of(before)
+        };
+        is_asked_for.then_some(known)
+    }
+
     /// Must a value that may be a word or a number be carried?
     fn is_due(&self, from: usize, way: &Way, slot: &Slot, part: &Part<'_>, is_new: bool) -> bool {
         let value = part.text;
@@ -367,13 +408,24 @@ impl Work<'_, '_> {
                     .any(|w| name.contains(w));
                 let is_weighty =
                     value.len() >= 2 && has_digit || value.len() >= 16 && !value.contains([' ', '/']);
-                part.is_whole && way.kind != Kind::FormField && (is_weighty || tells_a_version)
+                // The id of what was made under another name (`post_ID`), where just that is asked for (`/posts/25`).
+                let is_id = || {
+                    let given = names::word(&way.name);
+                    let thing = given.strip_suffix("_id").unwrap_or_default();
+                    let is_asked_for = match part.before {
+                        Some(before) => names::singular(&names::word(before)) == thing,
+                        None => name == "id" || name.ends_with(&given),
+                    };
+                    is_new && value.len() >= 2 && has_digit && names::is_of_id(&given) && is_asked_for
+                };
+                match way.kind {
+                    Kind::FormField => is_id(),
+                    _ => part.is_whole && (is_weighty || tells_a_version),
+                }
             }
             Kind::JsonField => {
                 let given = names::word(&way.name);
-                let is_id = ["id", "_id", "uuid", "guid", "key", "slug", "token", "ref", "code", "number"]
-                    .iter()
-                    .any(|w| given == *w || given.ends_with(&format!("_{}", w.trim_start_matches('_'))));
+                let is_id = names::is_of_id(&given);
                 let is_paging = ["page", "limit", "offset", "size", "per_page", "count", "total"]
                     .contains(&name.as_str());
                 // A short number is many things; then both must call it the same, or the path asks for the thing itself.
@@ -383,8 +435,7 @@ impl Work<'_, '_> {
             }
             Kind::Location | Kind::Link | Kind::JsonText => {
                 let Some(before) = part.before else { return false };
-                let is_paging =
-                    !is_path && ["page", "p", "limit", "offset", "sort", "tab", "per_page"].contains(&before);
+                let is_paging = !is_path && is_paging(before);
                 let is_name = way.kind == Kind::Location && value.contains(['-', '_']);
                 let stands_there = |mark: &str| {
                     let link = format!("{before}{mark}{value}");
@@ -396,7 +447,10 @@ impl Work<'_, '_> {
                 is_new && !is_paging && (has_digit || is_name) && (stands_there("/") || stands_there("="))
             }
             Kind::Header | Kind::Cookie => part.is_whole && value.len() >= 4 && has_digit,
-            Kind::Attribute | Kind::Text => false,
+            // A number of that length (a time, a revision) is no other one by chance.
+            Kind::Attribute | Kind::Text => {
+                part.is_whole && value.bytes().filter(u8::is_ascii_digit).count() >= 8
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use fissure_facts::journey::Piece;
 
 use super::given::Given;
+use super::live;
 use super::names;
 use super::sent::{Place, Slot, decoded};
 use super::unique;
@@ -14,7 +15,8 @@ pub struct Fresh {
     pub step: usize,
     pub value: String,
     pub name: String,
-    pub template: Vec<Piece>,
+    /// How it is made; None for a column of the users' data.
+    pub template: Option<Vec<Piece>>,
 }
 
 impl Fresh {
@@ -38,7 +40,7 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     pub fn changes(&self) -> bool {
-        !matches!(self.method, "GET" | "HEAD" | "OPTIONS")
+        !matches!(self.method, "GET" | "HEAD" | "OPTIONS") && !live::CHANGES_NOTHING.contains(&self.method)
     }
 
     fn fields(&self) -> impl Iterator<Item = &Slot> {
@@ -81,18 +83,18 @@ pub fn is_password(name: &str) -> bool {
     ["passw", "pwd", "passphrase"].iter().any(|word| name.contains(word)) || name == "pass"
 }
 
-/// Finds them in a user's requests; `passwords` are the names of fields that pages say take one, and `is_given` tells
+/// Adds those of a user's requests to the accounts that are `found` already; `passwords` are the names of fields that pages say take one, and `is_given` tells
 /// whether an answer before that step gave the value.
 pub fn find(
     requests: &[Request<'_>],
     passwords: &[String],
     is_given: &dyn Fn(usize, &str) -> bool,
+    mut found: Vec<Fresh>,
 ) -> Vec<Fresh> {
-    let mut found: Vec<Fresh> = Vec::new();
     for (step, request) in requests.iter().enumerate() {
         for value in typed_names(step, requests, passwords) {
             if !found.iter().any(|f| f.value == value) {
-                let template = called_after(&value, step);
+                let template = Some(called_after(&value, step));
                 found.push(Fresh { step, value, name: "name".to_owned(), template });
             }
         }
@@ -117,7 +119,7 @@ pub fn find(
                 continue;
             };
             let name = names::of_value(&slot.name, "", None);
-            found.push(Fresh { step, value: value.to_owned(), name, template });
+            found.push(Fresh { step, value: value.to_owned(), name, template: Some(template) });
         }
     }
     found

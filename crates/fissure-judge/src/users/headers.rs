@@ -45,6 +45,7 @@ const LEFT_OUT: &[&str] = &[
 
 /// In the order in which they were sent.
 pub fn kept(asked: &Asked) -> Vec<(String, String)> {
+    // A WebSocket, too, looks from where it is opened.
     let changes = !matches!(asked.method.as_str(), "GET" | "HEAD" | "OPTIONS");
     let mut kept: Vec<(String, String)> = Vec::new();
     for (name, value) in &asked.headers {
@@ -52,7 +53,8 @@ pub fn kept(asked: &Asked) -> Vec<(String, String)> {
         let value = value.trim();
         let is_token =
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if !is_token || LEFT_OUT.contains(&lower.as_str()) || lower.starts_with("sec-") {
+        if !is_token || LEFT_OUT.contains(&lower.as_str()) || (lower.starts_with("sec-") && lower != "sec-websocket-protocol")
+        {
             continue;
         }
         match lower.as_str() {

@@ -5,12 +5,14 @@
 //! the next time (it looks random, or it was made behind the first change), or when the page itself hands it over (a
 //! field of a form, an id in JSON). Everything else stays as the person sent it.
 
+mod accounts;
 mod cached;
 mod carried;
 mod fresh;
 mod given;
 mod headers;
 mod html;
+mod live;
 mod names;
 pub mod openapi;
 mod people;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 
 use fissure_facts::Exchange;
 use fissure_facts::journey::{Journey, JourneyStep};
+use fissure_facts::traffic::Message;
 
 pub use cached::LeftOut;
 pub use random::looks_random;
@@ -48,12 +51,17 @@ pub struct LearnedJourney {
     pub notes: Vec<Vec<String>>,
 }
 
-/// Learns journeys from exchanges whose bodies are without content coding.
-pub fn learn(exchanges: &[Exchange]) -> Learned {
+/// A row of the users' data: values by the names of their columns.
+pub type Row = BTreeMap<String, String>;
+
+/// Learns journeys from exchanges whose bodies are without content coding, and from what was said over the WebSockets that they
+/// opened. Who logs in as one of the rows becomes any of them.
+pub fn learn(exchanges: &[Exchange], messages: &[Message], rows: &[Row]) -> Learned {
     let mut learned = Learned::default();
     let kept: Vec<&Exchange> = exchanges
         .iter()
         .filter(|exchange| match cached::why_left_out(exchange) {
+            Some(LeftOut::Live) if live::is_opening(exchange, messages) => true,
             Some(why) => {
                 *learned.left_out.entry(why).or_default() += 1;
                 false
@@ -65,7 +73,8 @@ pub fn learn(exchanges: &[Exchange]) -> Learned {
     for visit in people::split(&kept) {
         let visit: Vec<&Exchange> = visit.into_iter().map(|n| &kept[n]).collect();
         learned.users += 1;
-        let (steps, notes) = steps::of_visit(&visit);
+        let visit = live::woven(&visit, messages);
+        let (steps, notes) = steps::of_visit(&visit.iter().collect::<Vec<_>>(), rows);
         // Two who do the same are one journey that is played more often; whose values vary less does not matter.
         match learned.journeys.iter_mut().find(|known| is_the_same(&known.journey.steps, &steps)) {
             Some(known) => known.users += 1,
@@ -90,7 +99,10 @@ fn name_them(journeys: &mut [LearnedJourney]) {
     let mut taken: Vec<String> = Vec::new();
     for learned in journeys {
         let steps = &learned.journey.steps;
-        let telling = steps.iter().rev().find(|s| !s.route.is_read()).or(steps.last());
+        let changes = |s: &&JourneyStep| {
+            !s.route.is_read() && !live::CHANGES_NOTHING.contains(&s.route.method())
+        };
+        let telling = steps.iter().rev().find(changes).or(steps.last());
         let Some(step) = telling else { continue };
         let mut words: Vec<String> = step
             .route

@@ -58,6 +58,14 @@ pub fn of_value(sent_as: &str, given_as: &str, before: Option<&str>) -> String {
     }
 }
 
+/// Is a thing found by what is called so: `id`, `post_ID`, `orderNumber`?
+pub fn is_of_id(name: &str) -> bool {
+    let name = word(name);
+    ["id", "uuid", "guid", "key", "slug", "token", "ref", "code", "number"]
+        .iter()
+        .any(|w| name.strip_suffix(w).is_some_and(|before| before.is_empty() || before.ends_with('_')))
+}
+
 pub fn is_forgery_token(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["csrf", "xsrf", "authenticity_token", "requestverificationtoken", "sectok", "wpnonce"]

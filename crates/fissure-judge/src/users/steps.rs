@@ -8,7 +8,10 @@ use fissure_facts::journey::{
     Assert, Capture, ExpectedStatus, JourneyStep, Piece, Predicate, Query, Template, route_of,
 };
 
+use super::Row;
 use super::carried::{Correlation, Visited, correlate};
+use super::html;
+use super::live;
 use super::people::cookies_of;
 use super::random::looks_random;
 use super::sent::joined;
@@ -18,13 +21,13 @@ use super::unique;
 const THINK_MIN: Duration = Duration::from_millis(200);
 
 /// The steps, and what a person should know of each.
-pub fn of_visit(visit: &[&Exchange]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
+pub fn of_visit(visit: &[&Exchange], rows: &[Row]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
     let visits: Vec<Visited<'_>> = visit.iter().map(|exchange| Visited::read(exchange)).collect();
-    let correlation = correlate(&visits);
+    let correlation = correlate(&visits, rows);
     let mut given_cookies: Vec<String> = Vec::new();
     let (mut steps, mut notes) = (Vec::<JourneyStep>::new(), Vec::new());
     let drawn = Piece::Variable(unique::NAME.to_owned());
-    let first_drawn = correlation.fresh.iter().filter(|f| f.template.contains(&drawn)).map(|f| f.step).min();
+    let first_drawn = correlation.fresh.iter().filter(|f| f.template.iter().flatten().any(|piece| *piece == drawn)).map(|f| f.step).min();
     let mut ended_us = None;
     for (n, visited) in visits.iter().enumerate() {
         let exchange = visited.exchange;
@@ -41,7 +44,7 @@ pub fn of_visit(visit: &[&Exchange]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
             unique::drawn_at(before);
         }
         for fresh in correlation.fresh.iter().filter(|f| f.step == n) {
-            step.variables.push((fresh.name.clone(), Template(fresh.template.clone())));
+            step.variables.extend(fresh.template.clone().map(|made| (fresh.name.clone(), Template(made))));
         }
         let mut note = Vec::new();
         step.cookies = own_cookies(exchange, &given_cookies, &mut note);
@@ -55,8 +58,11 @@ pub fn of_visit(visit: &[&Exchange]) -> (Vec<JourneyStep>, Vec<Vec<String>>) {
             note.push("the recording holds only a part of this request's body".to_owned());
         }
         expect(&mut step, n, &visits, &correlation);
-        steps.push(step);
-        notes.push(note);
+        live::make(&mut step, exchange);
+        if live::is_worth_it(&step, steps.last()) {
+            steps.push(step);
+            notes.push(note);
+        }
     }
     (steps, notes)
 }
@@ -117,7 +123,7 @@ fn expect(step: &mut JourneyStep, n: usize, visits: &[Visited<'_>], correlation:
     let read_back = correlation
         .fresh
         .iter()
-        .filter(|f| f.step < n && f.value.len() >= 3)
+        .filter(|f| f.template.is_some() && f.step < n && f.value.len() >= 3)
         .find(|f| given.text.contains(&f.value));
     if let Some(fresh) = read_back.filter(|_| is_read) {
         let value = Template(vec![Piece::Variable(fresh.name.clone())]);
@@ -173,8 +179,10 @@ fn title(page: &str, known: &dyn Fn(&str) -> Template) -> Option<Template> {
         return None;
     }
     let template = known(title);
-    let has_number =
-        |piece: &Piece| matches!(piece, Piece::Text(text) if text.bytes().any(|b| b.is_ascii_digit()));
+    let has_number = |piece: &Piece| match piece {
+        Piece::Text(text) => html::unescaped(text).bytes().any(|b| b.is_ascii_digit()),
+        _ => false,
+    };
     (!template.0.iter().any(has_number)).then_some(template)
 }
 

@@ -1,7 +1,7 @@
 //! Traffic as browsers and programs make it, and the journeys that come of it.
 
 use fissure_facts::journey::{Body, Journey, Piece, Query, Template};
-use fissure_facts::traffic::{Answered, Asked, Content, Exchange};
+use fissure_facts::traffic::{Answered, Asked, Content, Exchange, Message, Side};
 use proptest::prelude::*;
 
 use super::*;
@@ -38,7 +38,7 @@ const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 fn only(exchanges: &[Exchange]) -> Journey {
-    let mut learned = learn(exchanges);
+    let mut learned = learn(exchanges, &[], &[]);
     assert_eq!(learned.journeys.len(), 1, "{learned:#?}");
     learned.journeys.remove(0).journey
 }
@@ -232,6 +232,110 @@ fn a_short_number_is_not_taken_from_something_else_that_is_equal() {
 }
 
 #[test]
+fn a_post_whose_addresses_a_script_puts_together_is_not_the_recorded_one() {
+    let editor = "<form><input type='hidden' name='post_ID' value='25'></form><script>var lock = {\"activePostLock\":\"1795898660:1\"};</script>";
+    let read = "<title>Roses &#8211; Town</title><form><input type=hidden name='comment_post_ID' value='25'></form>";
+    let exchanges = [
+        seen(1, "POST /tour", "step=1", 200, &[JSON], "{}"),
+        seen(2, "GET /post-new", "", 200, &[HTML], editor),
+        seen(
+            3,
+            "POST /index.php?route=%2Fv2%2Fposts%2F25",
+            r#"{"id":25,"width":25,"title":"Roses"}"#,
+            200,
+            &[JSON],
+            r#"{"guid":"http://127.0.0.1:8000/?p=25"}"#,
+        ),
+        seen(4, "POST /unlock", "post_ID=25&active_post_lock=1795898660%3A1", 200, &[], ""),
+        seen(5, "GET /?p=25", "", 200, &[HTML], read),
+        seen(6, "POST /comments", "comment_post_ID=25&text=Mine+too", 302, &[("Location", "/?p=25#1")], ""),
+        seen(7, "GET /list?page=25", "", 200, &[HTML], ""),
+    ];
+    let journey = only(&exchanges);
+    assert_eq!(shown(&journey.steps[2].query[0].1), "/v2/posts/{{post_id}}");
+    let Body::Text { text, .. } = &journey.steps[2].body else { panic!() };
+    assert!(shown(text).contains("\"id\": {{post_id}}"), "{}", shown(text));
+    assert!(shown(text).contains("\"width\": 25"), "another number that is equal: {}", shown(text));
+    assert_eq!(form(&journey, 3)[0].1, "{{post_id}}");
+    assert_eq!(form(&journey, 3)[1].1, "{{active_post_lock}}");
+    assert_eq!(shown(&journey.steps[4].query[0].1), "{{post_id}}");
+    assert_eq!(form(&journey, 5)[0].1, "{{post_id}}");
+    assert_eq!(shown(&journey.steps[6].target), "/list?page=25");
+    // The number of a character is none of the title's.
+    assert_eq!(journey.steps[4].asserts.len(), 1);
+}
+
+#[test]
+fn who_logs_in_is_the_account_of_each_users_own_row() {
+    let exchanges = [
+        seen(1, "POST /login", "user=ada&pwd=secret-1", 302, &[("Location", "/users/ada")], ""),
+        seen(2, "GET /users/ada", "", 200, &[HTML], "<title>ada</title>secret-1"),
+    ];
+    let row = |user: &str, role: &str| -> Row {
+        [("account", user), ("word", "secret-1"), ("role", role)].map(|(n, v)| (n.to_owned(), v.to_owned())).into()
+    };
+    let learned = learn(&exchanges, &[], &[row("ben", "users"), row("ada", "users")]);
+    let journey = &learned.journeys[0].journey;
+    let login: Vec<String> = form(journey, 0).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(login, ["{{account}}", "{{word}}"]);
+    assert_eq!(shown(&journey.steps[1].target), "/users/{{account}}");
+    assert!(journey.steps.iter().all(|s| s.variables.is_empty()), "the users' data draw it: {journey:#?}");
+    // Nobody's row: it stays who it was.
+    let learned = learn(&exchanges, &[], &[row("ben", "users")]);
+    assert_eq!(form(&learned.journeys[0].journey, 0)[0].1, "ada");
+}
+
+#[test]
+fn what_is_said_over_a_websocket_gives_and_takes_values() {
+    let ticket = "gK7dPq2LxW9zRt4V";
+    let said = |at_ms: u64, from: Side, text: &str| Message {
+        at_us: at_ms * 1_000,
+        opened_us: 2_000_000,
+        from,
+        binary: false,
+        body: Content::whole(text),
+    };
+    let exchanges = [
+        seen(1, "GET /rooms", "", 200, &[JSON], &format!(r#"{{"ticket":"{ticket}"}}"#)),
+        seen(2, &format!("GET /rooms/live?ticket={ticket}"), "", 101, &[], ""),
+        seen(6, "POST /seats", r#"{"seat":"zX9cV7bN5mQ3wE1r"}"#, 201, &[JSON], "{}"),
+        seen(7, "GET /silent", "", 101, &[], ""),
+    ];
+    let messages = [
+        said(2_100, Side::App, r#"{"type":"hello"}"#),
+        said(3_000, Side::Client, &format!(r#"{{"type":"join","ticket":"{ticket}"}}"#)),
+        said(3_200, Side::App, r#"{"type":"joined","seat":"zX9cV7bN5mQ3wE1r"}"#),
+        said(3_500, Side::App, r#"{"type":"tick"}"#),
+        said(4_000, Side::Client, "bye"),
+    ];
+    let learned = learn(&exchanges, &messages, &[]);
+    let steps = &learned.journeys[0].journey.steps;
+    let routes: Vec<String> = steps.iter().map(|step| step.route.to_string()).collect();
+    assert_eq!(
+        routes,
+        [
+            "GET /rooms",
+            "WEBSOCKET /rooms/live",
+            "RECEIVE /rooms/live#hello",
+            "SEND /rooms/live#join",
+            "SEND /rooms/live",
+            "POST /seats"
+        ]
+    );
+    assert_eq!(shown(&steps[1].query[0].1), "{{ticket}}");
+    let text = |step: &JourneyStep| match &step.body {
+        Body::Text { text, .. } => shown(text),
+        other => panic!("{other:?}"),
+    };
+    assert!(text(&steps[3]).contains(r#""ticket": "{{ticket}}""#), "{}", text(&steps[3]));
+    assert_eq!((steps[3].captures[0].name.as_str(), text(&steps[4]).as_str()), ("seat", "bye"));
+    assert!(text(&steps[5]).contains("{{seat}}"), "{}", text(&steps[5]));
+    let wanted = |step: &JourneyStep| step.kind.expected().map(|expected| expected.wanted.len());
+    assert_eq!([wanted(&steps[2]), wanted(&steps[3]), wanted(&steps[4])], [Some(1), Some(1), None]);
+    assert_eq!(learned.left_out, [(LeftOut::Live, 1)].into(), "nothing was heard over it");
+}
+
+#[test]
 fn what_nothing_explains_is_told() {
     let exchanges = [seen(
         1,
@@ -241,7 +345,7 @@ fn what_nothing_explains_is_told() {
         &[],
         "",
     )];
-    let learned = learn(&exchanges);
+    let learned = learn(&exchanges, &[], &[]);
     assert_eq!(learned.journeys[0].notes[0].len(), 1, "{:?}", learned.journeys[0].notes);
     assert!(learned.journeys[0].notes[0][0].contains("`key`"));
     // A UUID of the client's own is made anew.
@@ -268,7 +372,7 @@ fn users_are_told_apart_and_those_who_do_the_same_are_one_journey() {
     let mut stranger = seen(6, "GET /about", "", 200, &[HTML], "");
     stranger.client = "192.0.2.7".to_owned();
     exchanges.push(stranger);
-    let learned = learn(&exchanges);
+    let learned = learn(&exchanges, &[], &[]);
     let journeys: Vec<(&str, usize)> =
         learned.journeys.iter().map(|l| (l.journey.name.as_str(), l.journey.steps.len())).collect();
     assert!(journeys.contains(&("about", 1)), "{journeys:?}");
@@ -285,7 +389,7 @@ fn what_a_cache_holds_is_left_out_and_counted() {
         seen(4, "GET /favicon.ico", "", 404, &[], ""),
         seen(5, "GET /live", "", 101, &[], ""),
     ];
-    let learned = learn(&exchanges);
+    let learned = learn(&exchanges, &[], &[]);
     assert_eq!(learned.journeys[0].journey.steps.len(), 2);
     assert_eq!(learned.left_out, [(LeftOut::Cached, 1), (LeftOut::Browsers, 1), (LeftOut::Live, 1)].into());
 }
@@ -387,7 +491,7 @@ proptest! {
                 seen(n as u64, line, sent, *status, &[HTML, ("Location", header), ("Set-Cookie", header)], page)
             })
             .collect();
-        let learned = learn(&exchanges);
+        let learned = learn(&exchanges, &[], &[]);
         prop_assert!(learned.journeys.iter().all(|l| !l.journey.name.is_empty() && l.notes.len() == l.journey.steps.len()));
     }
 }

@@ -5,7 +5,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::Wrong;
-use super::document::Document;
+use super::document::{Document, Schema};
 use super::operation::{Operation, bare};
 use crate::users::names;
 
@@ -197,7 +197,7 @@ fn sent_property(
         .map(|(known, ..)| (*known).to_owned()))
 }
 
-/// Of `[...]`, `{"items": [...]}`.
+/// Of `[...]`, `{"items": [...]}`, where the description promises that there is one.
 fn first_of_list(
     document: &Document<'_>,
     operation: &Operation<'_>,
@@ -207,12 +207,13 @@ fn first_of_list(
     let Some(answer) = operation.answer else { return Ok(None) };
     let schema = document.schema(answer, &operation.place)?;
     let mut lists = Vec::new();
-    if let Some(items) = schema.items().filter(|_| schema.kind() == "array") {
+    let has_one = |list: &Schema<'_>| list.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 0);
+    if let Some(items) = schema.items().filter(|_| schema.kind() == "array" && has_one(&schema)) {
         lists.push(("$[0]".to_owned(), items));
     }
     for (property, inner, _) in schema.properties() {
         let inner = document.schema(inner, &operation.place)?;
-        if let Some(items) = inner.items().filter(|_| inner.kind() == "array") {
+        if let Some(items) = inner.items().filter(|_| inner.kind() == "array" && has_one(&inner)) {
             lists.push((format!("${}[0]", step(property)), items));
         }
     }

@@ -22,8 +22,8 @@ pub struct Operation<'d> {
     pub tag: Option<&'d str>,
     pub parameters: Vec<Parameter<'d>>,
     pub body: Option<Sends<'d>>,
-    /// The only success that is described, if it is the only one.
-    pub status: Option<u16>,
+    /// The lowest and the highest status of those that are described as a success.
+    pub status: Option<(u16, u16)>,
     /// The schema of the JSON that it answers with.
     pub answer: Option<&'d Value>,
     pub tells_location: bool,
@@ -252,10 +252,14 @@ fn answer<'d>(document: &Document<'d>, said: &'d Value, operation: &mut Operatio
     let mut successes: Vec<(&str, &Value)> =
         responses.iter().filter(|(code, _)| is_success(code)).map(|(code, of)| (code.as_str(), of)).collect();
     successes.sort_by_key(|(code, _)| *code);
-    operation.status = match successes.as_slice() {
-        [(code, _)] => code.parse().ok().filter(|status| (100..=999).contains(status)),
-        _ => None,
+    // A redirect is what an app does otherwise, where it says what it does when all is well.
+    let best = successes.first().map_or("", |(code, _)| &code[..1]);
+    let of_best = || successes.iter().map(|(code, _)| *code).filter(|code| code.starts_with(best));
+    // `2XX` is all of them.
+    let bound = |digit: &str| -> Vec<u16> {
+        of_best().filter_map(|code| code.to_ascii_uppercase().replace('X', digit).parse().ok()).collect()
     };
+    operation.status = bound("0").into_iter().min().zip(bound("9").into_iter().max());
     let answers = successes.iter().map(|(_, of)| *of).chain(responses.get("default"));
     for of in answers {
         let of = document.at(of, &place)?;

@@ -120,7 +120,7 @@ impl<'a, 'd> Story<'a, 'd> {
             return Ok(Err("its path is no path".to_owned()));
         };
         step.route = route;
-        step.status = operation.status.map_or(ExpectedStatus::Unsaid, ExpectedStatus::Exactly);
+        expect_success(operation, &mut step);
         self.expect_the_same(operation, &mut step);
         self.played.insert(n, self.steps.len());
         self.steps.push(step);
@@ -280,7 +280,7 @@ impl<'a, 'd> Story<'a, 'd> {
         let is_free = |operation: &Operation<'_>| {
             operation.method == "GET"
                 && !operation.path.contains('{')
-                && operation.status == Some(200)
+                && operation.status == Some((200, 200))
                 && (operation.security.is_empty() || operation.security.iter().any(Vec::is_empty))
                 && operation.parameters.iter().all(|parameter| !parameter.is_required)
         };
@@ -568,6 +568,29 @@ impl<'a, 'd> Story<'a, 'd> {
             });
         }
     }
+}
+
+/// One of the statuses that are described as a success: an app may say by them whether something was there already.
+fn expect_success(operation: &Operation<'_>, step: &mut JourneyStep) {
+    let mut between = |lowest: u16, highest: u16| {
+        let bounds =
+            [Predicate::GreaterOrEqual(lowest.into()), Predicate::LessOrEqual(highest.into())];
+        step.asserts.extend(bounds.map(|predicate| Assert {
+            line: 0,
+            query: Query::Status,
+            filters: Vec::new(),
+            not: false,
+            predicate,
+        }));
+        ExpectedStatus::Any
+    };
+    step.status = match operation.status {
+        None => ExpectedStatus::Unsaid,
+        // Frameworks write 200 where nobody said otherwise; the app then answers 201 or 204 to what changes something.
+        Some((200, _)) if !matches!(operation.method.as_str(), "GET" | "HEAD") => between(200, 299),
+        Some((only, highest)) if only == highest => ExpectedStatus::Exactly(only),
+        Some((lowest, highest)) => between(lowest, highest),
+    };
 }
 
 pub fn route_name(operation: &Operation<'_>) -> String {

@@ -118,6 +118,45 @@ fn what_is_made_is_read_changed_and_taken_away_by_its_own_user() {
 }
 
 #[test]
+fn every_success_that_is_described_is_one() {
+    let of = |method: &str, responses: Value| {
+        let description = json!({"openapi": "3.0.3", "paths": {"/a": {method: {"responses": responses}}}});
+        let step = journeys(&description).unwrap().journeys.remove(0).journey.steps.remove(0);
+        let bounds: Vec<String> = step.asserts.iter().map(|assert| format!("{:?}", assert.predicate)).collect();
+        (step.status, bounds.join(" "))
+    };
+    let status = |responses: Value| of("get", responses);
+    let between = |bounds: &str| (ExpectedStatus::Any, bounds.to_owned());
+    assert_eq!(
+        status(json!({"200": {}, "201": {}, "307": {}, "422": {}})),
+        between("GreaterOrEqual(200.0) LessOrEqual(201.0)")
+    );
+    assert_eq!(status(json!({"2XX": {}})), between("GreaterOrEqual(200.0) LessOrEqual(299.0)"));
+    assert_eq!(status(json!({"204": {}, "303": {}})), (ExpectedStatus::Exactly(204), String::new()));
+    assert_eq!(status(json!({"303": {}})), (ExpectedStatus::Exactly(303), String::new()));
+    assert_eq!(status(json!({"default": {}})), (ExpectedStatus::Unsaid, String::new()));
+    // What a framework writes for whoever says nothing.
+    assert_eq!(status(json!({"200": {}})), (ExpectedStatus::Exactly(200), String::new()));
+    assert_eq!(of("post", json!({"200": {}})), between("GreaterOrEqual(200.0) LessOrEqual(299.0)"));
+    assert_eq!(of("post", json!({"201": {}})), (ExpectedStatus::Exactly(201), String::new()));
+}
+
+#[test]
+fn nothing_is_taken_out_of_a_list_that_may_be_empty() {
+    let list = |least: u64| {
+        json!({"openapi": "3.0.3", "paths": {
+            "/states": {"get": {"responses": {"200": {"content": {"application/json": {"schema": {
+                "type": "array", "minItems": least, "items": {"type": "object", "properties": {"id": {"type": "integer"}}}}}}}}}},
+            "/states/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}], "responses": {"200": {}}}}}})
+    };
+    let drawn = journeys(&list(0)).unwrap();
+    assert_eq!(lines(&drawn), ["GET /states"]);
+    assert!(drawn.journeys[0].journey.steps[0].captures.is_empty());
+    assert_eq!(drawn.left_out.len(), 1);
+    assert_eq!(lines(&journeys(&list(1)).unwrap()), ["GET /states", "GET /states/{{state_id}}"]);
+}
+
+#[test]
 fn links_say_where_a_parameter_comes_from() {
     let description = json!({"openapi": "3.0.3", "paths": {
         "/start": {"post": {"operationId": "start", "responses": {"201": {"links": {"status": {"operationId": "job", "parameters": {"job": "$response.body#/ticket/nr"}}}}}}},

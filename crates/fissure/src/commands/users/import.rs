@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fissure_facts::journey::unbound_variables;
 use fissure_facts::{Exchange, recording};
 use fissure_judge::users::openapi::Drawn;
-use fissure_judge::users::{Learned, LearnedJourney, LeftOut, learn};
+use fissure_judge::users::{Learned, LearnedJourney, LeftOut, Row, learn};
 use fissure_show::hurl;
 
 use crate::cli::ImportArgs;
@@ -25,17 +25,18 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
         Some(file) => file.clone(),
         None => newest_recording(&folder)?,
     };
+    let config = folder.join(CONFIG_NAME);
+    let data = if config.is_file() { Project::data(&config)? } else { Vec::new() };
     let mut hours = None;
     let journeys = match read(&source)? {
-        Source::Traffic(imported) => of_traffic(&source, imported)?,
+        Source::Traffic(imported) => of_traffic(&source, imported, &data)?,
         Source::Log(imported, of_log) => {
             hours = of_log;
-            of_traffic(&source, imported)?
+            of_traffic(&source, imported, &data)?
         }
         Source::Description(drawn) => of_description(&source, drawn)?,
     };
     let written = write(&folder, &source, &journeys, args.force)?;
-    let config = folder.join(CONFIG_NAME);
     if !config.is_file() {
         anstream::println!(
             "next: `fissure init` writes a {CONFIG_NAME}; then `fissure users replay` proves the journeys"
@@ -49,7 +50,7 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
     if args.no_replay {
         return Ok(Exit::Met);
     }
-    let columns = Project::columns(&config)?;
+    let columns: Vec<String> = data.iter().take(1).flat_map(|row| row.keys().cloned()).collect();
     let missing: Vec<String> =
         journeys.iter().flat_map(|l| unbound_variables(&l.journey, &columns)).map(|(_, name)| name).collect();
     if !missing.is_empty() {
@@ -76,9 +77,9 @@ enum Source {
     Description(Drawn),
 }
 
-fn of_traffic(source: &Path, mut imported: Imported) -> Result<Vec<LearnedJourney>, Failure> {
+fn of_traffic(source: &Path, mut imported: Imported, data: &[Row]) -> Result<Vec<LearnedJourney>, Failure> {
     let unread = unpacked::unpack(&mut imported.exchanges);
-    let mut learned = learn(&imported.exchanges);
+    let mut learned = learn(&imported.exchanges, &imported.messages, data);
     if learned.journeys.is_empty() {
         return Err(bad(format!(
             "{} holds no request that a journey could be made of ({} read; {}).",
@@ -157,9 +158,10 @@ fn newest_recording(folder: &Path) -> Result<PathBuf, Failure> {
 fn read(source: &Path) -> Result<Source, Failure> {
     let is_recording = source.is_dir() || source.file_name().is_some_and(|name| name == recording::FILE_NAME);
     if is_recording {
-        let mut exchanges = recording::read(source).map_err(|e| bad(format!("{e}.")))?.exchanges;
+        let recording::Recording { mut exchanges, messages, .. } =
+            recording::read(source).map_err(|e| bad(format!("{e}.")))?;
         exchanges.sort_by_key(|exchange: &Exchange| exchange.at_us);
-        return Ok(Source::Traffic(Imported { exchanges, ..Imported::default() }));
+        return Ok(Source::Traffic(Imported { exchanges, messages, ..Imported::default() }));
     }
     let bytes =
         std::fs::read(source).map_err(|e| bad(format!("{} cannot be read: {e}.", source.display())))?;
@@ -195,7 +197,7 @@ fn left_out(imported: &Imported, learned: &Learned) -> Vec<String> {
         let what = match why {
             LeftOut::Cached => "images, scripts, styles and fonts that a browser keeps",
             LeftOut::Browsers => "that only the browser asks for (its icon, preflights)",
-            LeftOut::Live => "WebSockets and event streams: write them by hand (docs/journeys.md)",
+            LeftOut::Live => "event streams, and WebSockets over which nothing was heard: write them by hand (docs/journeys.md)",
             LeftOut::Unanswered => "without an answer",
         };
         format!("{n} {what}")

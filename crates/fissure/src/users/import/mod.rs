@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fissure_facts::Exchange;
+use fissure_facts::traffic::Message;
 
 /// What a file told.
 #[derive(Debug, Default)]
 pub struct Imported {
     pub exchanges: Vec<Exchange>,
+    /// What was said over the WebSockets among them.
+    pub messages: Vec<Message>,
     /// What is in the file and not here, and how often.
     pub left_out: BTreeMap<String, usize>,
 }
