@@ -56,6 +56,24 @@ fn a_browsers_har_replays_for_fifty_users_without_a_hand_edit() {
         .leaves_nothing();
 }
 
+/// Recorded by `fissure up` from a page in a headless Chromium that talks to `chat.py`.
+#[test]
+fn what_a_page_said_over_a_websocket_is_said_by_fifty_users_with_values_of_their_own() {
+    let folder = Folder::empty()
+        .file("chat.py", include_str!("apps/chat.py"))
+        .file("fissure.toml", &CONFIG.replace("notes.py", "chat.py"))
+        .file("talk/traffic.jsonl", include_str!("apps/chat.traffic.jsonl"))
+        .file("talk/messages.jsonl", include_str!("apps/chat.messages.jsonl"));
+    folder
+        .fissure(&["users", "import", "talk"])
+        .exits(0)
+        .says("wrote ./journeys/post-orders.hurl: 8 steps; carries seat, ticket")
+        .says("replays alone, 8 steps answered as recorded")
+        .says("50 users at the same time:")
+        .does_not_say("goes wrong")
+        .leaves_nothing();
+}
+
 #[test]
 fn files_of_every_kind_are_told_apart_and_bad_ones_get_a_sentence() {
     let log = "192.0.2.7 - - [25/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 17 \"-\" \"one\"\n\

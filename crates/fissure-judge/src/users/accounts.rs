@@ -5,11 +5,7 @@ use super::fresh::{Fresh, Request, is_password};
 use super::sent::{Place, Slot};
 
 /// The name and the password of a login, where both stand in one row: columns of the users' data from then on.
-pub fn of_logins(
-    requests: &[Request<'_>],
-    passwords: &[String],
-    rows: &[Row],
-) -> Vec<Fresh> {
+pub fn of_logins(requests: &[Request<'_>], passwords: &[String], rows: &[Row]) -> Vec<Fresh> {
     let is_secret = |slot: &Slot| {
         slot.place == Place::BasicPassword || is_password(&slot.name) || passwords.contains(&slot.name)
     };

@@ -125,7 +125,8 @@ pub fn correlate(visits: &[Visited<'_>], rows: &[Row]) -> Correlation {
             given.may_hold(value) && given.ways(value, "").iter().any(|w| w.kind <= Kind::Cookie)
         })
     };
-    let fresh = fresh::find(&requests, &passwords, &is_given, accounts::of_logins(&requests, &passwords, rows));
+    let fresh =
+        fresh::find(&requests, &passwords, &is_given, accounts::of_logins(&requests, &passwords, rows));
     let changes = requests.iter().position(|r| r.changes() && !r.is_login(&passwords)).unwrap_or(usize::MAX);
     let mut work = Work { visits, changes, fresh, carried: Vec::new(), unexplained: Vec::new(), passwords };
     let mut templates: Vec<Vec<(Place, Template)>> = Vec::new();
@@ -300,21 +301,37 @@ impl Work<'_, '_> {
         if let Some(n) = self.fresh.iter().position(|f| f.is_at(value, slot) && f.step <= step) {
             return Some(Piece::Variable(format!("{UNNAMED}f{n}")));
         }
-        let Some((from, way)) = self.way(step, slot, part) else {
-            let known = self.known_id(slot, part)?;
-            self.carried[known].last_use = step;
+        let way = self.way(step, slot, part);
+        // In a path the page's own link says more; an equal number in a list is somebody else's.
+        let is_better =
+            |way: &(usize, Way)| !part.is_whole || matches!(way.1.kind, Kind::SameField | Kind::Meta);
+        if !way.as_ref().is_some_and(is_better)
+            && let Some(known) = self.known_id(slot, part)
+        {
+            self.carried[known].last_use = self.carried[known].last_use.max(step);
             return Some(Piece::Variable(format!("{UNNAMED}c{known}")));
-        };
+        }
+        let (from, way) = way?;
         let known = self.carried.iter().position(|c| {
             c.step == from && c.value == value && format!("{:?}", c.way.query) == format!("{:?}", way.query)
         });
         let number = match known {
             Some(known) => known,
             None => {
-                let before = part.before.filter(|_| !part.is_whole && slot.place == Place::Path);
+                let before = part
+                    .before
+                    .filter(|_| !part.is_whole && (slot.place == Place::Path || slot.text.starts_with('/')));
                 let name = names::of_value(&slot.name, &way.name, before);
-                let is_id = from >= self.changes && (way.kind == Kind::Location || names::is_of_id(&way.name));
-                self.carried.push(Carried { step: from, value: value.to_owned(), name, way, is_id, last_use: step });
+                let is_id =
+                    from >= self.changes && (way.kind == Kind::Location || names::is_of_id(&way.name));
+                self.carried.push(Carried {
+                    step: from,
+                    value: value.to_owned(),
+                    name,
+                    way,
+                    is_id,
+                    last_use: step,
+                });
                 self.carried.len() - 1
             }
         };

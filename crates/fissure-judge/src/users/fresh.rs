@@ -111,7 +111,10 @@ pub fn find(
             {
                 let pages = requests[..step].iter().filter_map(|r| r.given);
                 like(value, step, pages.filter_map(|page| page.longest(&slot.name)).min())
-            } else if request.changes() && is_key_of_a_thing(slot, step, requests) {
+            } else if request.changes()
+                && !request.is_login(passwords)
+                && is_key_of_a_thing(slot, step, requests)
+            {
                 called_after(value, step)
             } else if is_uuid(value) && !matches!(slot.place, Place::Path) {
                 vec![Piece::NewUuid]

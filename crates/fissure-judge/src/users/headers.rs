@@ -53,7 +53,9 @@ pub fn kept(asked: &Asked) -> Vec<(String, String)> {
         let value = value.trim();
         let is_token =
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if !is_token || LEFT_OUT.contains(&lower.as_str()) || (lower.starts_with("sec-") && lower != "sec-websocket-protocol")
+        if !is_token
+            || LEFT_OUT.contains(&lower.as_str())
+            || (lower.starts_with("sec-") && lower != "sec-websocket-protocol")
         {
             continue;
         }

@@ -113,7 +113,9 @@ fn step(method: &str, opening: &Exchange, at_us: u64) -> Exchange {
 fn content_type(message: &Message) -> Option<(String, String)> {
     let kind = if message.binary {
         "application/octet-stream"
-    } else if serde_json::from_slice::<Value>(&message.body.bytes).is_ok_and(|json| json.is_object() || json.is_array()) {
+    } else if serde_json::from_slice::<Value>(&message.body.bytes)
+        .is_ok_and(|json| json.is_object() || json.is_array())
+    {
         "application/json"
     } else {
         return None;

@@ -99,9 +99,8 @@ fn name_them(journeys: &mut [LearnedJourney]) {
     let mut taken: Vec<String> = Vec::new();
     for learned in journeys {
         let steps = &learned.journey.steps;
-        let changes = |s: &&JourneyStep| {
-            !s.route.is_read() && !live::CHANGES_NOTHING.contains(&s.route.method())
-        };
+        let changes =
+            |s: &&JourneyStep| !s.route.is_read() && !live::CHANGES_NOTHING.contains(&s.route.method());
         let telling = steps.iter().rev().find(changes).or(steps.last());
         let Some(step) = telling else { continue };
         let mut words: Vec<String> = step

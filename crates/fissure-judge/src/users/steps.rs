@@ -27,7 +27,12 @@ pub fn of_visit(visit: &[&Exchange], rows: &[Row]) -> (Vec<JourneyStep>, Vec<Vec
     let mut given_cookies: Vec<String> = Vec::new();
     let (mut steps, mut notes) = (Vec::<JourneyStep>::new(), Vec::new());
     let drawn = Piece::Variable(unique::NAME.to_owned());
-    let first_drawn = correlation.fresh.iter().filter(|f| f.template.iter().flatten().any(|piece| *piece == drawn)).map(|f| f.step).min();
+    let first_drawn = correlation
+        .fresh
+        .iter()
+        .filter(|f| f.template.iter().flatten().any(|piece| *piece == drawn))
+        .map(|f| f.step)
+        .min();
     let mut ended_us = None;
     for (n, visited) in visits.iter().enumerate() {
         let exchange = visited.exchange;

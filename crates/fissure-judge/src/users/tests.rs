@@ -234,9 +234,10 @@ fn a_short_number_is_not_taken_from_something_else_that_is_equal() {
 #[test]
 fn a_post_whose_addresses_a_script_puts_together_is_not_the_recorded_one() {
     let editor = "<form><input type='hidden' name='post_ID' value='25'></form><script>var lock = {\"activePostLock\":\"1795898660:1\"};</script>";
-    let read = "<title>Roses &#8211; Town</title><form><input type=hidden name='comment_post_ID' value='25'></form>";
+    let read =
+        "<title>Roses &#8211; Town</title><form><input type=hidden name='comment_post_ID' value='25'></form>";
     let exchanges = [
-        seen(1, "POST /tour", "step=1", 200, &[JSON], "{}"),
+        seen(1, "POST /tour", "step=1", 200, &[JSON], r#"[{"id":24},{"id":25}]"#),
         seen(2, "GET /post-new", "", 200, &[HTML], editor),
         seen(
             3,
@@ -254,12 +255,12 @@ fn a_post_whose_addresses_a_script_puts_together_is_not_the_recorded_one() {
     let journey = only(&exchanges);
     assert_eq!(shown(&journey.steps[2].query[0].1), "/v2/posts/{{post_id}}");
     let Body::Text { text, .. } = &journey.steps[2].body else { panic!() };
-    assert!(shown(text).contains("\"id\": {{post_id}}"), "{}", shown(text));
+    assert!(shown(text).contains("\"id\": {{post_id}}"), "not that of somebody in a list: {}", shown(text));
     assert!(shown(text).contains("\"width\": 25"), "another number that is equal: {}", shown(text));
     assert_eq!(form(&journey, 3)[0].1, "{{post_id}}");
     assert_eq!(form(&journey, 3)[1].1, "{{active_post_lock}}");
     assert_eq!(shown(&journey.steps[4].query[0].1), "{{post_id}}");
-    assert_eq!(form(&journey, 5)[0].1, "{{post_id}}");
+    assert_eq!(form(&journey, 5)[0].1, "{{comment_post_id}}", "the page hands it over itself");
     assert_eq!(shown(&journey.steps[6].target), "/list?page=25");
     // The number of a character is none of the title's.
     assert_eq!(journey.steps[4].asserts.len(), 1);
@@ -272,7 +273,9 @@ fn who_logs_in_is_the_account_of_each_users_own_row() {
         seen(2, "GET /users/ada", "", 200, &[HTML], "<title>ada</title>secret-1"),
     ];
     let row = |user: &str, role: &str| -> Row {
-        [("account", user), ("word", "secret-1"), ("role", role)].map(|(n, v)| (n.to_owned(), v.to_owned())).into()
+        [("account", user), ("word", "secret-1"), ("role", role)]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .into()
     };
     let learned = learn(&exchanges, &[], &[row("ben", "users"), row("ada", "users")]);
     let journey = &learned.journeys[0].journey;

@@ -207,7 +207,8 @@ fn first_of_list(
     let Some(answer) = operation.answer else { return Ok(None) };
     let schema = document.schema(answer, &operation.place)?;
     let mut lists = Vec::new();
-    let has_one = |list: &Schema<'_>| list.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 0);
+    let has_one =
+        |list: &Schema<'_>| list.get("minItems").and_then(Value::as_u64).is_some_and(|least| least > 0);
     if let Some(items) = schema.items().filter(|_| schema.kind() == "array" && has_one(&schema)) {
         lists.push(("$[0]".to_owned(), items));
     }

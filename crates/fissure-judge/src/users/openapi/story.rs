@@ -573,8 +573,7 @@ impl<'a, 'd> Story<'a, 'd> {
 /// One of the statuses that are described as a success: an app may say by them whether something was there already.
 fn expect_success(operation: &Operation<'_>, step: &mut JourneyStep) {
     let mut between = |lowest: u16, highest: u16| {
-        let bounds =
-            [Predicate::GreaterOrEqual(lowest.into()), Predicate::LessOrEqual(highest.into())];
+        let bounds = [Predicate::GreaterOrEqual(lowest.into()), Predicate::LessOrEqual(highest.into())];
         step.asserts.extend(bounds.map(|predicate| Assert {
             line: 0,
             query: Query::Status,

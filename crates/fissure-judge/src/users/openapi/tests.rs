@@ -122,7 +122,8 @@ fn every_success_that_is_described_is_one() {
     let of = |method: &str, responses: Value| {
         let description = json!({"openapi": "3.0.3", "paths": {"/a": {method: {"responses": responses}}}});
         let step = journeys(&description).unwrap().journeys.remove(0).journey.steps.remove(0);
-        let bounds: Vec<String> = step.asserts.iter().map(|assert| format!("{:?}", assert.predicate)).collect();
+        let bounds: Vec<String> =
+            step.asserts.iter().map(|assert| format!("{:?}", assert.predicate)).collect();
         (step.status, bounds.join(" "))
     };
     let status = |responses: Value| of("get", responses);
