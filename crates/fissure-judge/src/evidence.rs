@@ -3,6 +3,7 @@
 //! Planner and verdict must never disagree about what was measured, so both look through this.
 
 use fissure_facts::arrangement::Arrangement;
+use fissure_facts::fact::ProbeSecond;
 use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
 
 use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
@@ -76,6 +77,11 @@ fn not_negative(claim: Estimate) -> Estimate {
 
 fn right_per_s(window: &Window) -> f64 {
     window.right() as f64 / window.seconds().max(1.0)
+}
+
+/// CPU that others used while the app waited for one: it wanted that, too, so it is no CPU that was left.
+pub fn taken_s(probe: &ProbeSecond) -> f64 {
+    probe.app_run_delay_s.min(probe.other_cpu_s)
 }
 
 pub struct Evidence<'r> {
@@ -258,10 +264,11 @@ impl<'r> Evidence<'r> {
 
     fn cpu_share_of(&self, window: &Window) -> f64 {
         let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
-        if elapsed_s > 0.0 { window.app_cpu_s() / elapsed_s / self.cpus() } else { 0.0 }
+        let wanted_s = window.app_cpu_s() + window.probes.iter().map(taken_s).sum::<f64>();
+        if elapsed_s > 0.0 { wanted_s / elapsed_s / self.cpus() } else { 0.0 }
     }
 
-    /// Share of the app's CPUs that was busy flat out.
+    /// Share of the app's CPUs that was busy flat out, with what others took of it.
     pub fn saturated_cpu_share(&self) -> Option<Estimate> {
         let cpus = self.cpus();
         let shares: Vec<f64> = self
@@ -269,7 +276,7 @@ impl<'r> Evidence<'r> {
             .into_iter()
             .flat_map(|w| &w.probes)
             .filter(|p| p.elapsed_s > 0.0)
-            .map(|p| p.app_cpu_s / p.elapsed_s / cpus)
+            .map(|p| ((p.app_cpu_s + taken_s(p)) / p.elapsed_s / cpus).min(1.0))
             .collect();
         stats::mean_estimate(&shares, self.run.header.seed).map(not_negative)
     }

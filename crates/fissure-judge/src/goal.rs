@@ -26,7 +26,9 @@ pub fn seconds_per_user(run: &Run) -> f64 {
     weighted(&run.header.journeys, |journey| {
         // The last time that it was played: the first also pays for a cold app.
         let played = run.facts.iter().rev().find_map(|stamped| match &stamped.fact {
-            Fact::JourneyPlayed { journey: name, steps, .. } if *name == journey.name => Some(steps),
+            Fact::JourneyPlayed { journey: name, steps, .. } if *name == journey.name => {
+                steps.iter().all(|step| step.problem.is_none()).then_some(steps)
+            }
             _ => None,
         });
         let latency_s: f64 = played.into_iter().flatten().map(|s| s.latency_us as f64 / 1e6).sum();

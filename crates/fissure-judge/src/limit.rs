@@ -7,7 +7,7 @@ use fissure_facts::{Fact, Route, Stamped};
 
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, taken_s};
 use crate::judgement::{Limit, Resource, RouteDemand, Waits, WaitsFor};
 use crate::lines::Lines;
 use crate::stats;
@@ -92,14 +92,15 @@ pub fn cpu_resource(found: &Evidence<'_>, cpu_share: f64) -> Option<(Resource, V
         found.saturated().into_iter().flat_map(|w| &w.probes).filter(|p| p.app_cpu_s > 0.0).collect();
     let busiest = |p: &fissure_facts::fact::ProbeSecond| p.thread_cpu_s.first().copied().unwrap_or(0.0);
     let of_app: Vec<f64> = probes.iter().map(|p| busiest(p) / p.app_cpu_s).collect();
-    let of_core: Vec<f64> = probes.iter().map(|p| busiest(p) / p.elapsed_s.max(1e-9)).collect();
+    let of_core: Vec<f64> =
+        probes.iter().map(|p| (busiest(p) + taken_s(p)) / p.elapsed_s.max(1e-9)).collect();
     let thread_share = stats::median(&of_app).unwrap_or(0.0);
     let thread_cores = stats::median(&of_core).unwrap_or(0.0);
     if thread_share >= ONE_THREAD_SHARE && thread_cores >= FULL && tells_threads_from_cpus(found) {
         let said = format!(
             "one thread does {:.0} % of that work and is busy {:.0} % of the time",
             thread_share * 100.0,
-            thread_cores * 100.0
+            thread_cores.min(1.0) * 100.0
         );
         return Some((Resource::OneThread, vec![said]));
     }

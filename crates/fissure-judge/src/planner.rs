@@ -5,7 +5,7 @@
 //! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
 //! planted truth can test the whole in milliseconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::{
     Arrangement, Emphasis, Fact, HttpVersion, Load, Purpose, Route, Run, Step, Window, WindowPlan,
@@ -211,14 +211,14 @@ impl<'r> Desk<'r> {
 
     /// Nothing more can be learned: it would not start, does not answer as expected, keeps dying, or the time is up.
     fn is_over(&self) -> bool {
-        let mut played = 0;
+        let mut played = BTreeSet::new();
         for stamped in &self.run.facts {
             match &stamped.fact {
                 Fact::Interrupted => return true,
                 Fact::StageFailed { arrangement, .. } if arrangement == WHOLE => return true,
-                Fact::JourneyPlayed { steps, .. } => {
-                    played += 1;
-                    if steps.iter().any(|s| s.problem.is_some()) {
+                // What goes wrong only the second time is for the windows to show.
+                Fact::JourneyPlayed { journey, steps, .. } => {
+                    if played.insert(journey) && steps.iter().any(|s| s.problem.is_some()) {
                         return true;
                     }
                 }
@@ -229,7 +229,7 @@ impl<'r> Desk<'r> {
         }
         let window_s = f64::from(self.pace.window_s) + warmup_s(self.run);
         let time_is_up = self.run.elapsed_s() + window_s > self.pace.budget_s;
-        played < self.run.header.journeys.len() || time_is_up
+        played.len() < self.run.header.journeys.len() || time_is_up
     }
 
     /// The simplest remedy that held the goal's load when it was tried: do its copies answer as the whole does? A few seconds, for

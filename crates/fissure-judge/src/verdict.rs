@@ -1,6 +1,6 @@
 //! The verdict: the lowest rung of the ladder that, when rehearsed, meets the goal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
@@ -271,7 +271,7 @@ impl<'r> Bench<'r> {
 
     /// The app did not start, does not answer as expected, or died.
     fn broken(&self) -> Option<Missing> {
-        let mut played = false;
+        let mut played = BTreeSet::new();
         for stamped in &self.run.facts {
             match &stamped.fact {
                 Fact::StageFailed { arrangement, failure } if arrangement == WHOLE => {
@@ -281,8 +281,8 @@ impl<'r> Bench<'r> {
                     });
                 }
                 Fact::JourneyPlayed { journey, steps, .. } => {
-                    played = true;
-                    if let Some((step, problem)) = steps.iter().find_map(|s| Some((s, s.problem.as_ref()?))) {
+                    let wrong = steps.iter().find_map(|s| Some((s, s.problem.as_ref()?)));
+                    if let (true, Some((step, problem))) = (played.insert(journey), wrong) {
                         return Some(Missing::JourneyFails {
                             journey: journey.clone(),
                             line: step.line,
@@ -298,7 +298,7 @@ impl<'r> Bench<'r> {
                 _ => {}
             }
         }
-        if !played {
+        if played.is_empty() {
             return Some(if self.run.was_interrupted() { Missing::Interrupted } else { Missing::OutOfTime });
         }
         self.wrong_at_rest()

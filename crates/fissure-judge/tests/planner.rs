@@ -303,6 +303,26 @@ fn a_journey_that_fails_alone_ends_the_check_at_once() {
     );
 }
 
+/// A sign-up that was played again with the same name ended the check of a registry with "does not work even alone".
+#[test]
+fn a_journey_that_fails_only_when_it_is_played_again_is_played_under_load() {
+    let mut plays = 0;
+    let run = photo_shop().at(*CAPACITY * 0.5).within(100).check_with(
+        1,
+        |_, _| {},
+        |step, seen| {
+            plays += u32::from(matches!(step, Step::Play { .. }));
+            for stamped in seen.iter_mut().filter(|_| plays > 1) {
+                if let Fact::JourneyPlayed { steps, .. } = &mut stamped.fact {
+                    steps.iter_mut().for_each(|s| s.problem = Some("it says 409".to_owned()));
+                }
+            }
+        },
+    );
+    assert!(plays > 1 && !run.windows().is_empty());
+    assert!(matches!(judge(&run).verdict, Verdict::HoldingUp { .. }));
+}
+
 #[test]
 fn an_interrupted_check_says_so_unless_the_answer_is_known() {
     let plant = photo_shop().at(*CAPACITY * 2.0).within(170);
