@@ -217,10 +217,10 @@ impl<'r> Desk<'r> {
                 Fact::Interrupted => return true,
                 Fact::StageFailed { arrangement, .. } if arrangement == WHOLE => return true,
                 // What goes wrong only the second time is for the windows to show.
-                Fact::JourneyPlayed { journey, steps, .. } => {
-                    if played.insert(journey) && steps.iter().any(|s| s.problem.is_some()) {
-                        return true;
-                    }
+                Fact::JourneyPlayed { journey, steps, .. }
+                    if played.insert(journey) && steps.iter().any(|s| s.problem.is_some()) =>
+                {
+                    return true;
                 }
                 // An app that dies is the answer. A remedy that dies is only no remedy.
                 Fact::ChildDied { arrangement, .. } if arrangement == WHOLE => return true,

@@ -26,8 +26,9 @@ use tables::Change;
 
 /// With more of the answers' values than this unexplained nothing can be said.
 const NOISE_MOST: f64 = 0.5;
-/// A difference is believed when it came up this often, and never among so many controls.
-const REPEATS_LEAST: usize = 3;
+/// A difference is believed when it came up this often, and never among so many controls. With fewer, one coin of an app that
+/// throws many would fall so that it looks like state.
+const REPEATS_LEAST: usize = 5;
 const CONTROLS_LEAST: usize = 2;
 /// A value in a report is cut to so many characters.
 const SHOWN: usize = 120;
@@ -309,6 +310,10 @@ fn answer(
         });
         return unknown(failed.unwrap_or("there was no time to compare."));
     }
+    let controls = whole(all, Topology::Control, None, &[], plan::passes(topology));
+    if let Some(why) = never_works(&controls) {
+        return unknown(&why);
+    }
     if comparison.noise_share() > NOISE_MOST {
         let percent = comparison.noise_share() * 100.0;
         return unknown(&format!(
@@ -327,6 +332,18 @@ fn answer(
         return unknown("an answer differed, but there was no time to see whether it does so again.");
     }
     (Answer::Unsafe, None)
+}
+
+/// A journey that ends at the same answer on every copy, though it worked on the app as it is: nothing behind it was compared.
+fn never_works(controls: &[&Shadow<'_>]) -> Option<String> {
+    let (first, others) = controls.split_first()?;
+    first.answers.iter().find_map(|(place, step)| {
+        let problem = step.problem.as_ref()?;
+        let ends = |s: &&Shadow<'_>| s.answers.get(place).is_some_and(|step| step.problem.is_some());
+        let why =
+            format!("{} of {} does not work on a copy of the app: {problem}.", step.route, step.journey);
+        others.iter().all(ends).then_some(why)
+    })
 }
 
 fn in_database(topology: Topology, change: &Change) -> Finding {

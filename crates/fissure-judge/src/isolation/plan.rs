@@ -7,8 +7,8 @@ use super::compare::{Answers, Difference, compare};
 use super::{CONTROLS_LEAST, Shadow, answers, idle, shadows, table_changes, twins, whole};
 
 /// Runs of each kind before a difference is believed, and with little time.
-const REPEATS: usize = 5;
-const REPEATS_IN_A_HURRY: usize = 4;
+const REPEATS: usize = 6;
+const REPEATS_IN_A_HURRY: usize = 5;
 /// Shadows of one way that may fail before it is given up.
 const FAILURES_MOST: usize = 2;
 /// Trials by which a journey is cut down.

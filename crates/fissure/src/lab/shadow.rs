@@ -14,6 +14,9 @@ use crate::exit::Failure;
 
 /// Pauses are kept up to this: long enough for what an app does right after an answer, short enough not to bore.
 const THINK_MAX_S: f64 = 0.02;
+/// The users of shadows draw other values than those who played before: a server's database, and so its copies, keep what those
+/// wrote, and a name that must be new would be taken.
+const OTHER_VALUES: u64 = 0x5AD0 << 40;
 
 impl Lab<'_> {
     /// What cannot be played is a fact, too: only a broken journal is a failure.
@@ -84,7 +87,7 @@ impl Lab<'_> {
         pairs: u32,
     ) -> Result<Option<String>, Failure> {
         let mut crowd_plan = self.crowd_plan_for(standing.addresses(), &plan.arrangement, Mode::Play, None);
-        crowd_plan.seed = plan.seed;
+        crowd_plan.seed = plan.seed.wrapping_add(OTHER_VALUES);
         crowd_plan.think_max_s = 0.0;
         let mut solo = match Solo::new(crowd_plan).await {
             Ok(solo) => solo,
@@ -113,7 +116,7 @@ impl Lab<'_> {
         standing: &mut Standing,
     ) -> Result<Option<String>, Failure> {
         let mut crowd_plan = self.crowd_plan_for(standing.addresses(), &plan.arrangement, Mode::Play, None);
-        crowd_plan.seed = plan.seed;
+        crowd_plan.seed = plan.seed.wrapping_add(OTHER_VALUES);
         crowd_plan.think_max_s = crowd_plan.think_max_s.min(THINK_MAX_S);
         let mut solo = match Solo::new(crowd_plan).await {
             Ok(solo) => solo,

@@ -238,11 +238,20 @@ impl<'p> Stage<'p> {
         arrangement: &Arrangement,
         at_once: bool,
     ) -> Result<Standing, StageFailure> {
-        while !self.standing.is_empty() && (self.has_room_for_one() || memory_is_short()) {
+        // A database to which somebody is connected cannot be copied, and apps stay connected.
+        let is_held = self.copied_links().next().is_some();
+        while !self.standing.is_empty() && (is_held || self.has_room_for_one() || memory_is_short()) {
             self.standing.remove(0).strike().await;
         }
         let databases = self.copy_databases().await?;
         self.start(arrangement, at_once, databases).await
+    }
+
+    /// PostgreSQL links that the user has declared as disposable, with the variables of their addresses.
+    fn copied_links(&self) -> impl Iterator<Item = (&String, &String)> {
+        let links = self.project.config.links.iter();
+        let links = links.filter(|(_, link)| link.kind == LinkKind::Postgres && link.disposable);
+        links.filter_map(|(name, link)| Some((name, link.env.as_ref()?)))
     }
 
     /// Of every PostgreSQL link that the user has declared as disposable: each stack finds the same, and none what another has left.
@@ -251,12 +260,7 @@ impl<'p> Stage<'p> {
         let folder = &self.project.folder;
         let env = self.environment((folder, folder), WEB, 0, &[]);
         let mut copies = Vec::new();
-        for (name, link) in &self.project.config.links {
-            let Some(variable) =
-                link.env.as_ref().filter(|_| link.kind == LinkKind::Postgres && link.disposable)
-            else {
-                continue;
-            };
+        for (name, variable) in self.copied_links() {
             if let Some(url) = value_of(&env, variable) {
                 copies.push(ScratchDatabase::create(name, variable, &url).await.map_err(failed)?);
             }
