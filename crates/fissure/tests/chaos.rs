@@ -48,7 +48,7 @@ fn an_acknowledged_write_that_a_restart_loses_is_told_with_how_it_was_looked_for
         .file(
             "fissure.toml",
             "[app]\ncommand = \"exec python3 notes.py $PORT ack-before-commit\"\nhealth = \"/\"\n[users]\n\
-             [goal]\njourneys_per_s = 30\np95 = \"900ms\"\n",
+             [goal]\njourneys_per_s = 60\np95 = \"900ms\"\n",
         );
     let seen = folder.fissure(&["chaos", "--only", "restart"]);
     seen.exits(1).says("of 1 faults measured").says("acknowledged writes are gone").leaves_nothing();
