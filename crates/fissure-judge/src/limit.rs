@@ -31,7 +31,7 @@ pub fn limit(
     let cpu_share = found.saturated_cpu_share()?;
     let cpus = found.cpus();
     let flat_out = format!(
-        "flat out the app uses {:.0} % of its {} CPU{}",
+        "flat out {:.0} % of the app's {} CPU{} is busy",
         cpu_share.mid * 100.0,
         cpus,
         if cpus > 1.0 { "s" } else { "" }

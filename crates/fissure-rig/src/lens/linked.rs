@@ -63,12 +63,13 @@ fn roots(watched: &Watched) -> BTreeSet<u32> {
         .copied()
         .filter(|&pid| tcp_table::inodes(pid).iter().any(|inode| held.contains(inode)))
         .collect();
-    // What another user's processes hold is hidden. A database runs as a user of its own, and then all of that user's are it.
+    // What another user's processes hold is hidden, but from root. A database runs as a user of its own, and then all of that user's
+    // are it.
     let me = rustix::process::geteuid().as_raw();
-    let hidden: HashSet<u32> =
-        listeners.iter().map(|s| s.uid).filter(|uid| *uid != me && *uid != 0).collect();
-    let owner = |pid: u32| fs::metadata(format!("/proc/{pid}")).map(|m| m.uid()).ok();
     if me != 0 {
+        let hidden: HashSet<u32> =
+            listeners.iter().map(|s| s.uid).filter(|uid| *uid != me && *uid != 0).collect();
+        let owner = |pid: u32| fs::metadata(format!("/proc/{pid}")).map(|m| m.uid()).ok();
         roots.extend(others.into_iter().filter(|&pid| owner(pid).is_some_and(|uid| hidden.contains(&uid))));
     }
     roots

@@ -21,28 +21,32 @@ struct Project {
 fn built(folder: &Folder) -> Option<Start> {
     let Project { file, text, jar, build } = maven(folder).or_else(|| gradle(folder))?;
     let has = |word: &str| text.contains(word);
-    let mut env = BTreeMap::new();
-    let (framework, command) = if has("spring-boot") {
-        ("Spring Boot", format!("java -jar {} --server.port=$PORT", quote(&jar)))
+    let is_spring = has("spring-boot") || has("springframework.boot");
+    let (framework, before, behind) = if is_spring {
+        ("Spring Boot", "", " --server.port=$PORT")
     } else if has("quarkus") {
-        let jar = if file == "pom.xml" { "target" } else { "build" };
-        ("Quarkus", format!("java -Dquarkus.http.port=$PORT -jar {jar}/quarkus-app/quarkus-run.jar"))
+        ("Quarkus", "-Dquarkus.http.port=$PORT ", "")
     } else if has("micronaut") {
-        ("Micronaut", format!("java -Dmicronaut.server.port=$PORT -jar {}", quote(&jar)))
+        ("Micronaut", "-Dmicronaut.server.port=$PORT ", "")
     } else {
-        ("", format!("java -jar {}", quote(&jar)))
+        ("", "", "")
     };
-    if framework == "Spring Boot" && has("spring-boot-devtools") {
+    let jar = match jar.split_once('/') {
+        Some((built, _)) if framework == "Quarkus" => format!("{built}/quarkus-app/quarkus-run.jar"),
+        _ => jar,
+    };
+    let mut env = BTreeMap::new();
+    if is_spring && has("spring-boot-devtools") {
         // Devtools restarts the app when a file changes; what users get does not.
         env.insert("SPRING_DEVTOOLS_RESTART_ENABLED", "false".to_owned());
     }
-    let setup = (!folder.has(&jar)).then(|| (build, format!("{jar} is not there")));
+    let is_known = !framework.is_empty();
     Some(Start {
-        why: if framework.is_empty() { file.to_owned() } else { format!("{file} names {framework}") },
-        sure: !framework.is_empty(),
-        reads_port: !framework.is_empty(),
-        command,
-        setup,
+        why: if is_known { format!("{file} names {framework}") } else { file.to_owned() },
+        sure: is_known,
+        reads_port: is_known,
+        command: format!("java {before}-jar {}{behind}", quote(&jar)),
+        setup: (!folder.has(&jar)).then(|| (build, format!("{jar} is not there"))),
         env,
         code: &["java", "kt"],
         ..Start::default()
@@ -78,7 +82,6 @@ fn maven(folder: &Folder) -> Option<Project> {
 
 fn gradle(folder: &Folder) -> Option<Project> {
     let file = folder.first(&["build.gradle.kts", "build.gradle"])?;
-    let file = if file == "build.gradle" { "build.gradle" } else { "build.gradle.kts" };
     let text = folder.text(file)?;
     let settings = folder.first(&["settings.gradle.kts", "settings.gradle"]).and_then(|f| folder.text(f));
     let name = settings.as_deref().and_then(|text| setting(text, "rootProject.name"))?;
@@ -91,7 +94,7 @@ fn gradle(folder: &Folder) -> Option<Project> {
     let program = if folder.has("gradlew") { "./gradlew" } else { "gradle" };
     Some(Project {
         file,
-        text: text.replace("springframework.boot", "spring-boot"),
+        text,
         jar: format!("build/libs/{name}{version}.jar"),
         build: format!("{program} -q {task}"),
     })

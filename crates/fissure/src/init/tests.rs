@@ -281,6 +281,12 @@ fn java_by_maven() {
     assert_eq!(of(&[("pom.xml", POM), ("target/shop-0.3.jar", "")]).app.setup, None);
     let of_parent = POM.replace("<version>0.3</version>", "");
     assert!(command(&[("pom.xml", &of_parent)]).contains("shop-3.4.1.jar"));
+    let quarkus = of(&[
+        ("pom.xml", &POM.replace("spring-boot", "quarkus")),
+        ("target/quarkus-app/quarkus-run.jar", ""),
+    ]);
+    assert_eq!(quarkus.app.command, "java -Dquarkus.http.port=$PORT -jar target/quarkus-app/quarkus-run.jar");
+    assert_eq!(quarkus.app.setup, None, "what it starts is there, whatever else is not");
 }
 
 #[test]
