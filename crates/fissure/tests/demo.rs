@@ -5,6 +5,7 @@
 mod support;
 
 use support::Folder;
+use support::lesson::Lesson;
 
 #[test]
 fn the_demo_finds_what_was_planted_and_leaves_nothing() {
@@ -22,9 +23,11 @@ fn the_demo_finds_what_was_planted_and_leaves_nothing() {
     assert_eq!(json["schema"], "fissure.report/1");
 
     if seen.status == Some(1) {
+        let truth = Lesson::named("01");
+        let resource = json["limit"]["resource"].as_str().unwrap();
         assert_eq!(json["demands"][0]["route"], "POST /photos", "{json:#}");
-        assert_eq!(json["limit"]["resource"], "one_thread", "{json:#}");
-        assert_eq!(json["limit"]["routes"][0], "POST /photos", "{json:#}");
+        assert!(truth.strings("resource").iter().any(|r| r == resource), "{json:#}");
+        assert_eq!(json["limit"]["routes"][0], truth.strings("routes")[0], "{json:#}");
         // On a slow machine the goal may need more than the one CPU; then no remedy can meet it.
         assert!(json["verdict"]["goal_met"] == true || json["verdict"]["kind"] == "ScaleOut", "{json:#}");
     }
