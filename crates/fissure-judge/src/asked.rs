@@ -32,16 +32,15 @@ impl Asked {
             };
         }
         let load = self.load_of(run);
-        let finish = |why: String| Planned { step: Step::Finish, why, remaining_s: 0.0 };
         if !played_well(run) {
-            return finish("a journey went wrong although it was alone".to_owned());
+            return Planned::finish("a journey went wrong although it was alone".to_owned());
         }
         if !run.windows().is_empty() {
-            return finish("nothing more was asked for".to_owned());
+            return Planned::finish("nothing more was asked for".to_owned());
         }
         let foreseen = foresight::of(run, &load, seconds);
         if let Some(hopeless) = foreseen.iter().find(|f| f.is_hopeless) {
-            return finish(hopeless.to_string());
+            return Planned::finish(hopeless.to_string());
         }
         let mut why = match (&self.load, &load) {
             (AskedLoad::UsersAtOnce(users), Load::Open { users_per_s }) => format!(

@@ -403,6 +403,17 @@ pub struct RemedyResult {
     pub meets_goal: Option<bool>,
     /// Why it was not rehearsed.
     pub not_rehearsed: Option<String>,
+    /// It is answered otherwise than the whole.
+    pub wrong: Option<WrongAnswer>,
+}
+
+/// What was answered wrongly when it was rehearsed, and rightly by the whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrongAnswer {
+    pub route: Route,
+    /// Of the route's answers.
+    pub share: f64,
+    pub problem: String,
 }
 
 /// The SLO's quantile of one route at the load of the rehearsal.

@@ -42,6 +42,10 @@ const BLOCKS_UNTIL: f64 = 0.85;
 /// Of a goal that is surely missed nobody needs to know by how many per cent: the remedies need the time.
 const ROUGH: f64 = 0.15;
 const ROUGH_WINDOWS: usize = 4;
+/// After so many windows around one crossing its interval is what it is.
+const ENOUGH_WINDOWS: usize = 8;
+/// Windows that look for how much more than the goal the remedy holds that will be advised.
+const BEYOND_THE_GOAL: u32 = 4;
 /// Windows of an arrangement that may be void before others get their turn.
 const TRIES: u32 = 2;
 /// A goal this many times above saturation is not worth a window of its own: the whole cannot stand it.
@@ -69,6 +73,13 @@ pub struct Planned {
     pub why: String,
     /// Seconds until the run will be over, roughly.
     pub remaining_s: f64,
+}
+
+impl Planned {
+    /// Nothing more is worth doing.
+    pub fn finish(why: impl Into<String>) -> Self {
+        Self { step: Step::Finish, why: why.into(), remaining_s: 0.0 }
+    }
 }
 
 /// Plans a check. Holds nothing but what is dear to compute and a function of earlier facts.
@@ -136,7 +147,7 @@ struct Pace {
     /// Share of the budget after which the whole's capacity must be known.
     capacity_until: f64,
     blocks: u32,
-    /// Remedies that surely miss the goal drop out.
+    /// There is time for the most promising remedies only.
     is_race: bool,
 }
 
@@ -162,7 +173,7 @@ impl Pace {
                 demand_rounds: 2,
                 demand_routes: usize::MAX,
                 capacity_until: 0.45,
-                blocks: 4,
+                blocks: 3,
                 is_race: false,
             }
         }
@@ -327,7 +338,7 @@ impl<'r> Desk<'r> {
             && let Some(fit) = self.evidence.fit(WHOLE)
             && self.evidence.meets_goal(WHOLE, &fit) == Some(false)
             && (fit.users_per_s.half_width_share() <= ROUGH
-                || self.pace.is_race && fit.bound == Bound::Inside)
+                || fit.bound == Bound::Inside && (self.pace.is_race || points.len() >= ENOUGH_WINDOWS))
         {
             return None;
         }
@@ -477,15 +488,23 @@ impl<'r> Desk<'r> {
         Some(if capacity > 0.0 { capacity } else { saturation * 0.6 })
     }
 
-    /// The capacity of each remedy, in turns.
+    /// What is open after the rounds: first, in turns, whether a remedy that would come before the answer meets the goal, too; then
+    /// how much more than the goal the answer holds. What surely misses it, or comes after the answer, is measured no more.
     fn remedy_capacity(&self, candidates: &[Candidate]) -> Option<Next> {
-        // First those of which it is not known whether they meet the goal, then in turns.
-        let mut turns: Vec<((bool, u32), &Candidate)> = worth(candidates)
-            .filter(|c| !self.failed(&c.arrangement))
-            .map(|c| {
+        let isolation = isolation::assess(self.run);
+        let is_safe = |c: &&Candidate| !self.failed(&c.arrangement) && !isolation.is_unsafe(&c.arrangement);
+        let safe = || worth(candidates).filter(is_safe);
+        let answer =
+            safe().filter(|c| self.meets_goal(&c.arrangement) == Some(true)).min_by_key(|c| c.kind.rung());
+        let mut turns: Vec<((bool, u32), &Candidate)> = safe()
+            .filter_map(|c| {
                 let done = self
                     .count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
-                ((self.meets_goal(&c.arrangement).is_some(), done), c)
+                let is_open = self.meets_goal(&c.arrangement).is_none();
+                let may_be_it = is_open && answer.is_none_or(|answer| c.kind.rung() <= answer.kind.rung());
+                let is_it = done < BEYOND_THE_GOAL
+                    && answer.is_some_and(|answer| answer.arrangement == c.arrangement);
+                (may_be_it || is_it).then_some(((!is_open, done), c))
             })
             .collect();
         turns.sort_by_key(|(turn, _)| *turn);
@@ -528,13 +547,12 @@ impl<'r> Desk<'r> {
         self.evidence.meets_goal(&arrangement.name, &fit)
     }
 
-    /// In a hurry a remedy that surely misses the goal is not rehearsed again: the others need the time. One window that
-    /// says otherwise than the model is not sure.
+    /// A remedy that surely misses the goal is not rehearsed again: the others need the time. One window that says otherwise than
+    /// the model is not sure; in a hurry one that says the same is.
     fn is_out_of_the_race(&self, candidate: &Candidate) -> bool {
         let windows = self.evidence.open(&candidate.arrangement.name).count();
-        self.pace.is_race
-            && self.meets_goal(&candidate.arrangement) == Some(false)
-            && (windows > 1 || !candidate.predicted_meets_goal)
+        self.meets_goal(&candidate.arrangement) == Some(false)
+            && (windows > 1 || self.pace.is_race && !candidate.predicted_meets_goal)
     }
 
     /// It did not start, or it died under load.

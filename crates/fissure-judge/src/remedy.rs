@@ -2,6 +2,7 @@
 
 mod area;
 mod prediction;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use crate::judgement::{GoalView, RemedyKind, RouteDemand};
 use crate::model::Model;
 use area::{Area, areas, heavy};
 use prediction::{Depth, Prophet};
+
+pub(crate) use wrong::wrong_answer;
 
 /// How busy the CPUs of an app may be for long: above, queues grow so fast with every percent that no goal is safe.
 pub(crate) const BUSY_AT_MOST: f64 = 0.8;

@@ -384,6 +384,7 @@ impl<'r> Bench<'r> {
                     meets_goal: fit
                         .as_ref()
                         .and_then(|fit| self.evidence.meets_goal(&candidate.arrangement.name, fit)),
+                    wrong: remedy::wrong_answer(&self.evidence, &candidate.arrangement.name),
                     not_rehearsed: self.why_not_rehearsed(&candidate.arrangement, candidate.why_not, tried),
                     arrangement: candidate.arrangement,
                 }

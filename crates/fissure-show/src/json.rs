@@ -226,6 +226,11 @@ fn remedy(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Value {
         })),
         "latency": latencies(run, &remedy.latency_ratio),
         "not_rehearsed": remedy.not_rehearsed,
+        "wrong": remedy.wrong.as_ref().map(|wrong| json!({
+            "route": wrong.route,
+            "share": wrong.share,
+            "problem": wrong.problem,
+        })),
     })
 }
 

@@ -75,6 +75,21 @@ fn what_a_page_said_over_a_websocket_is_said_by_fifty_users_with_values_of_their
 }
 
 #[test]
+fn what_the_app_refuses_of_a_description_is_left_out_and_the_rest_is_proved() {
+    let description = "openapi: 3.0.3\ninfo: {title: Notes, version: '1'}\npaths:\n  /health:\n    get: {tags: [all], responses: {'200': {description: up}}}\n  \
+                       /signup:\n    post: {tags: [all], responses: {'201': {description: made}}}\n";
+    let folder = app().file("notes.yaml", description);
+    folder
+        .fissure(&["users", "import", "notes.yaml"])
+        .exits(0)
+        .says("left out of journeys/all.hurl: POST /signup: line ")
+        .says("journeys/all.hurl: replays alone, 1 step answered as recorded")
+        .leaves_nothing();
+    let journey = std::fs::read_to_string(folder.path().join("journeys/all.hurl")).unwrap();
+    assert!(journey.contains("/health") && !journey.contains("/signup"), "{journey}");
+}
+
+#[test]
 fn files_of_every_kind_are_told_apart_and_bad_ones_get_a_sentence() {
     let log = "192.0.2.7 - - [25/Nov/2026:10:00:00 +0000] \"GET /a HTTP/1.1\" 200 17 \"-\" \"one\"\n\
                192.0.2.8 - - [25/Nov/2026:10:00:01 +0000] \"GET /a HTTP/1.1\" 200 17 \"-\" \"two\"\n\

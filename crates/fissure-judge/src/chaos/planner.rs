@@ -114,8 +114,7 @@ impl Campaign {
     }
 
     pub fn next(&self, run: &Run) -> Planned {
-        let finish = |why: &str| Planned { step: Step::Finish, why: why.to_owned(), remaining_s: 0.0 };
-        let Some(first) = self.arrangements.first() else { return finish("nothing was asked for") };
+        let Some(first) = self.arrangements.first() else { return Planned::finish("nothing was asked for") };
         let staged_badly = run.facts.iter().any(|s| matches!(s.fact, Fact::StageFailed { .. }));
         if run.facts.is_empty() {
             return Planned {
@@ -125,7 +124,7 @@ impl Campaign {
             };
         }
         if staged_badly || !played_well(run) {
-            return finish("the app did not start, or a journey went wrong although it was alone");
+            return Planned::finish("the app did not start, or a journey went wrong although it was alone");
         }
         let windows = run.windows();
         let number = windows.len() as u32 + 1;
@@ -141,7 +140,7 @@ impl Campaign {
         };
         let Some(users_per_s) = self.load(run) else {
             if windows.iter().any(|w| w.plan.purpose == Purpose::Saturate) {
-                return finish("nothing was answered flat out");
+                return Planned::finish("nothing was answered flat out");
             }
             let load = Load::Closed { users: PROBE_USERS };
             return Planned {
@@ -153,12 +152,12 @@ impl Campaign {
         let tried = judge(run).trials;
         let last_void = tried.iter().rev().take_while(|t| matches!(t.outcome, Outcome::Void { .. })).count();
         if last_void >= VOID_IN_A_ROW {
-            return finish("the machine is too busy: window after window cannot be believed");
+            return Planned::finish("the machine is too busy: window after window cannot be believed");
         }
         let free = windows.last().and_then(|w| w.probes.last()).map(|p| p.memory_available_bytes as f64);
         let memory = run.header.machine.memory_bytes as f64;
         if free.is_some_and(|free| free > 0.0 && free < MEMORY_FREE_SHARE * memory) {
-            return finish("the machine is short of memory, so nothing more is broken");
+            return Planned::finish("the machine is short of memory, so nothing more is broken");
         }
         let read_back = durability::readings(run);
         if let Some(unharmed) = self.arrangements.iter().find(|a| {
@@ -203,7 +202,7 @@ impl Campaign {
         };
         let left: Vec<_> = trials.iter().filter(|trial| !is_done(trial) && !is_foreseen(trial)).collect();
         let Some((arrangement, kind, target)) = left.first() else {
-            return finish("every fault was tried");
+            return Planned::finish("every fault was tried");
         };
         let fault = Fault {
             kind: *kind,

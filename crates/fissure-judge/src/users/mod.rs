@@ -41,7 +41,7 @@ pub struct Learned {
     pub users: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LearnedJourney {
     /// `name` is a word for a file's name, unique among these.
     pub journey: Journey,

@@ -11,30 +11,29 @@ pub const CROWDS: [u32; 2] = [2, 50];
 /// When the app itself failed under a crowd, one user after another plays again: is the app broken, or only overrun?
 const AFTERWARDS: usize = CROWDS.len();
 /// A crowd gets the time in which each of them could play twice, within these bounds.
-const SECONDS: std::ops::RangeInclusive<f64> = 3.0..=30.0;
+const SECONDS: std::ops::RangeInclusive<f64> = 3.0..=120.0;
 
 /// The next step of a replay.
 pub fn next(run: &Run) -> Planned {
     let arrangement = Arrangement::whole();
-    let finish = |why: &str| Planned { step: Step::Finish, why: why.to_owned(), remaining_s: 0.0 };
     if run.facts.is_empty() {
         let (step, why) = (Step::Play { arrangement }, "play each journey once, alone".to_owned());
         return Planned { step, why, remaining_s: 10.0 };
     }
     if !played_well(run) {
-        return finish("a journey went wrong although it was alone");
+        return Planned::finish("a journey went wrong although it was alone");
     }
     let windows = run.windows();
     let went_wrong = windows.iter().any(|window| window.crowd.iter().any(has_errors));
     if went_wrong && !is_the_apps_own(run) {
-        return finish("a crowd met wrong answers");
+        return Planned::finish("a crowd met wrong answers");
     }
     let (users, why) = match CROWDS.get(windows.len()) {
         Some(users) => (*users, format!("{users} users at the same time")),
         None if went_wrong && windows.len() == AFTERWARDS => {
             (1, "one user after another again: was it only that they came at the same time?".to_owned())
         }
-        None => return finish("every crowd has played"),
+        None => return Planned::finish("every crowd has played"),
     };
     let seconds = (2.0 * alone_s(run) * f64::from(users)).clamp(*SECONDS.start(), *SECONDS.end()).ceil();
     let plan = WindowPlan {
@@ -68,6 +67,8 @@ fn has_errors(second: &CrowdSecond) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crowd {
     pub users: u32,
+    /// How long they had.
+    pub seconds: u32,
     pub answers: u64,
     pub errors: u64,
 }
@@ -81,7 +82,7 @@ pub fn crowds(run: &Run) -> Vec<Crowd> {
             let routes = || window.crowd.iter().flat_map(|second| second.routes.values());
             let answers = routes().map(RouteSecond::ended).sum();
             let errors = routes().map(RouteSecond::error_count).sum();
-            Crowd { users, answers, errors }
+            Crowd { users, seconds: window.plan.seconds, answers, errors }
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
 use super::waits::{cure, who_waits};
 use super::{growth, isolation};
-use crate::units::{brief, change, ms};
+use crate::units::{brief, change, ms, percent};
 
 /// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
 pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
@@ -40,13 +40,8 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
-            for remedy in judgement.remedies.iter().take(*index).filter(|r| r.meets_goal == Some(false)) {
-                lines.push(format!(
-                    "Simpler, but it misses the goal: {} {}.",
-                    remedy_name(remedy),
-                    reach(judgement, remedy)
-                ));
-            }
+            let simpler = judgement.remedies.iter().take(*index);
+            lines.extend(simpler.filter(|r| r.meets_goal == Some(false)).map(|r| simpler_but(judgement, r)));
             if let Some(remedy) = judgement.remedies.get(*index) {
                 lines.extend(side_effects(run, judgement, remedy));
                 lines.extend(judgement.tried(remedy).map(isolation::tried));
@@ -91,6 +86,22 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         lines.extend(tried.findings.iter().map(isolation::finding));
     }
     lines
+}
+
+/// Why a remedy that would come before the answer is none.
+fn simpler_but(judgement: &Judgement, remedy: &RemedyResult) -> String {
+    match &remedy.wrong {
+        Some(wrong) => format!(
+            "Simpler, but wrong: with {} {} of the answers to {} are others than the whole gives ({}).",
+            remedy_name(remedy),
+            percent(wrong.share),
+            code(&wrong.route),
+            wrong.problem
+        ),
+        None => {
+            format!("Simpler, but it misses the goal: {} {}.", remedy_name(remedy), reach(judgement, remedy))
+        }
+    }
 }
 
 fn is_wait(reasons: &[Missing]) -> bool {

@@ -64,6 +64,7 @@ pub(super) fn limited(remedy: &RemedyResult, of: &str) -> String {
 pub fn outcome(remedy: &RemedyResult) -> &'static str {
     match (remedy.meets_goal, &remedy.not_rehearsed) {
         (Some(true), _) => "meets the goal",
+        (Some(false), _) if remedy.wrong.is_some() => "answers wrongly",
         (Some(false), _) => "misses the goal",
         (None, Some(_)) => "not rehearsed",
         (None, None) => "could not tell",
@@ -77,6 +78,9 @@ pub fn headline<'a>(
     judgement: &Judgement,
     remedy: &'a RemedyResult,
 ) -> Option<(&'a Route, &'a LatencyChange)> {
+    if remedy.wrong.is_some() {
+        return None;
+    }
     let victims = judgement.limit.iter().flat_map(|l| &l.victims);
     victims.filter_map(|v| remedy.latency_ratio.get_key_value(v)).next().or_else(|| {
         let misses = |route: &Route, c: &LatencyChange| {
@@ -150,6 +154,10 @@ pub(super) fn capacity_ratio(remedy: &RemedyResult) -> Option<Estimate> {
 
 /// Measured capacity relative to the app as it is, for a table cell: `1.8 (1.6 to 2.0)`, `at least 1.2`.
 pub fn measured(remedy: &RemedyResult) -> String {
+    if remedy.wrong.is_some() {
+        // How fast a wrong answer comes is nobody's question.
+        return NOTHING.to_owned();
+    }
     match (capacity_ratio(remedy), &remedy.capacity) {
         // What the whole holds is not known well enough to divide by it.
         (None, Some(held)) => brief(open(held.requests_per_s, held.at_least), "requests/s"),

@@ -16,6 +16,14 @@ pub fn outcome(outcome: Outcome) -> Option<&'static str> {
     }
 }
 
+/// Nothing was answered although each journey went well alone.
+pub fn no_answers(seconds: u32) -> String {
+    format!(
+        "none of them was answered within {seconds} s, so it is not known whether the journeys replay: the app is too slow for so many at once, \
+         or this machine is busy. Try again while nothing else runs"
+    )
+}
+
 /// What probably stands behind a failed step, and what to try.
 pub fn guess(guess: Guess) -> &'static str {
     match guess {

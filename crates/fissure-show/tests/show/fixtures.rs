@@ -123,6 +123,7 @@ fn limit_remedy() -> RemedyResult {
         latency_ratio: BTreeMap::from([(route("GET /photos/{id}"), change(190.0, 171.0, 0.12))]),
         meets_goal: Some(false),
         not_rehearsed: None,
+        wrong: None,
     }
 }
 
@@ -137,6 +138,7 @@ fn replicas_remedy() -> RemedyResult {
         latency_ratio: BTreeMap::new(),
         meets_goal: None,
         not_rehearsed: Some("the app listens on a fixed port, so a second copy cannot start".to_owned()),
+        wrong: None,
     }
 }
 
@@ -156,6 +158,7 @@ fn split_remedy() -> RemedyResult {
         ]),
         meets_goal: Some(true),
         not_rehearsed: None,
+        wrong: None,
     }
 }
 

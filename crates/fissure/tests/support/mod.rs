@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 
 const HOSTILE: &str = include_str!("../apps/hostile.py");
 
-/// The command under test: the release build when the test runner made one, else this profile's.
+/// The command under test.
 pub fn program() -> PathBuf {
-    std::env::var_os("FISSURE_BIN")
-        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_fissure")), PathBuf::from)
+    PathBuf::from(env!("CARGO_BIN_EXE_fissure"))
 }
 
 /// An app's folder that goes away with the test.

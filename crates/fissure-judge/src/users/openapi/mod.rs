@@ -6,6 +6,7 @@ mod maker;
 mod operation;
 mod pattern;
 mod plausible;
+mod refused;
 mod secure;
 mod story;
 
@@ -23,6 +24,8 @@ use super::names;
 use document::{Document, shortened};
 use operation::{Operation, bare};
 use story::{Api, Story, route_name};
+
+pub use refused::without;
 
 /// What was drawn up.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use fissure_judge::users::openapi::Drawn;
 use fissure_judge::users::{Learned, LearnedJourney, LeftOut, Row, learn};
 use fissure_show::hurl;
 
+use super::refused;
 use crate::cli::ImportArgs;
 use crate::exit::{Exit, Failure};
 use crate::load::profile;
@@ -28,45 +29,61 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
     let config = folder.join(CONFIG_NAME);
     let data = if config.is_file() { Project::data(&config)? } else { Vec::new() };
     let mut hours = None;
-    let journeys = match read(&source)? {
+    let mut is_drawn_up = false;
+    let mut journeys = match read(&source)? {
         Source::Traffic(imported) => of_traffic(&source, imported, &data)?,
         Source::Log(imported, of_log) => {
             hours = of_log;
             of_traffic(&source, imported, &data)?
         }
-        Source::Description(drawn) => of_description(&source, drawn)?,
+        Source::Description(drawn) => {
+            is_drawn_up = true;
+            of_description(&source, drawn)?
+        }
     };
-    let written = write(&folder, &source, &journeys, args.force)?;
+    refuse_to_write_over(&folder, &journeys, args.force)?;
+    for learned in &journeys {
+        write(&folder, &source, learned)?;
+        tell(&folder, learned);
+    }
     if !config.is_file() {
         anstream::println!(
             "next: `fissure init` writes a {CONFIG_NAME}; then `fissure users replay` proves the journeys"
         );
         return Ok(Exit::Met);
     }
-    set_weights(&config, &written)?;
+    let columns: Vec<String> = data.iter().take(1).flat_map(|row| row.keys().cloned()).collect();
+    let mut missing: Vec<String> =
+        journeys.iter().flat_map(|l| unbound_variables(&l.journey, &columns)).map(|(_, name)| name).collect();
+    missing.sort();
+    missing.dedup();
+    let is_played = !args.no_replay && missing.is_empty();
+    if is_drawn_up && is_played {
+        journeys = refused::leave_out(project, args.in_place, journeys, |was, left| match left {
+            Some(left) => write(&folder, &source, left),
+            None => remove(&folder, was),
+        })?;
+        if journeys.is_empty() {
+            return Err(bad(format!("{}: the app refuses all that was drawn up from it.", source.display())));
+        }
+    }
+    set_weights(&config, &journeys)?;
     if let Some(hours) = &hours {
         set_hours(&config, hours)?;
     }
-    if args.no_replay {
-        return Ok(Exit::Met);
+    if is_played {
+        let names: Vec<String> = journeys.iter().map(|l| refused::file_name(&l.journey.name)).collect();
+        return super::replay::replay(project, args.in_place, Some(&names));
     }
-    let columns: Vec<String> = data.iter().take(1).flat_map(|row| row.keys().cloned()).collect();
-    let missing: Vec<String> =
-        journeys.iter().flat_map(|l| unbound_variables(&l.journey, &columns)).map(|(_, name)| name).collect();
-    if !missing.is_empty() {
-        let mut names = missing;
-        names.sort();
-        names.dedup();
+    if !missing.is_empty() && !args.no_replay {
         anstream::println!(
             "not replayed: {} must come from you. Write a file with a column of that name and a row for each user, such as \
              users.csv, and name it in [users] of {}: data = \"users.csv\"; then `fissure users replay`",
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             config.display()
         );
-        return Ok(Exit::Met);
     }
-    let names: Vec<String> = written.into_iter().map(|(name, _)| name).collect();
-    super::replay::replay(project, args.in_place, Some(&names))
+    Ok(Exit::Met)
 }
 
 /// What a file holds: what users did, or what an app can do.
@@ -209,72 +226,82 @@ pub fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-/// Writes the journeys; gives their names, as fissure.toml has them, and how often each was played.
-fn write(
-    folder: &Path,
-    source: &Path,
-    journeys: &[LearnedJourney],
-    force: bool,
-) -> Result<Vec<(String, f64)>, Failure> {
-    let place = folder.join("journeys");
-    let names: Vec<PathBuf> =
-        journeys.iter().map(|l| place.join(format!("{}.hurl", l.journey.name))).collect();
-    if let Some(there) = names.iter().find(|path| path.exists() && !force) {
-        return Err(Failure::new(
+fn refuse_to_write_over(folder: &Path, journeys: &[LearnedJourney], force: bool) -> Result<(), Failure> {
+    let mut paths = journeys.iter().map(|learned| path_of(folder, learned));
+    match paths.find(|path| path.exists() && !force) {
+        Some(there) => Err(Failure::new(
             Exit::Usage,
             format!("{} is there already: --force writes over it, or move it away.", there.display()),
-        ));
+        )),
+        None => Ok(()),
     }
+}
+
+fn path_of(folder: &Path, learned: &LearnedJourney) -> PathBuf {
+    folder.join(refused::file_name(&learned.journey.name))
+}
+
+/// Writes a journey, and the files that it sends.
+fn write(folder: &Path, source: &Path, learned: &LearnedJourney) -> Result<(), Failure> {
     let unwritable = |path: &Path, e: &dyn std::fmt::Display| {
         Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", path.display()))
     };
-    let mut written = Vec::new();
-    for (learned, path) in journeys.iter().zip(&names) {
-        let name = &learned.journey.name;
-        let from = source.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let head = if learned.users > 0 {
-            format!("Learned from {from}: {}.", counted(learned.users, "user"))
-        } else {
-            format!("Drawn up from {from}.")
-        };
-        let made = hurl::write(&learned.journey, &[head], &learned.notes, &format!("{name}-files"));
-        let all = made.files.iter().map(|(file, bytes)| (place.join(file), bytes.as_slice()));
-        for (file, bytes) in all.chain([(path.clone(), made.text.as_bytes())]) {
-            if let Some(folder) = file.parent() {
-                std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
-            }
-            std::fs::write(&file, bytes).map_err(|e| unwritable(&file, &e))?;
+    let from = source.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let head = if learned.users > 0 {
+        format!("Learned from {from}: {}.", counted(learned.users, "user"))
+    } else {
+        format!("Drawn up from {from}.")
+    };
+    let path = path_of(folder, learned);
+    let place = path.parent().unwrap_or(folder);
+    let made =
+        hurl::write(&learned.journey, &[head], &learned.notes, &format!("{}-files", learned.journey.name));
+    let files = made.files.iter().map(|(file, bytes)| (place.join(file), bytes.as_slice()));
+    for (file, bytes) in files.chain([(path.clone(), made.text.as_bytes())]) {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| unwritable(folder, &e))?;
         }
-        let carried: Vec<&str> =
-            learned.journey.steps.iter().flat_map(|s| &s.captures).map(|c| c.name.as_str()).collect();
-        let fresh = learned.journey.steps.iter().flat_map(|s| &s.variables).map(|(name, _)| name.as_str());
-        // What it is cut from tells nobody anything.
-        let fresh = fresh.filter(|name| *name != "uuid");
-        let carried: Vec<&str> = carried.into_iter().filter(|name| *name != "unique").collect();
-        let told = |label: &str, mut names: Vec<&str>| {
-            names.sort_unstable();
-            names.dedup();
-            if names.is_empty() { String::new() } else { format!("; {label} {}", names.join(", ")) }
-        };
-        anstream::println!(
-            "wrote {}: {}{}{}",
-            path.display(),
-            counted(learned.journey.steps.len(), "step"),
-            told("carries", carried),
-            told("new for each user:", fresh.collect())
-        );
-        for (step, note) in
-            learned.journey.steps.iter().zip(&learned.notes).flat_map(|(s, n)| n.iter().map(move |n| (s, n)))
-        {
-            anstream::println!("  {}: {note}", step.route);
-        }
-        written.push((format!("journeys/{name}.hurl"), learned.users.max(1) as f64));
+        std::fs::write(&file, bytes).map_err(|e| unwritable(&file, &e))?;
     }
-    Ok(written)
+    Ok(())
 }
 
-fn set_weights(config: &Path, written: &[(String, f64)]) -> Result<(), Failure> {
-    if change(config, |text| weights::with_weights(text, written))? {
+fn remove(folder: &Path, learned: &LearnedJourney) -> Result<(), Failure> {
+    let path = path_of(folder, learned);
+    std::fs::remove_file(&path).map_err(|e| {
+        Failure::new(Exit::CouldNotTell, format!("{} cannot be taken away again: {e}.", path.display()))
+    })
+}
+
+/// What a journey carries over, and what is to be known of its steps.
+fn tell(folder: &Path, learned: &LearnedJourney) {
+    let steps = &learned.journey.steps;
+    let carried = steps.iter().flat_map(|s| &s.captures).map(|c| c.name.as_str());
+    let carried: Vec<&str> = carried.filter(|name| *name != "unique").collect();
+    // What it is cut from tells nobody anything.
+    let fresh = steps.iter().flat_map(|s| s.variables.iter().map(|(name, _)| name.as_str()));
+    let fresh: Vec<&str> = fresh.filter(|name| *name != "uuid").collect();
+    let told = |label: &str, mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() { String::new() } else { format!("; {label} {}", names.join(", ")) }
+    };
+    anstream::println!(
+        "wrote {}: {}{}{}",
+        path_of(folder, learned).display(),
+        counted(steps.len(), "step"),
+        told("carries", carried),
+        told("new for each user:", fresh)
+    );
+    for (step, note) in steps.iter().zip(&learned.notes).flat_map(|(s, n)| n.iter().map(move |n| (s, n))) {
+        anstream::println!("  {}: {note}", step.route);
+    }
+}
+
+fn set_weights(config: &Path, journeys: &[LearnedJourney]) -> Result<(), Failure> {
+    let weight = |l: &LearnedJourney| (refused::file_name(&l.journey.name), l.users.max(1) as f64);
+    let weighed: Vec<(String, f64)> = journeys.iter().map(weight).collect();
+    if change(config, |text| weights::with_weights(text, &weighed))? {
         anstream::println!("set their weights in {}", config.display());
     }
     Ok(())

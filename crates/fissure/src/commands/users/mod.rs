@@ -2,6 +2,7 @@
 
 mod import;
 mod list;
+mod refused;
 mod replay;
 
 use crate::cli::{UsersArgs, UsersVerb};

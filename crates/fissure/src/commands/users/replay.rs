@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fissure_facts::config::Span;
 use fissure_facts::{Fact, Run};
+use fissure_judge::planner::Planned;
 use fissure_judge::users::replay;
 use fissure_show::words;
 
@@ -33,14 +34,14 @@ pub fn replay(project: &Path, in_place: bool, only: Option<&[String]>) -> Result
     }
     let place = folder(&project.folder);
     let _ = std::fs::remove_dir_all(&place);
-    let first = conduct(&project, in_place, &place.join("all"))?;
+    let first = conduct(&project, in_place, &place.join("all"), &mut replay::next)?;
     let failed: Vec<String> = failures(&first).map(|(journey, ..)| journey.to_owned()).collect();
     let mut proved = is_right(&first);
     tell(&project, &first);
     // Those that went well alone are not kept from the proof by those that did not.
     if !failed.is_empty() && failed.len() < project.journeys.len() {
         project.journeys.retain(|loaded| !failed.contains(&loaded.journey.name));
-        let second = conduct(&project, in_place, &place.join("others"))?;
+        let second = conduct(&project, in_place, &place.join("others"), &mut replay::next)?;
         tell_crowds(&project, &second);
         proved = false;
     }
@@ -57,12 +58,25 @@ pub fn replay(project: &Path, in_place: bool, only: Option<&[String]>) -> Result
     Ok(if proved { Exit::Met } else { Exit::NotMet })
 }
 
+/// Plays each journey once, alone, and nothing more.
+pub fn alone(project: &Project, in_place: bool) -> Result<Run, Failure> {
+    let mut plan = |run: &Run| if run.facts.is_empty() { replay::next(run) } else { Planned::finish("") };
+    let place = folder(&project.folder).join("alone");
+    let _ = std::fs::remove_dir_all(&place);
+    conduct(project, in_place, &place, &mut plan)
+}
+
 /// Nothing speaks against the journeys: what went wrong, if anything, was the app's own.
 fn is_right(run: &Run) -> bool {
     matches!(replay::outcome(run), replay::Outcome::Proved | replay::Outcome::AppOverrun)
 }
 
-fn conduct(project: &Project, in_place: bool, place: &Path) -> Result<Run, Failure> {
+fn conduct(
+    project: &Project,
+    in_place: bool,
+    place: &Path,
+    plan: &mut dyn FnMut(&Run) -> Planned,
+) -> Result<Run, Failure> {
     let order = Order {
         verb: "replay",
         seed: rand::random(),
@@ -71,8 +85,7 @@ fn conduct(project: &Project, in_place: bool, place: &Path) -> Result<Run, Failu
         running: None,
         start_at: None,
     };
-    let mut plan = |run: &Run| replay::next(run);
-    lab::conduct(project, &order, &mut plan, &mut Progress::new()).map(|(run, _)| run)
+    lab::conduct(project, &order, plan, &mut Progress::new()).map(|(run, _)| run)
 }
 
 /// Steps that went wrong alone: journey, line, route and sentence.
@@ -113,6 +126,9 @@ fn tell_crowds(project: &Project, run: &Run) {
             crowd.answers,
             crowd.errors
         );
+        if crowd.answers == 0 {
+            anstream::println!("  {}", words::replay::no_answers(crowd.seconds));
+        }
     }
     for fact in &run.facts {
         match &fact.fact {

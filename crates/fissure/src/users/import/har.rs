@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fissure_facts::traffic::{Answered, Asked, Content, Exchange};
+use fissure_facts::traffic::{Answered, Asked, Content, Exchange, Message, Side};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -67,13 +67,43 @@ pub fn read(text: &str) -> Result<Imported, Wrong> {
                 .filter(|t| *t > 0.0)
                 .map_or(0, |ms| (ms * 1e3) as u64),
         };
+        imported.messages.extend(messages_of(entry, exchange.at_us));
         read.push((origin.to_owned(), exchange));
     }
     imported.of_one_host(read);
     imported.exchanges.sort_by_key(|exchange| exchange.at_us);
     let first = imported.exchanges.first().map_or(0, |exchange| exchange.at_us);
     imported.exchanges.iter_mut().for_each(|exchange| exchange.at_us -= first);
+    for message in &mut imported.messages {
+        message.at_us = message.at_us.saturating_sub(first);
+        message.opened_us = message.opened_us.saturating_sub(first);
+    }
     Ok(imported)
+}
+
+/// What was said over a WebSocket, which Chromium's developer tools write beside the standard's fields.
+fn messages_of(entry: &Value, opened_us: u64) -> impl Iterator<Item = Message> {
+    const TEXT: u64 = 1; // opcodes of RFC 6455
+    const BINARY: u64 = 2;
+    let list = entry.get("_webSocketMessages").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(move |message| {
+        let from = match text_of(message, "type")? {
+            "send" => Side::Client,
+            "receive" => Side::App,
+            _ => return None,
+        };
+        let data = text_of(message, "data")?;
+        let opcode = message.get("opcode").and_then(Value::as_u64).unwrap_or(TEXT);
+        let body = match opcode {
+            TEXT => data.as_bytes().to_vec(),
+            BINARY => BASE64.decode(data).ok()?,
+            _ => return None,
+        };
+        let at_s = message.get("time").and_then(Value::as_f64).unwrap_or(0.0);
+        // In the order of the list, should two have one time or none.
+        let at_us = ((at_s * 1e6) as u64).max(opened_us);
+        Some(Message { at_us, opened_us, from, binary: opcode == BINARY, body: Content::whole(body) })
+    })
 }
 
 fn text_of<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
@@ -223,6 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_a_websocket_come_along() {
+        let talk = json!([
+            { "type": "send", "time": 1795608002.25, "opcode": 1, "data": "{\"say\":\"hi\"}" },
+            { "type": "receive", "time": 1795608002.5, "opcode": 2, "data": "aGk=" },
+            { "type": "receive", "time": 1795608002.6, "opcode": 8, "data": "" },
+        ]);
+        let entries = [
+            entry("http://127.0.0.1:8000/", &json!({})),
+            entry(
+                "ws://127.0.0.1:8000/chat",
+                &json!({ "startedDateTime": "2026-11-25T12:00:02Z", "response": { "status": 101 }, "_webSocketMessages": talk }),
+            ),
+        ];
+        let imported = read(&json!({ "log": { "entries": entries } }).to_string()).unwrap();
+        assert_eq!(imported.exchanges[1].at_us, 500_000);
+        let said: Vec<_> =
+            imported.messages.iter().map(|m| (m.at_us, m.from, m.binary, &m.body.bytes[..])).collect();
+        assert_eq!(
+            said,
+            [
+                (750_000, Side::Client, false, &b"{\"say\":\"hi\"}"[..]),
+                (1_000_000, Side::App, true, &b"hi"[..])
+            ]
+        );
+        assert!(imported.messages.iter().all(|m| m.opened_us == 500_000));
+    }
+
+    #[test]
     fn mistakes_have_a_place() {
         for (text, place) in [
             ("{\n\"log\": {\n", "line 3"),
@@ -245,6 +303,7 @@ mod tests {
                 "startedDateTime": if status % 2 == 0 { "-009999-01-02T00:00:00Z".to_owned() } else { text.clone() },
                 "time": time,
                 "response": { "status": status, "headers": [{ "name": name, "value": text }], "content": { "text": text, "encoding": "base64" } },
+                "_webSocketMessages": [{ "type": "send", "time": time, "opcode": status, "data": text }, { "type": name }, 1],
             }));
             let _ = read(&json!({ "log": { "entries": [odd, entry(&url, &json!({}))] } }).to_string());
             let _ = read(&text);
