@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::shadow::{ShadowEnd, ShadowedStep, Twinned};
-use crate::{Latencies, Profile, ReadBack, Reading, Route, Step, WriteSent};
+use crate::{Latencies, Profile, ReadBack, Reading, Route, Statements, Step, WriteSent};
 
 /// A fact and when it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub enum Fact {
     ProblemSeen { window: u32, route: Route, class: ErrorClass, sentence: String },
     /// What a profiler saw in a window that was held for it.
     Profiled(Profile),
+    /// What a database was seen to work at in such a window.
+    StatementsSeen(Statements),
     /// A step of a journey was answered in a shadow.
     Shadowed(ShadowedStep),
     /// A request was sent twice at the same instant.

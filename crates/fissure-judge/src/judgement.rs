@@ -17,6 +17,8 @@ pub struct Judgement {
     pub limit: Option<Limit>,
     /// Where the requests wait, when the CPU is not what gives way and threads were looked at.
     pub waits: Option<Waits>,
+    /// What its databases work at flat out, where there is something to tell.
+    pub databases: Vec<DatabaseWork>,
     /// What the dearest lines of the app's own would give if they cost nothing, or if nobody waited at them; a prediction,
     /// not a measurement.
     pub fix: Option<Fix>,
@@ -214,6 +216,8 @@ pub struct Place {
     pub share: Estimate,
     /// The part of it in which no library was at work for the line.
     pub own_share: f64,
+    /// An object-relational mapper works so long there for one request that the line must ask it for many statements, or many rows.
+    pub many_statements: bool,
     /// The library's function that most of the time goes to, where it is not the app's own.
     pub inside: Option<String>,
     /// The function itself is a library's: the app is an installed package, and no file of its own was seen at work.
@@ -422,6 +426,40 @@ pub struct LatencyChange {
     pub whole_ms: f64,
     pub remedy_ms: f64,
     pub ratio: Estimate,
+}
+
+/// What a database was seen to work at while the app was flat out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatabaseWork {
+    /// The declared link.
+    pub link: String,
+    /// Mean number of statements at work.
+    pub at_work: f64,
+    /// The one that is most often at work; None where the database is hardly busy.
+    pub dear: Option<DearStatement>,
+    /// Mean number of sessions that rest inside an open transaction.
+    pub resting: f64,
+    /// The last statement of most of them, where they are worth a word.
+    pub rests_behind: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct DearStatement {
+    /// Without its values.
+    pub text: String,
+    /// Of all statements at work.
+    pub share: Estimate,
+    /// Of its own time, waiting for a lock of another transaction.
+    pub locked_share: f64,
+    pub reads: Option<FullReads>,
+}
+
+/// A table that is read from end to end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FullReads {
+    pub table: String,
+    pub rows: u64,
+    pub times_per_s: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

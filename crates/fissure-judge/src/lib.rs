@@ -24,6 +24,7 @@ pub mod proof;
 pub mod remedy;
 pub mod repeats;
 pub mod sim;
+pub mod statements;
 pub mod stats;
 pub mod threshold;
 pub mod users;

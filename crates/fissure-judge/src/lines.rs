@@ -6,6 +6,7 @@
 
 mod engine;
 mod fix;
+mod mapper;
 mod origin;
 mod tally;
 
@@ -20,6 +21,9 @@ pub(crate) use origin::own_frame;
 
 /// Places that are named; the rest is too thin to be worth anybody's time.
 const MOST_PLACES: usize = 5;
+/// CPU of a mapper for one line of one request, above which the line asks it for many statements or many rows: one statement costs
+/// it below one.
+const MANY_STATEMENTS_MS: f64 = 5.0;
 /// A place with less of the time is not worth a line.
 const LEAST_SHARE: f64 = 0.02;
 
@@ -78,21 +82,36 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
             let split = parts.split(share.mid, hot_tally.share(key));
             (split.of_hot * parts.base >= 0.5 * share.mid).then(|| (*route).clone())
         });
+        // CPU of a request of the route that the place belongs to.
+        let of_request_ms = |samples: u64| {
+            let of = route
+                .as_ref()
+                .and_then(|route| demands.iter().find(|d| d.route == *route))
+                .or(demands.first());
+            let share = samples as f64 / base_tally.total as f64;
+            of.filter(|d| d.share > 0.0).map_or(0.0, |d| share / d.share * d.cpu_ms.mid)
+        };
+        let mapped: u64 = found.lines.values().map(|n| n.mapped).sum();
+        let many_statements = of_request_ms(mapped) >= MANY_STATEMENTS_MS;
         lines.places.push(Place {
             function: origin::short_name(&key.function),
             file: key.file.clone(),
             line,
             lines: found.lines.keys().copied().collect(),
             share,
-            own_share: found.own as f64 / base_tally.total as f64,
+            own_share: (found.own + if many_statements { mapped } else { 0 }) as f64
+                / base_tally.total as f64,
+            many_statements,
             inside: found.busiest_library(),
             is_library: found.is_library,
             route,
         });
-        for (&line, n) in found.lines.iter().filter(|(_, n)| n.own > 0) {
-            let share = stats::wilson(n.own, base_tally.total)?;
+        for (&line, n) in found.lines.iter().filter(|(_, n)| n.blamed(many_statements) > 0) {
+            let share = stats::wilson(n.blamed(many_statements), base_tally.total)?;
             let split = match &hot {
-                Some((_, hot_tally, parts)) => parts.split(share.mid, hot_tally.own_share_of_line(key, line)),
+                Some((_, hot_tally, parts)) => {
+                    parts.split(share.mid, hot_tally.blamed_share_of_line(key, line, many_statements))
+                }
                 // Without a second window nobody knows whose it is: as much of each route.
                 None => Split { of_hot: share.mid, of_others: share.mid },
             };

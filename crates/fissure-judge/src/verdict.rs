@@ -14,7 +14,7 @@ use crate::judgement::{
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, pairs, remedy, stats, waits};
+use crate::{goal, pairs, remedy, statements, stats, waits};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -103,6 +103,7 @@ impl<'r> Bench<'r> {
                 self.interpreter.clone(),
             ),
             waits: self.waits.clone(),
+            databases: statements::databases(self.run),
             fix,
             growth: self.evidence.growth(),
             capacity: self.fit.as_ref().map(|fit| goal::capacity(self.run, fit)),
@@ -546,10 +547,11 @@ impl<'r> Bench<'r> {
     }
 
     fn not_checked(&self, isolation: &Isolation) -> Vec<String> {
-        let mut list = vec![
-            "Databases and other services behind the app: their own time was not measured.".to_owned(),
-            "Faults: no process, link or disk was made to fail.".to_owned(),
-        ];
+        let mut list = vec!["Faults: no process, link or disk was made to fail.".to_owned()];
+        if !self.run.facts.iter().any(|s| matches!(s.fact, Fact::StatementsSeen(_))) {
+            let databases = "Databases and other services behind the app: their own time was not measured.";
+            list.insert(0, databases.to_owned());
+        }
         if isolation.tried.is_empty() {
             let copies = "Whether copies or a split keep every answer right: state inside the process (sessions, caches, locks, files) \
                           was not compared. `fissure isolate` does.";

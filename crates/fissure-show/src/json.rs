@@ -7,8 +7,8 @@ use fissure_facts::config::GoalLoad;
 use fissure_facts::{Estimate, Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    BlamedLink, Capacity, CurvePoint, Fix, Grows, Growth, LatencyChange, PeerLoad, Place, RemedyResult,
-    RouteDemand, Spot, Verdict, Wait, Waits, WaitsFor,
+    BlamedLink, Capacity, CurvePoint, DatabaseWork, Fix, Grows, Growth, LatencyChange, PeerLoad, Place,
+    RemedyResult, RouteDemand, Spot, Verdict, Wait, Waits, WaitsFor,
 };
 use serde_json::{Map, Value, json};
 
@@ -42,6 +42,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         "fix": judgement.fix.as_ref().map(fix),
         "growth": judgement.growth.iter().map(growth).collect::<Vec<_>>(),
         "waits": judgement.waits.as_ref().map(waits),
+        "databases": judgement.databases.iter().map(database).collect::<Vec<_>>(),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
         "connection_cpu_ms": judgement.connection.map(|c| c.cpu_ms),
@@ -120,6 +121,7 @@ fn place(place: &Place) -> Value {
         "share": place.share,
         "lines": place.lines,
         "own_share": place.own_share,
+        "many_statements": place.many_statements,
         "inside": place.inside,
         "is_library": place.is_library,
         "route": place.route,
@@ -231,6 +233,25 @@ fn remedy(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> Value {
             "share": wrong.share,
             "problem": wrong.problem,
         })),
+    })
+}
+
+fn database(work: &DatabaseWork) -> Value {
+    json!({
+        "link": work.link,
+        "at_work": work.at_work,
+        "statement": work.dear.as_ref().map(|dear| json!({
+            "text": dear.text,
+            "share": dear.share,
+            "locked_share": dear.locked_share,
+            "reads": dear.reads.as_ref().map(|reads| json!({
+                "table": reads.table,
+                "rows": reads.rows,
+                "times_per_s": reads.times_per_s,
+            })),
+        })),
+        "resting": work.resting,
+        "rests_behind": work.rests_behind,
     })
 }
 

@@ -130,6 +130,7 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
         lines: vec![spot.line],
         share: wait.share,
         own_share: wait.share.mid,
+        many_statements: false,
         inside: None,
         is_library: false,
         route: None,

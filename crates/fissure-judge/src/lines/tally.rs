@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 
-use super::engine;
 use super::origin::{Origin, origin, short_name};
+use super::{engine, mapper};
 
 /// A function of the app.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,15 @@ pub(super) struct Count {
     pub count: u64,
     /// Of those, samples in which nothing but the app's own code and its language was at work.
     pub own: u64,
+    /// Samples in which an object-relational mapper was at work.
+    pub mapped: u64,
+}
+
+impl Count {
+    /// What the line itself is to blame for.
+    pub fn blamed(self, with_mapped: bool) -> u64 {
+        self.own + if with_mapped { self.mapped } else { 0 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,7 +37,7 @@ pub(super) struct Found {
     pub own: u64,
     pub lines: BTreeMap<u32, Count>,
     pub is_library: bool,
-    /// Of those, samples in which a database in the process was at work.
+    /// Of those, samples in which a database in the process was at work, or a mapper.
     engines: BTreeMap<&'static str, u64>,
     /// Functions of libraries that worked for it.
     libraries: BTreeMap<String, u64>,
@@ -90,15 +99,17 @@ impl Tally {
         let library = frames[..=depth].iter().rev().find(|f| origin(f) == Origin::Library);
         let of_extension = || within.filter(|_| inner.iter().any(|f| engine::is_extension(f)));
         let engine = inner.iter().find_map(|f| engine::of(f)).or_else(of_extension);
+        let mapper = inner.iter().find_map(|f| mapper::of(f)).filter(|_| engine.is_none());
         let library = library.filter(|_| engine.is_none());
         let own = if library.is_none() { stack.count } else { 0 };
         let at = found.lines.entry(line).or_default();
         at.count += stack.count;
         at.own += own;
+        at.mapped += if mapper.is_some() { stack.count } else { 0 };
         found.count += stack.count;
         found.own += own;
         found.is_library = whose == Origin::Library;
-        if let Some(engine) = engine {
+        if let Some(engine) = mapper.or(engine) {
             *found.engines.entry(engine).or_default() += stack.count;
         }
         if let Some(library) = library {
@@ -110,9 +121,9 @@ impl Tally {
         self.functions.get(key).map_or(0.0, |found| found.count as f64 / self.total as f64)
     }
 
-    pub fn own_share_of_line(&self, key: &Function, line: u32) -> f64 {
+    pub fn blamed_share_of_line(&self, key: &Function, line: u32, with_mapped: bool) -> f64 {
         let at = self.functions.get(key).and_then(|found| found.lines.get(&line));
-        at.map_or(0.0, |at| at.own as f64 / self.total as f64)
+        at.map_or(0.0, |at| at.blamed(with_mapped) as f64 / self.total as f64)
     }
 }
 
@@ -152,6 +163,24 @@ mod tests {
             ..Stack::default()
         });
         Profile { instrument: instrument.to_owned(), frames, stacks: stacks.collect(), ..Profile::default() }
+    }
+
+    /// A list that loaded what belongs to each of its rows by a statement of its own was told to need more CPUs.
+    #[test]
+    fn what_a_mapper_does_for_a_line_is_counted_apart() {
+        let frames = vec![
+            frame("_emit_lazyload", "lib/site-packages/sqlalchemy/orm/strategies.py", 9, false),
+            frame("stars", "models.py", 51, true),
+            frame("sqlalchemy", "sqlalchemy/mine.py", 3, true),
+        ];
+        let shop = profile("python", frames, &[(1, &[0, 1], 30), (1, &[1], 10), (1, &[2], 5)]);
+        let tally = Tally::of_running(&[&shop]).unwrap();
+        let (_, found) = tally.functions.iter().find(|(key, _)| key.function == "stars").unwrap();
+        let count = found.lines[&51];
+        assert_eq!((count.own, count.mapped), (10, 30));
+        assert_eq!((count.blamed(false), count.blamed(true)), (10, 40));
+        assert_eq!(found.busiest_library().as_deref(), Some("SQLAlchemy"));
+        assert!(tally.functions.values().all(|f| f.own > 0), "an app's own folder is its own");
     }
 
     /// Of a registry that was installed by its package manager the report said that no profiler had looked.
@@ -205,7 +234,7 @@ mod tests {
             "the language is no library"
         );
         assert_eq!(found("shop::price").busiest_library(), None);
-        assert_eq!(found("shop::price").lines[&41], Count { count: 20, own: 20 });
+        assert_eq!(found("shop::price").lines[&41], Count { count: 20, own: 20, mapped: 0 });
         assert_eq!(tally.functions.len(), 2, "main only called them");
     }
 

@@ -85,7 +85,7 @@ struct Rings {
 /// Whether the kernel would give samples here; true: without its own part.
 pub(crate) fn can_sample() -> Result<bool, String> {
     let cpus = super::machine::own_cpus();
-    let subject = Subject { processes: vec![std::process::id()], cpus, folders: Vec::new(), hooks: None };
+    let subject = Subject { processes: vec![std::process::id()], cpus, ..Subject::default() };
     open(&subject).map(|(_, user_only)| user_only)
 }
 

@@ -6,10 +6,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fissure_facts::Profile;
+use fissure_facts::{Profile, Statements};
 
 use super::runtime::Runtime;
-use super::{jvm, native, node, python, waits};
+use super::{jvm, native, node, postgres, python, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -22,12 +22,15 @@ pub struct Subject {
     pub folders: Vec<PathBuf>,
     /// The folder of the [`Hooks`](super::Hooks) with which it was started.
     pub hooks: Option<PathBuf>,
+    /// The databases that the app is declared to ask.
+    pub databases: Vec<postgres::Database>,
 }
 
 /// What the instruments saw, and why one saw nothing.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub profiles: Vec<Profile>,
+    pub statements: Vec<Statements>,
     /// Name of the instrument and a part of a sentence.
     pub blind: Vec<(&'static str, String)>,
 }
@@ -67,16 +70,18 @@ pub fn instruments() -> impl Iterator<Item = &'static str> {
 
 /// Instruments at work. When it is dropped they stop by themselves.
 pub struct Profiler {
-    at_work: Vec<AtWork>,
+    at_work: Vec<AtWork<Profile>>,
+    /// At the databases.
+    asking: Vec<AtWork<Statements>>,
     /// Interpreters into which nobody can look.
     closed: BTreeSet<&'static str>,
 }
 
-struct AtWork {
+struct AtWork<T> {
     name: &'static str,
     /// Dropping it is the word to stop.
     stop: Sender<()>,
-    thread: JoinHandle<Result<Profile, String>>,
+    thread: JoinHandle<Result<T, String>>,
 }
 
 impl Profiler {
@@ -89,7 +94,11 @@ impl Profiler {
     }
 
     pub fn start(subject: &Subject) -> Self {
-        Self::start_some(subject, |_| true)
+        let ask = |database: postgres::Database| {
+            AtWork::start("PostgreSQL", move |stop| postgres::watch(&database, stop))
+        };
+        let asking = subject.databases.iter().cloned().map(ask).collect();
+        Self { asking, ..Self::start_some(subject, |_| true) }
     }
 
     /// Only the instruments with the wanted names.
@@ -104,9 +113,7 @@ impl Profiler {
             if subject.processes.is_empty() {
                 return None;
             }
-            let (stop, stopped) = mpsc::channel();
-            let thread = std::thread::spawn(move || watch(&subject, &Stop(stopped)));
-            Some(AtWork { name, stop, thread })
+            Some(AtWork::start(name, move |stop| watch(&subject, stop)))
         };
         let closed = runtimes.iter().filter_map(|(_, runtime)| match runtime {
             Runtime::Other(name) => Some(*name),
@@ -118,6 +125,7 @@ impl Profiler {
                 .filter(|instrument| wanted(instrument.name))
                 .filter_map(start)
                 .collect(),
+            asking: Vec::new(),
             closed: closed.collect(),
         }
     }
@@ -125,14 +133,20 @@ impl Profiler {
     /// Ends the sampling and waits for what was seen. Finding names and lines takes a moment: call it where that may be.
     pub fn finish(self, window: u32) -> Seen {
         let mut seen = Seen::default();
+        let asked: Vec<_> = self.asking.into_iter().map(AtWork::stop).collect();
         let stopped: Vec<_> = self.at_work.into_iter().map(AtWork::stop).collect();
         for (name, thread) in stopped {
-            match thread.join() {
-                Ok(Ok(profile)) => {
+            match seen_by(thread) {
+                Ok(profile) => {
                     seen.profiles.push(Profile { window, instrument: name.to_owned(), ..profile });
                 }
-                Ok(Err(why)) => seen.blind.push((name, why)),
-                Err(_) => seen.blind.push((name, "it stopped working; please report this".to_owned())),
+                Err(why) => seen.blind.push((name, why)),
+            }
+        }
+        for (name, thread) in asked {
+            match seen_by(thread) {
+                Ok(statements) => seen.statements.push(Statements { window, ..statements }),
+                Err(why) => seen.blind.push((name, why)),
             }
         }
         let why = "fissure has no profiler for this language, so its lines are not known";
@@ -141,9 +155,19 @@ impl Profiler {
     }
 }
 
-impl AtWork {
-    fn stop(self) -> (&'static str, JoinHandle<Result<Profile, String>>) {
+impl<T: Send + 'static> AtWork<T> {
+    fn start(name: &'static str, watch: impl FnOnce(&Stop) -> Result<T, String> + Send + 'static) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || watch(&Stop(stopped)));
+        Self { name, stop, thread }
+    }
+
+    fn stop(self) -> (&'static str, JoinHandle<Result<T, String>>) {
         drop(self.stop);
         (self.name, self.thread)
     }
+}
+
+fn seen_by<T>(thread: JoinHandle<Result<T, String>>) -> Result<T, String> {
+    thread.join().unwrap_or_else(|_| Err("it stopped working; please report this".to_owned()))
 }

@@ -8,7 +8,7 @@
 
 mod open_files;
 mod plan;
-mod postgres;
+pub(crate) mod postgres;
 mod rewrite;
 mod sweep;
 

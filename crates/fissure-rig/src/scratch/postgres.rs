@@ -31,15 +31,8 @@ pub struct ScratchDatabase {
 impl ScratchDatabase {
     /// Copies the database that the URL names. Every failure is a sentence.
     pub async fn create(link: &str, variable: &str, url: &str) -> Result<Self, String> {
-        let (before, name, after) = parts(url).ok_or_else(|| {
-            format!("[links.{link}]: `{variable}` holds no postgres:// URL with a database's name.")
-        })?;
-        // Settings of pools and the like, which the driver would refuse.
-        let authority = before.split_once("://").map_or("", |(_, rest)| rest);
-        let mut server: Config = format!("postgresql://{authority}postgres")
-            .parse()
-            .map_err(|e| format!("[links.{link}]: the URL in `{variable}` cannot be read: {e}."))?;
-        server.connect_timeout(std::time::Duration::from_secs(5));
+        let (before, name, after) = named(link, variable, url)?;
+        let server = config(link, variable, &before, "postgres")?;
         let failed = |e: tokio_postgres::Error| sentence(link, &name, &e);
         let client = connect(&server).await.map_err(failed)?;
         sweep(&client).await;
@@ -102,7 +95,25 @@ impl Drop for ScratchDatabase {
     }
 }
 
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+/// The parts of a link's URL.
+pub(crate) fn named(link: &str, variable: &str, url: &str) -> Result<(String, String, String), String> {
+    parts(url).ok_or_else(|| {
+        format!("[links.{link}]: `{variable}` holds no postgres:// URL with a database's name.")
+    })
+}
+
+/// How to connect to a database of the server that stands before its name in a URL.
+pub(crate) fn config(link: &str, variable: &str, before: &str, database: &str) -> Result<Config, String> {
+    // Without settings of pools and the like, which the driver would refuse.
+    let authority = before.split_once("://").map_or("", |(_, rest)| rest);
+    let mut config: Config = format!("postgresql://{authority}{database}")
+        .parse()
+        .map_err(|e| format!("[links.{link}]: the URL in `{variable}` cannot be read: {e}."))?;
+    config.connect_timeout(std::time::Duration::from_secs(5));
+    Ok(config)
+}
+
+pub(crate) async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -149,7 +160,7 @@ async fn sweep(client: &Client) {
 }
 
 /// As text; nothing where it fails.
-async fn rows(client: &Client, statement: &str) -> Vec<Vec<Option<String>>> {
+pub(crate) async fn rows(client: &Client, statement: &str) -> Vec<Vec<Option<String>>> {
     let messages = client.simple_query(statement).await.unwrap_or_default();
     let texts = |row: &tokio_postgres::SimpleQueryRow| {
         (0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect::<Vec<_>>()

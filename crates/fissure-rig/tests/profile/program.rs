@@ -154,7 +154,7 @@ impl Program {
         let cpus = (0..std::thread::available_parallelism().unwrap().get()).collect();
         let folders: Vec<PathBuf> = vec![self.folder().to_path_buf()];
         let hooks = self.hooks.as_ref().map(|hooks| hooks.folder().to_path_buf());
-        let subject = Subject { processes, cpus, folders, hooks };
+        let subject = Subject { processes, cpus, folders, hooks, ..Subject::default() };
         Profiler::prepare(&subject);
         let profiler = Profiler::start(&subject);
         wait();

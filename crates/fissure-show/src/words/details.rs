@@ -5,6 +5,7 @@ use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
 use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
 
+use super::databases::works_at;
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
 use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
@@ -28,6 +29,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         }
     }
     lines.extend(judgement.waits.iter().flat_map(who_waits));
+    lines.extend(judgement.databases.iter().flat_map(works_at));
     lines.extend(growth::rest(judgement));
     // Of what waits and is not helped the verdict's own sentence says it.
     let is_said = match &judgement.verdict {

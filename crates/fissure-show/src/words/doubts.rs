@@ -61,7 +61,7 @@ fn one(doubt: &Doubt) -> String {
             number(*per_request)
         ),
         Doubt::WideInterval { half_width_share } => format!(
-            "The time was up while the capacity was known only to within {}. Allow more of it (`budget` under [limits]) for a narrower interval.",
+            "The capacity is known only to within {}: no more time was spent on it than the verdict needed.",
             percent(*half_width_share)
         ),
         Doubt::LittleHeadroom { headroom } if headroom.mid > 1.3 => format!(

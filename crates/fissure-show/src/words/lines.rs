@@ -65,7 +65,9 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
     // What a database in the process does for a line counts as the line's own.
     let is_own = |p: &&Place| p.inside.is_none() || 2.0 * p.own_share >= p.share.mid;
     let own: Vec<String> = places.iter().filter(is_own).take(NAMED).map(place).collect();
-    let engine = places.iter().filter(is_own).take(NAMED).find_map(|p| p.inside.as_deref());
+    let named = || places.iter().filter(is_own).take(NAMED);
+    let mapper = named().find(|p| p.many_statements).and_then(|p| p.inside.as_deref());
+    let engine = named().filter(|p| !p.many_statements).find_map(|p| p.inside.as_deref());
     let goal = load(judgement.goal.asked);
     let waited_for = judgement.limit.as_ref().filter(|limit| limit.is_waited_for);
     if let (Some(limit), Some(fix), Some(held)) = (waited_for, &judgement.fix, &judgement.capacity) {
@@ -102,11 +104,18 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
         }
         _ => "what they would give is not known".to_owned(),
     };
-    let statement = engine.map(|engine| {
+    let asks_often = mapper.map(|mapper| {
+        format!(
+            " There it is {} that works, so long for one request that it must be asked for many statements or many rows: load what belongs \
+             together at once (a join, eager loading) instead of row by row, and only what is shown.",
+            code(mapper)
+        )
+    });
+    let statement = asks_often.or_else(|| engine.map(|engine| {
         format!(
             " There it is {engine} that works, for the statement: see what it reads (`EXPLAIN QUERY PLAN`), give it an index, or ask it less often."
         )
-    });
+    }));
     format!(
         "Make {} cheaper: the goal of {goal} is missed, and {gain}.{}",
         and(&own),

@@ -5,6 +5,7 @@
 //! or a missing piece of evidence says what is the matter, whose fault it is where that is known, and what to try.
 
 pub mod coupling;
+mod databases;
 mod details;
 mod doubts;
 mod goal;

@@ -12,7 +12,8 @@ use crate::exit::Failure;
 impl Lab<'_> {
     /// What they look into.
     pub(super) fn subject(&mut self, arrangement: &Arrangement) -> Subject {
-        let mut subject = Subject { cpus: self.cpus.app.clone(), ..Subject::default() };
+        let databases = self.stage.databases();
+        let mut subject = Subject { cpus: self.cpus.app.clone(), databases, ..Subject::default() };
         if let Some(standing) = self.stage.of(arrangement) {
             subject.processes = standing.processes.iter().flat_map(|p| p.kept.tree()).collect();
             subject.folders.extend(standing.copy().map(Path::to_path_buf));
@@ -34,6 +35,9 @@ impl Lab<'_> {
         let Ok(seen) = profiled.await else { return Ok(()) };
         for profile in seen.profiles {
             self.record(Fact::Profiled(profile))?;
+        }
+        for statements in seen.statements {
+            self.record(Fact::StatementsSeen(statements))?;
         }
         for (instrument, why) in seen.blind {
             self.record(Fact::LeftOut { what: format!("the {instrument} profile"), why })?;

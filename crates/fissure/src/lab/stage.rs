@@ -10,13 +10,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fissure_facts::arrangement::{CACHE, CACHE_FOR_S, WEB};
-use fissure_facts::config::{Before, LinkKind};
+use fissure_facts::config::{Before, Link, LinkKind};
 use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::cache;
 use fissure_rig::faults::{clock, inject};
 use fissure_rig::keeper::{self, CpuSplit, Intercept, Kept, Launch};
-use fissure_rig::lens::Hooks;
+use fissure_rig::lens::{Database, Hooks};
 use fissure_rig::scratch::{self, Scratch, ScratchDatabase};
 use fissure_rig::wire::{LinkAddress, Relay};
 
@@ -245,6 +245,19 @@ impl<'p> Stage<'p> {
         }
         let databases = self.copy_databases().await?;
         self.start(arrangement, at_once, databases).await
+    }
+
+    /// The PostgreSQL databases that the app is declared to ask.
+    pub fn databases(&self) -> Vec<Database> {
+        let folder = &self.project.folder;
+        let env = self.environment((folder, folder), WEB, 0, &[]);
+        let links = self.project.config.links.iter().filter(|(_, link)| link.kind == LinkKind::Postgres);
+        let database = |(link, of): (&String, &Link)| {
+            let variable = of.env.clone()?;
+            let url = value_of(&env, &variable)?;
+            Some(Database { link: link.clone(), variable, url })
+        };
+        links.filter_map(database).collect()
     }
 
     /// PostgreSQL links that the user has declared as disposable, with the variables of their addresses.

@@ -1,0 +1,47 @@
+//! What the app's database works at: the statement, and what is wrong with it.
+
+use fissure_judge::judgement::DatabaseWork;
+
+use super::grammar::code;
+use crate::units::{brief, number, percent};
+
+/// Share of a statement's time from which on the lock that it waits for is what it is about.
+const MOSTLY: f64 = 0.5;
+
+/// A sentence or two for each pattern, with its usual cure.
+pub(super) fn works_at(work: &DatabaseWork) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(dear) = &work.dear {
+        let mut line = format!(
+            "{} is at work on {} statements at once; {} of them are {}.",
+            code(&work.link),
+            number(work.at_work),
+            brief(dear.share.scaled(100.0), "%"),
+            code(&dear.text)
+        );
+        if dear.locked_share >= MOSTLY {
+            line.push_str(&format!(
+                " {} of that it waits for a lock that another transaction holds: keep transactions that write the same rows short.",
+                percent(dear.locked_share)
+            ));
+        } else if let Some(reads) = &dear.reads {
+            line.push_str(&format!(
+                " Its table {} (about {} rows) was read from end to end {} times a second: an index on what it filters or sorts by is the usual cure.",
+                code(&reads.table),
+                number(reads.rows as f64),
+                number(reads.times_per_s)
+            ));
+        }
+        lines.push(line);
+    }
+    if let Some(behind) = &work.rests_behind {
+        lines.push(format!(
+            "{} of the app's sessions at {} rest inside an open transaction on average, most of them behind {}: each holds its connection, and \
+             its locks, while the app does something else. Do that before the transaction or after it.",
+            number(work.resting),
+            code(&work.link),
+            code(behind)
+        ));
+    }
+    lines
+}
