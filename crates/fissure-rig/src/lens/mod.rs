@@ -17,6 +17,7 @@ mod node;
 mod peers;
 mod profiler;
 mod python;
+mod ruby;
 mod runtime;
 mod source;
 mod symbols;
