@@ -14,5 +14,6 @@ mod node;
 mod program;
 mod python;
 mod ruby;
+mod try_pids;
 #[cfg(target_arch = "x86_64")]
 mod waits;

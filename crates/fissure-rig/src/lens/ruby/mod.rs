@@ -224,7 +224,7 @@ impl Interpreter {
         is_whole.then_some(())
     }
 
-    /// The threads with the kernel's numbers. None where a number is no thread's.
+    /// The threads with the kernel's numbers. None where two would have the same.
     fn meet(&self, turns: &Turns) -> Option<Vec<Met>> {
         let read = |&address: &u64| {
             let thread = self.vm.thread(&self.memory, address)?;
@@ -244,12 +244,15 @@ impl Interpreter {
                 Some(bytes)
             })
             .collect();
-        let tids = if structures.is_empty() {
-            numbers.iter().map(|number| number.ok()).collect()
+        // Who forked keeps the number that it had in its parent: it began as the first thread of its process.
+        let told = |tid: u32| if tasks.contains(&tid) { tid } else { self.pid };
+        let tids: Vec<u32> = if structures.is_empty() {
+            numbers.iter().map(|number| number.ok().map(told)).collect()
         } else {
             numbers_in(&structures, &tasks)
         }?;
-        (tids.len() == read.len() && tids.iter().all(|tid| tasks.contains(tid))).then_some(())?;
+        let distinct: HashSet<&u32> = tids.iter().collect();
+        (distinct.len() == read.len()).then_some(())?;
         Some(read.into_iter().zip(tids).map(|((thread, calls), tid)| Met { thread, tid, calls }).collect())
     }
 

@@ -31,7 +31,7 @@ SLOW = Mutex.new
 
 def holder
   loop do
-    SLOW.synchronize do
+    SLOW.synchronize do # TAKES
       sleep 0.2 # HOLDS
     end
   end
@@ -40,8 +40,9 @@ end
 def locker
   loop do
     SLOW.synchronize do # LOCKS
-      Thread.pass
+      $taken = Time.now # HAS IT
     end
+    sleep 0.001
   end
 end
 
