@@ -14,6 +14,5 @@ mod node;
 mod program;
 mod python;
 mod ruby;
-mod try_pids;
 #[cfg(target_arch = "x86_64")]
 mod waits;

@@ -85,7 +85,9 @@ fn a_line_that_waits_is_named_with_what_it_waits_for() {
         own(&profile, stack)
             .is_some_and(|f| [program.line("# LOCKS"), program.line("# TAKES")].map(Some).contains(&f.line))
     };
-    assert_eq!(count(&profile, is_lock), count(&profile, |stack| is_lock(stack) && takes(stack)));
+    // Nobody is stopped, so a thread may be seen on its way out of the wait.
+    let (locks, there) = (count(&profile, is_lock), count(&profile, |stack| is_lock(stack) && takes(stack)));
+    assert!(there * 100 >= locks * 95, "{there} of {locks}\n{profile:#?}");
     most(&is_peer, "# ASKS", "asker");
     for (line, function) in [("# WAITS", "<main>"), ("# HOLDS", "holder")] {
         let there = count(&profile, |stack| {
@@ -101,7 +103,7 @@ fn a_line_that_waits_is_named_with_what_it_waits_for() {
         let mut frames = stack.holder.iter().map(|&index| &profile.frames[index as usize]);
         frames.find(|frame| frame.in_app).map(|frame| (frame.function.clone(), frame.line))
     };
-    let (locks, named) = (count(&profile, is_lock), count(&profile, |s| is_lock(s) && holder(s).is_some()));
+    let named = count(&profile, |stack| is_lock(stack) && holder(stack).is_some());
     assert!(named * 10 > locks * 8, "{named} of {locks}");
     let lines = ["# HOLDS", "# TAKES", "# LOCKS", "# HAS IT"].map(|mark| Some(program.line(mark)));
     assert!(profile.stacks.iter().filter_map(holder).all(|(_, line)| lines.contains(&line)), "{profile:#?}");

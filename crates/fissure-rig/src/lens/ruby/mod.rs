@@ -274,7 +274,7 @@ impl Interpreter {
         let name = self.account(*tid, &now);
         let has_turn = turns.holder == thread.address;
         let is_next = !has_turn && turns.awaited_by(thread.address, self.vm.layout);
-        let doing = if is_next { Doing::WaitingForInterpreter } else { self.doing(met, reader)? };
+        let doing = if is_next { Doing::WaitingForInterpreter } else { self.doing(met, has_turn, reader)? };
         let mut stack = self.stack(met, places)?;
         let mut holder = Vec::new();
         match doing {
@@ -324,7 +324,7 @@ impl Interpreter {
 
     /// By the system call in which the thread is, and where that is a wait for a signal from another thread, by what Ruby
     /// knows of it.
-    fn doing(&mut self, met: &Met, reader: &mut Reader) -> Option<Doing> {
+    fn doing(&mut self, met: &Met, has_turn: bool, reader: &mut Reader) -> Option<Doing> {
         let Some(parked) = Parked::of(self.pid, met.tid, &mut self.text).ok()? else {
             return Some(Doing::Running);
         };
@@ -338,6 +338,8 @@ impl Interpreter {
             (Waits::ForFile(fd), ..) => reader.file(self.pid, fd),
             (_, Some(address), _) => Doing::WaitingForLock { address },
             (_, None, Status::Stopped) => Doing::Sleeping,
+            // A short lock inside of the machine, on the way to the turn.
+            (_, None, Status::Runnable) if !has_turn => Doing::WaitingForInterpreter,
             (Waits::ForThread { address }, ..) => Doing::WaitingForLock { address },
         })
     }
