@@ -24,6 +24,11 @@ const NEEDS: &[Need] = &[
         package: "nodejs",
         without: "the profiler of Node (crates/fissure-rig/tests/profile)",
     },
+    Need {
+        program: "ruby",
+        package: "ruby",
+        without: "the profiler of Ruby (crates/fissure-rig/tests/profile)",
+    },
     Need { program: "mkfifo", package: "coreutils", without: "folders with a pipe in them (init)" },
     Need { program: "kill", package: "procps", without: "ends by signal (crates/fissure/tests)" },
 ];

@@ -16,6 +16,7 @@ use crate::judgement::{Place, RouteDemand};
 use crate::stats;
 use tally::Tally;
 
+pub(crate) use engine::is_extension;
 pub use fix::fix;
 pub(crate) use origin::own_frame;
 

@@ -12,7 +12,7 @@ use fissure_facts::profile::{Doing, Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
 use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};
-use crate::lines::own_frame;
+use crate::lines::{is_extension, own_frame};
 use crate::stats;
 use kind::{InterpreterLocks, Kind};
 
@@ -148,13 +148,13 @@ fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {
 }
 
 /// Share of the looks at which some thread held the interpreter's lock, of the process in which it is held most. The
-/// instrument that knows Python calls only those running that hold it, or run in C code without.
+/// instruments that know such a lock call only those running that hold it, or run in C code without.
 fn interpreter_held(seen: &[&Profile]) -> f64 {
-    let of_python = seen.iter().filter(|profile| profile.instrument == kind::PYTHON);
-    let shares = of_python.flat_map(|profile| {
+    let with_lock = seen.iter().filter(|profile| [kind::PYTHON, kind::RUBY].contains(&&*profile.instrument));
+    let shares = with_lock.flat_map(|profile| {
         let mut held: BTreeMap<u32, u64> = BTreeMap::new();
         for stack in profile.stacks.iter().filter(|stack| stack.doing == Doing::Running) {
-            let in_c_code = profile.frames(stack).next().is_some_and(|frame| frame.module.is_some());
+            let in_c_code = profile.frames(stack).next().is_some_and(is_extension);
             *held.entry(stack.process).or_default() += if in_c_code { 0 } else { stack.count };
         }
         held.into_values().map(|count| count as f64 / profile.looks as f64)

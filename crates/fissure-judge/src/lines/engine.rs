@@ -30,8 +30,8 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// The code of an extension, which its language's instrument cannot name.
-pub(super) fn is_extension(frame: &Frame) -> bool {
+/// The code of an extension, which its language's instrument cannot name; it runs without the interpreter's lock.
+pub(crate) fn is_extension(frame: &Frame) -> bool {
     frame.module.as_deref() == Some(EXTENSION)
 }
 

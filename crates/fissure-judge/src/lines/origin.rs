@@ -99,6 +99,7 @@ pub(super) fn short_name(function: &str) -> String {
     if let Some(name) = go_name(function) {
         return name;
     }
+    let function = outside_of_blocks(function);
     let function = NAMELESS.iter().fold(function.to_owned(), |name, part| name.replace(part, ""));
     let mut plain = String::new();
     let mut depth = 0u32;
@@ -113,6 +114,16 @@ pub(super) fn short_name(function: &str) -> String {
     let is_name = |part: &&str| !part.is_empty() && !part.starts_with('{') && !is_hash(part);
     let last = plain.split("::").map(str::trim).filter(is_name).last();
     last.map_or_else(|| function.clone(), str::to_owned)
+}
+
+/// Ruby calls a block after what it stands in: `block (2 levels) in total`.
+fn outside_of_blocks(function: &str) -> &str {
+    let is_block = |part: &str| ["block", "rescue", "ensure"].contains(&part) || part.starts_with("block (");
+    let mut function = function;
+    while let Some((_, outside)) = function.split_once(" in ").filter(|(part, _)| is_block(part)) {
+        function = outside;
+    }
+    function
 }
 
 /// Go writes `example.com/shop/cart.(*Cart[...]).total.func1`: `Cart.total`. None where nothing says that it is Go's.
@@ -147,6 +158,9 @@ mod tests {
             ("example.com/shop/cart.(*Cart[...]).total.func1", "Cart.total"),
             ("Cart.Item.price", "Cart.Item.price"),
             ("Hot.main::{lambda}", "Hot.main"),
+            ("block (2 levels) in total", "total"),
+            ("rescue in block in total", "total"),
+            ("block in <main>", "<main>"),
             ("sounds_like.<locals>.<genexpr>.<genexpr>", "sounds_like"),
             ("Handler.send.<locals>.encode", "Handler.send.encode"),
             ("<module>", "<module>"),

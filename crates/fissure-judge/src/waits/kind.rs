@@ -42,6 +42,8 @@ impl InterpreterLocks {
 const TAKES_THE_LOCK: &str = "take_gil";
 /// The instrument that sees of Python's own locks the line at which a thread asks for one, and no function below it.
 pub(super) const PYTHON: &str = "python";
+/// The instrument that says of Ruby's mutexes that they are some, and who holds them.
+pub(super) const RUBY: &str = "ruby";
 
 /// None for a thread that runs.
 pub(super) fn of(profile: &Profile, stack: &Stack, interpreters: &InterpreterLocks) -> Option<Kind> {

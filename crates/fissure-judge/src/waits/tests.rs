@@ -316,3 +316,25 @@ proptest! {
         prop_assert!(waits.places.is_sorted_by(|a, b| a.share.mid >= b.share.mid));
     }
 }
+
+/// In Ruby C code of a library mostly runs with the interpreter's lock; only what runs without it does not hold it.
+#[test]
+fn rubys_lock_is_held_by_c_code_that_keeps_it() {
+    let in_c = |library: &str| Frame {
+        function: "C code".to_owned(),
+        module: Some(library.to_owned()),
+        ..Frame::default()
+    };
+    let held = |library: &str| {
+        let mut run = run_of(Vec::new(), Vec::new());
+        let mut fact = python(vec![threads(0.9, Doing::Running, &[0], &[], 5)]);
+        if let Fact::Profiled(profile) = &mut fact {
+            profile.instrument = "ruby".to_owned();
+            profile.frames.insert(0, in_c(library));
+        }
+        run.facts.push(Stamped { at_s: 1.0, fact });
+        waits(&run).unwrap().interpreter_held
+    };
+    assert!(held("openssl.so") > 0.85);
+    assert_eq!(held("extension.so"), 0.0);
+}

@@ -126,6 +126,13 @@ fn trimmed(mut frames: Vec<Frame>) -> Vec<Frame> {
     frames
 }
 
+/// `kept` of them, from everywhere in the window.
+pub(super) fn evenly<T>(all: Vec<T>, kept: usize) -> impl Iterator<Item = T> {
+    let count = all.len();
+    let is_kept = move |i: usize| (i + 1) * kept / count > i * kept / count;
+    all.into_iter().enumerate().filter(move |(i, _)| is_kept(*i)).map(|(_, sample)| sample)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -138,6 +145,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn as_many_are_kept_as_wanted_and_in_order(all in prop::collection::vec(any::<u8>(), 0..99), share in 0.0f64..=1.0) {
+            let numbered: Vec<usize> = (0..all.len()).collect();
+            let wanted = (all.len() as f64 * share) as usize;
+            let kept: Vec<usize> = evenly(numbered, wanted).collect();
+            prop_assert_eq!(kept.len(), wanted);
+            prop_assert!(kept.is_sorted());
+        }
+
         #[test]
         fn no_count_is_lost_and_no_stack_stands_twice(seen in prop::collection::vec((0u32..3, prop::collection::vec(0u8..9, 0..5), 1u64..9), 0..900)) {
             let mut folded = Folded::default();

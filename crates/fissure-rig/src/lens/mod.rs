@@ -18,6 +18,7 @@ mod peers;
 mod postgres;
 mod profiler;
 mod python;
+mod ruby;
 mod runtime;
 mod source;
 mod symbols;

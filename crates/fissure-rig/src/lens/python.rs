@@ -12,12 +12,11 @@ use fissure_facts::profile::{Doing, Frame};
 use py_spy::config::LockingStrategy;
 use py_spy::{Config, PythonSpy, StackTrace};
 
-use super::folded::{Folded, Sample};
+use super::folded::{Folded, Sample, evenly};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Parked, Reader};
-use super::threads::{name_of, of, slices};
-use crate::process::read_into;
+use super::threads::{LIBRARY_THREAD_BYTES, Scheduled, name_of, numbers_in, of, slices};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
@@ -133,10 +132,10 @@ impl Interpreter {
         if let Some(tids) = traces.iter().map(told).collect() {
             return tids;
         }
-        let mut structures = vec![[0; THREAD_BYTES]; traces.len()];
+        let mut structures = vec![[0; LIBRARY_THREAD_BYTES]; traces.len()];
         for (trace, bytes) in traces.iter().zip(&mut structures) {
             if self.memory.read_exact_at(bytes, trace.thread_id).is_err() {
-                *bytes = [0; THREAD_BYTES];
+                *bytes = [0; LIBRARY_THREAD_BYTES];
             }
         }
         let tasks: HashSet<u32> = of(self.pid).collect();
@@ -168,23 +167,6 @@ impl Interpreter {
     }
 }
 
-/// How much of the C library's structure of a thread is read; glibc keeps the number at byte 720, musl at 48.
-const THREAD_BYTES: usize = 1024;
-
-/// The numbers at the one offset at which every structure holds the number of a thread, each another one.
-fn numbers_in(structures: &[[u8; THREAD_BYTES]], tasks: &HashSet<u32>) -> Option<Vec<u32>> {
-    let at = |offset: usize| {
-        let number = |bytes: &[u8; THREAD_BYTES]| {
-            let word = bytes.get(offset..offset + 4)?.try_into().ok()?;
-            Some(u32::from_ne_bytes(word)).filter(|tid| tasks.contains(tid))
-        };
-        let numbers: Vec<u32> = structures.iter().map(number).collect::<Option<_>>()?;
-        let distinct: HashSet<&u32> = numbers.iter().collect();
-        (distinct.len() == numbers.len()).then_some(numbers)
-    };
-    (0..THREAD_BYTES).step_by(4).find_map(at)
-}
-
 impl Thread {
     fn new(pid: u32, tid: u32, text: &mut String) -> Self {
         let cpu_ns_before = cpu_ns(pid, tid, text).unwrap_or(0);
@@ -192,17 +174,8 @@ impl Thread {
     }
 }
 
-/// The first number of `/proc/PID/task/TID/schedstat`.
 fn cpu_ns(pid: u32, tid: u32, text: &mut String) -> Option<u64> {
-    read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
-    text.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// `kept` of them, from everywhere in the window.
-fn evenly<T>(all: Vec<T>, kept: usize) -> impl Iterator<Item = T> {
-    let count = all.len();
-    let is_kept = move |i: usize| (i + 1) * kept / count > i * kept / count;
-    all.into_iter().enumerate().filter(move |(i, _)| is_kept(*i)).map(|(_, sample)| sample)
+    Scheduled::of(pid, tid, text).map(|scheduled| scheduled.ran_ns)
 }
 
 /// Stands for the functions that only the C compiler knows.
@@ -223,35 +196,4 @@ fn frame((function, file, line): &Place, sources: &mut Sources) -> Frame {
     let (file, in_app) = sources.resolve(Path::new(file));
     let line = (*line > 0).then_some(*line);
     Frame { function: function.clone(), file: Some(file), line, in_app, ..Frame::default() }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_threads_number_is_found_where_every_structure_holds_one() {
-        let structure = |decoy: u32, tid: u32| {
-            let mut bytes = [0; THREAD_BYTES];
-            bytes[64..68].copy_from_slice(&decoy.to_ne_bytes());
-            bytes[720..724].copy_from_slice(&tid.to_ne_bytes());
-            bytes
-        };
-        let tasks = HashSet::from([7, 8, 9]);
-        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 9)], &tasks), Some(vec![8, 9]));
-        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 1)], &tasks), None, "one that is gone");
-    }
-
-    proptest! {
-        #[test]
-        fn as_many_are_kept_as_wanted_and_in_order(all in prop::collection::vec(any::<u8>(), 0..99), share in 0.0f64..=1.0) {
-            let numbered: Vec<usize> = (0..all.len()).collect();
-            let wanted = (all.len() as f64 * share) as usize;
-            let kept: Vec<usize> = evenly(numbered, wanted).collect();
-            prop_assert_eq!(kept.len(), wanted);
-            prop_assert!(kept.is_sorted());
-        }
-    }
 }

@@ -8,6 +8,7 @@ pub(super) enum Runtime {
     Native,
     Node,
     Python,
+    Ruby,
     Java,
     /// One that no instrument understands, by its name.
     Other(&'static str),
@@ -17,7 +18,7 @@ pub(super) enum Runtime {
 const KNOWN: [(&str, &str, Runtime); 9] = [
     ("node", "libnode.so", Runtime::Node),
     ("python", "libpython", Runtime::Python),
-    ("ruby", "libruby", Runtime::Other("Ruby")),
+    ("ruby", "libruby", Runtime::Ruby),
     ("php", "libphp", Runtime::Other("PHP")),
     ("java", "libjvm.so", Runtime::Java),
     ("dotnet", "libcoreclr.so", Runtime::Other(".NET")),
@@ -66,7 +67,7 @@ mod tests {
             ("uwsgi-core", &["libc.so.6", "libpython3.11.so.1.0"], Runtime::Python),
             ("apache2", &["libphp8.2.so"], Runtime::Other("PHP")),
             ("php-fpm8.2", &[], Runtime::Other("PHP")),
-            ("ruby3.1", &[], Runtime::Other("Ruby")),
+            ("ruby3.1", &[], Runtime::Ruby),
             ("java", &["libjvm.so"], Runtime::Java),
             ("bundler", &["libc.so.6"], Runtime::Native),
             ("nodepad", &[], Runtime::Native),

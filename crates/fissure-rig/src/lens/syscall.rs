@@ -149,7 +149,7 @@ impl Reader {
     }
 
     /// What stands behind a file descriptor of a process.
-    fn file(&mut self, pid: u32, fd: u64) -> Doing {
+    pub fn file(&mut self, pid: u32, fd: u64) -> Doing {
         let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
         let target = target.to_string_lossy();
         match tcp_table::inode(&target) {

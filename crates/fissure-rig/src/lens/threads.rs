@@ -1,6 +1,6 @@
 //! Every thread of a set of processes: time it ran, time it waited for a CPU, how often it left one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use crate::process::read_into;
@@ -71,10 +71,46 @@ pub(super) fn name_of(pid: u32, tid: u32) -> String {
     name.trim_end().to_owned()
 }
 
-/// How often a thread was put on a CPU: the third number of `/proc/PID/task/TID/schedstat`.
+/// How often a thread was put on a CPU.
 pub(super) fn slices(pid: u32, tid: u32, text: &mut String) -> Option<u64> {
-    read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
-    text.split_ascii_whitespace().nth(2)?.parse().ok()
+    Scheduled::of(pid, tid, text).map(|scheduled| scheduled.turns)
+}
+
+/// The first and the third number of `/proc/PID/task/TID/schedstat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scheduled {
+    pub ran_ns: u64,
+    /// How often it was put on a CPU.
+    pub turns: u64,
+}
+
+impl Scheduled {
+    pub fn of(pid: u32, tid: u32, text: &mut String) -> Option<Self> {
+        read_into(&format!("/proc/{pid}/task/{tid}/schedstat"), text)?;
+        let mut numbers = text.split_ascii_whitespace();
+        let ran_ns = numbers.next()?.parse().ok()?;
+        Some(Self { ran_ns, turns: numbers.nth(1)?.parse().ok()? })
+    }
+}
+
+/// How much of the C library's structure of a thread is read; glibc keeps the kernel's number at byte 720, musl at 48.
+pub(super) const LIBRARY_THREAD_BYTES: usize = 1024;
+
+/// The numbers at the one offset at which every structure holds the number of a thread, each another one.
+pub(super) fn numbers_in(
+    structures: &[[u8; LIBRARY_THREAD_BYTES]],
+    tasks: &HashSet<u32>,
+) -> Option<Vec<u32>> {
+    let at = |offset: usize| {
+        let number = |bytes: &[u8; LIBRARY_THREAD_BYTES]| {
+            let word = bytes.get(offset..offset + 4)?.try_into().ok()?;
+            Some(u32::from_ne_bytes(word)).filter(|tid| tasks.contains(tid))
+        };
+        let numbers: Vec<u32> = structures.iter().map(number).collect::<Option<_>>()?;
+        let distinct: HashSet<&u32> = numbers.iter().collect();
+        (distinct.len() == numbers.len()).then_some(numbers)
+    };
+    (0..LIBRARY_THREAD_BYTES).step_by(4).find_map(at)
 }
 
 impl Counters {
@@ -99,5 +135,23 @@ impl Counters {
         now.voluntary = field("voluntary_ctxt_switches:").unwrap_or(0);
         now.involuntary = field("nonvoluntary_ctxt_switches:").unwrap_or(0);
         Some(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threads_number_is_found_where_every_structure_holds_one() {
+        let structure = |decoy: u32, tid: u32| {
+            let mut bytes = [0; LIBRARY_THREAD_BYTES];
+            bytes[64..68].copy_from_slice(&decoy.to_ne_bytes());
+            bytes[720..724].copy_from_slice(&tid.to_ne_bytes());
+            bytes
+        };
+        let tasks = HashSet::from([7, 8, 9]);
+        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 9)], &tasks), Some(vec![8, 9]));
+        assert_eq!(numbers_in(&[structure(7, 8), structure(7, 1)], &tasks), None, "one that is gone");
     }
 }

@@ -13,5 +13,6 @@ mod native;
 mod node;
 mod program;
 mod python;
+mod ruby;
 #[cfg(target_arch = "x86_64")]
 mod waits;

@@ -1,0 +1,107 @@
+//! The memory of another process, read without stopping it: whatever stands there may have changed since it was pointed to.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+/// Longer texts are cut off: names and paths are shorter.
+const TEXT_BYTES_MAX: u64 = 4096;
+
+pub(super) trait Memory {
+    /// Fills the buffer with what stands at this address; None where not all of it can be read.
+    fn read(&self, at: u64, into: &mut [u8]) -> Option<()>;
+
+    fn word(&self, at: u64, offset: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.read(at.checked_add(offset)?, &mut bytes)?;
+        Some(u64::from_ne_bytes(bytes))
+    }
+
+    fn half_word(&self, at: u64, offset: u64) -> Option<u32> {
+        let mut bytes = [0; 4];
+        self.read(at.checked_add(offset)?, &mut bytes)?;
+        Some(u32::from_ne_bytes(bytes))
+    }
+
+    fn bytes(&self, at: u64, count: u64) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(count).ok()?];
+        self.read(at, &mut bytes)?;
+        Some(bytes)
+    }
+
+    fn text(&self, at: u64, bytes: u64) -> Option<String> {
+        let bytes = self.bytes(at, bytes.min(TEXT_BYTES_MAX))?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Memory for File {
+    fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
+        self.read_exact_at(into, at).ok()
+    }
+}
+
+/// The word at a byte of a copy.
+pub(super) fn word_in(bytes: &[u8], offset: u64) -> Option<u64> {
+    let start = usize::try_from(offset).ok()?;
+    Some(u64::from_ne_bytes(bytes.get(start..start.checked_add(8)?)?.try_into().ok()?))
+}
+
+pub(super) fn half_word_in(bytes: &[u8], offset: u64) -> Option<u32> {
+    let start = usize::try_from(offset).ok()?;
+    Some(u32::from_ne_bytes(bytes.get(start..start.checked_add(4)?)?.try_into().ok()?))
+}
+
+/// A part of the address space (`/proc/PID/maps`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    pub is_writable: bool,
+    /// Empty where no file is mapped.
+    pub file: PathBuf,
+}
+
+/// In ascending order.
+pub(super) fn mappings(pid: u32) -> Vec<Mapping> {
+    fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default().lines().filter_map(mapping).collect()
+}
+
+/// `7f20-7f30 rw-p 00000000 fe:00 131 /usr/lib/libruby.so`
+fn mapping(line: &str) -> Option<Mapping> {
+    let mut fields = line.splitn(6, ' ');
+    let (start, end) = fields.next()?.split_once('-')?;
+    let is_writable = fields.next()?.starts_with("rw");
+    let file = fields.nth(3).unwrap_or_default().trim_start();
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    Some(Mapping { start: hex(start)?, end: hex(end)?, is_writable, file: PathBuf::from(file) })
+}
+
+pub(super) fn mapping_of(mappings: &[Mapping], at: u64) -> Option<&Mapping> {
+    let behind = mappings.partition_point(|mapping| mapping.end <= at);
+    mappings.get(behind).filter(|mapping| mapping.start <= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_read_with_the_spaces_in_its_files_name() {
+        let found = mapping("7f20-7f30 rw-p 00000000 fe:00 131                  /a b/libruby.so").unwrap();
+        assert_eq!(found.file, PathBuf::from("/a b/libruby.so"));
+        assert!(found.is_writable && (found.start, found.end) == (0x7f20, 0x7f30));
+        assert_eq!(mapping("10-20 r--p 0 0:0 0").unwrap().file, PathBuf::new());
+        assert_eq!(mapping_of(std::slice::from_ref(&found), 0x7f2f), Some(&found));
+        assert_eq!(mapping_of(std::slice::from_ref(&found), 0x7f30), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_read_or_refused(line in "[0-9a-f \\-rwp/]{0,60}|\\PC{0,60}") {
+            let _ = mapping(&line);
+        }
+    }
+}
