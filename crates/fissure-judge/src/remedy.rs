@@ -22,7 +22,7 @@ pub(crate) const BUSY_AT_MOST: f64 = 0.8;
 /// A remedy that the model does not promise at least this many times the whole's capacity is not worth minutes of
 /// rehearsal, unless it is the best of its kind.
 const WORTH: f64 = 1.1;
-/// More copies must promise this many times what fewer do.
+/// More copies, or a larger area, must promise this many times what fewer do.
 const CLEARLY_BETTER: f64 = 1.1;
 /// Two capacities within this factor are the same to the simulator.
 const BETTER_THAN_NOISE: f64 = 1.02;
@@ -96,6 +96,19 @@ fn shortlist_at(
     variants.extend(splits(model, goal, config_areas));
     let mut rated: Vec<Rated> =
         variants.into_iter().map(|variant| variant.simplest_good_enough(&prophet, options)).collect();
+    let parts: Vec<(Vec<Route>, f64)> = rated
+        .iter()
+        .filter(|r| r.kind == RemedyKind::SplitThisArea)
+        .map(|r| (r.area.clone(), r.ratio))
+        .collect();
+    // Nobody splits off more than what helps.
+    rated.retain(|r| {
+        let is_part = |area: &[Route]| area.len() < r.area.len() && area.iter().all(|x| r.area.contains(x));
+        let does_as_well =
+            |(area, ratio): &(Vec<Route>, f64)| is_part(area) && r.ratio < ratio * CLEARLY_BETTER;
+        let is_asked_for = r.arrangement.roles.iter().any(|role| config_areas.contains_key(&role.name));
+        r.kind != RemedyKind::SplitThisArea || is_asked_for || !parts.iter().any(does_as_well)
+    });
     // Stable, so that among equals the areas that the user named come before those that were found.
     rated.sort_by(|a, b| a.kind.rung().cmp(&b.kind.rung()).then(b.ratio.total_cmp(&a.ratio)));
     let verdicts = why_not(&rated, options);

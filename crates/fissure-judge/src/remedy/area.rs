@@ -48,7 +48,7 @@ fn holds_up_others(route: &RouteModel, model: &Model, goal: &Goal) -> bool {
         && (route.cpu_ms >= LONG_AMONG_OTHERS * mean_ms || route.cpu_ms >= LONG_FOR_SLO * shortest_ms)
 }
 
-/// The areas that the user has in mind, each heavy route alone, and groups of routes below a common path. Never
+/// The areas that the user has in mind, each heavy route alone, the heaviest ones together, and groups of routes below a common path. Never
 /// everything (that would only rename the whole), never the same set twice.
 pub(super) fn areas(model: &Model, goal: &Goal, config_areas: &BTreeMap<String, Vec<Route>>) -> Vec<Area> {
     let mut found = Found::default();
@@ -56,10 +56,17 @@ pub(super) fn areas(model: &Model, goal: &Goal, config_areas: &BTreeMap<String, 
         let routes = model.routes.iter().map(|r| &r.route).filter(|r| named.iter().any(|n| n.matches(r)));
         found.add(model, routes.cloned().collect(), std::slice::from_ref(name));
     }
-    for route in heavy(model, goal) {
-        let word = word_of(&route);
+    let heavy = heavy(model, goal);
+    for route in &heavy {
+        let word = word_of(route);
         let with_method = format!("{}_{word}", route.method().to_ascii_lowercase());
-        found.add(model, vec![route], &[word, with_method]);
+        found.add(model, vec![route.clone()], &[word, with_method]);
+    }
+    // Where a sign-up hashes a password as a login does, one of them apart leaves the other behind.
+    for several in 2..=heavy.len() {
+        let together = &heavy[..several];
+        let words: Vec<String> = together.iter().map(word_of).collect();
+        found.add(model, together.to_vec(), &[words.join("_"), "heavy".to_owned()]);
     }
     for (prefix, routes) in groups(model) {
         let share: f64 =
@@ -214,6 +221,14 @@ mod tests {
         assert_eq!(named[0], ("uploads".to_owned(), 1));
         assert!(named.iter().all(|(name, _)| name != "nothing"));
         assert_eq!(named.iter().filter(|(_, n)| *n == 1).count(), 1, "POST /photos stands there once");
+    }
+
+    /// Of a login and a sign-up that both hash a password only one was taken apart, and the other went on holding up everybody.
+    #[test]
+    fn heavy_routes_are_an_area_together_too() {
+        let routes = [("GET /", 0.94, 0.3), ("POST /login", 0.04, 90.0), ("POST /members", 0.02, 90.0)];
+        let found = roles(&model(&routes), &[]);
+        assert!(found.contains(&("login_members".to_owned(), 2)), "{found:?}");
     }
 
     #[test]

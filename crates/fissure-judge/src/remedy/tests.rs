@@ -138,11 +138,29 @@ fn the_ladder_is_complete_and_ordered_and_no_longer_than_asked() {
     assert_eq!(kept, [RemedyKind::LimitConcurrency, RemedyKind::AddReplicas, RemedyKind::SplitThisArea]);
     let rest = &candidates[kept.len()..];
     assert!(rest.iter().all(|c| c.why_not.is_some()));
-    assert!(rest.iter().any(|c| c.area.len() == 2), "the group below /photos was thought of");
+    assert!(
+        candidates.iter().all(|c| c.area.len() < 2),
+        "all below /photos is no better than the uploads alone"
+    );
     let mut names: Vec<&str> = candidates.iter().map(|c| c.arrangement.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), candidates.len());
+}
+
+/// A login and a sign-up hash passwords alike, and only one of them was taken apart.
+#[test]
+fn two_heavy_routes_are_split_off_together_when_one_does_not_do() {
+    let rows = [
+        ("GET /", 0.8, 0.3, 25),
+        ("GET /things/{id}", 0.14, 0.3, 25),
+        ("POST /login", 0.03, 60.0, 1000),
+        ("POST /members", 0.03, 60.0, 1000),
+    ];
+    let candidates = app(&rows, 0.05).shortlist();
+    let split = best(&candidates, RemedyKind::SplitThisArea);
+    assert_eq!((split.area.len(), split.why_not.as_ref()), (2, None), "{candidates:?}");
+    assert_eq!(split.arrangement.name, "login_members apart");
 }
 
 #[test]

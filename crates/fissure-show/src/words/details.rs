@@ -8,7 +8,7 @@ use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKi
 use super::databases::works_at;
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
-use super::lines::{rehearsed_beside, what_a_fix_gives, who_runs};
+use super::lines::{rehearsed_beside, what_a_fix_gives, who_blocks, who_runs};
 use super::missing::missing;
 use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
@@ -25,6 +25,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         lines.extend(limit.evidence.iter().map(|e| evidence(judgement, e)));
         if !limit.is_waited_for {
             lines.extend(who_runs(&limit.place));
+            lines.extend(who_blocks(limit));
             lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
         }
     }

@@ -2,7 +2,7 @@
 
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Fix, Place, Resource, Verdict};
+use fissure_judge::judgement::{Fix, Limit, Place, Resource, Verdict};
 
 use super::goal::{asked_claim, load, times_the_goal};
 use super::grammar::{and, code};
@@ -47,6 +47,20 @@ pub(super) fn who_runs(places: &[Place]) -> Option<String> {
         })
         .collect();
     (!named.is_empty()).then(|| format!("Who runs: {}.", and(&named)))
+}
+
+/// What Node's functions do that return only when all is done: their names say so, and each has a sibling that works in another thread.
+pub(super) fn who_blocks(limit: &Limit) -> Option<String> {
+    let of_node = |p: &Place| p.inside.as_deref()?.strip_suffix("Sync").map(str::to_owned);
+    let (place_, sibling) = limit.place.iter().find_map(|p| Some((p, of_node(p)?)))?;
+    (limit.resource == Resource::OneThread).then(|| {
+        format!(
+            "{} blocks the event loop in {}: {} does the same in another thread, while others are served.",
+            place(place_),
+            code(format!("{sibling}Sync")),
+            code(&sibling)
+        )
+    })
 }
 
 /// What the dearest lines would give, as a prediction.

@@ -65,6 +65,8 @@ pub fn outcome(remedy: &RemedyResult) -> &'static str {
     match (remedy.meets_goal, &remedy.not_rehearsed) {
         (Some(true), _) => "meets the goal",
         (Some(false), _) if remedy.wrong.is_some() => "answers wrongly",
+        // It held what was tried, and what the goal costs is more than there is.
+        (Some(false), _) if remedy.capacity.is_some_and(|c| c.at_least) => "needs more CPUs",
         (Some(false), _) => "misses the goal",
         (None, Some(_)) => "not rehearsed",
         (None, None) => "could not tell",

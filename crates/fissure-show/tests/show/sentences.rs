@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Doubt, Missing, Resource, Verdict};
+use fissure_judge::judgement::{
+    DatabaseWork, DearStatement, Doubt, FullReads, Missing, Resource, Verdict, WrongAnswer,
+};
 use fissure_show::words;
 
 use crate::fixtures;
@@ -241,4 +243,69 @@ fn remedies_that_were_not_rehearsed_for_the_same_reason_share_a_sentence() {
     is_a_sentence(&said[0]);
     assert!(said[0].contains("(not worth trying)") && !said[0].contains("whole's"), "{}", said[0]);
     assert!(said[0].contains("2 copies") && said[0].contains("at most 2 `POST /photos`"), "{}", said[0]);
+}
+
+/// Of copies whose sessions were lost the report said that they hold 6 requests/s.
+#[test]
+fn a_remedy_that_answers_wrongly_is_told_as_wrong_and_not_as_slow() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    judgement.remedies[0].meets_goal = Some(false);
+    judgement.remedies[0].wrong = Some(WrongAnswer {
+        route: "GET /receipts/{receipt}".parse().unwrap(),
+        share: 0.62,
+        problem: "line 14: expected status 200, got 404".to_owned(),
+    });
+    let details = words::details(&run, &judgement);
+    let said = details.iter().find(|line| line.starts_with("Simpler, but wrong")).unwrap();
+    is_a_sentence(said);
+    assert!(
+        said.contains("62 % of the answers to `GET /receipts/{receipt}`") && said.contains("got 404"),
+        "{said}"
+    );
+    assert_eq!(words::outcome(&judgement.remedies[0]), "answers wrongly");
+    assert_eq!(words::measured(&judgement.remedies[0]), words::NOTHING);
+    let json = fissure_show::json::report(&run, &judgement);
+    assert_eq!(json["remedies"][0]["wrong"]["share"], 0.62);
+}
+
+#[test]
+fn what_a_database_works_at_is_told_with_its_usual_cure() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    let dear = DearStatement {
+        text: "SELECT * FROM records WHERE label = ?".to_owned(),
+        share: Estimate::new(0.94, 0.88, 0.97),
+        locked_share: 0.0,
+        reads: Some(FullReads { table: "records".to_owned(), rows: 200_000, times_per_s: 42.0 }),
+    };
+    let locked = DearStatement { locked_share: 0.9, reads: None, ..dear.clone() };
+    let work = |dear: Option<DearStatement>, rests_behind: Option<&str>| DatabaseWork {
+        link: "db".to_owned(),
+        at_work: 7.6,
+        dear,
+        resting: 4.2,
+        rests_behind: rests_behind.map(str::to_owned),
+    };
+    for (work, said) in [
+        (work(Some(dear), None), "an index"),
+        (work(Some(locked), None), "a lock that another transaction holds"),
+        (work(None, Some("SELECT ?")), "rest inside an open transaction"),
+    ] {
+        judgement.databases = vec![work];
+        let details = words::details(&run, &judgement);
+        let line = details.iter().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{details:?}"));
+        is_a_sentence(line);
+        assert_eq!(fissure_show::json::report(&run, &judgement)["databases"][0]["at_work"], 7.6);
+    }
+}
+
+#[test]
+fn a_call_that_blocks_an_event_loop_is_told_with_its_sibling() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    let limit = judgement.limit.as_mut().unwrap();
+    limit.resource = Resource::OneThread;
+    limit.place[0].inside = Some("pbkdf2Sync".to_owned());
+    let details = words::details(&run, &judgement);
+    let line = details.iter().find(|line| line.contains("blocks the event loop")).unwrap();
+    is_a_sentence(line);
+    assert!(line.contains("in `pbkdf2Sync`: `pbkdf2` does the same"), "{line}");
 }
