@@ -11,6 +11,7 @@ mod hooks;
 mod jvm;
 mod ledger;
 mod linked;
+mod looks;
 mod machine;
 mod native;
 mod node;

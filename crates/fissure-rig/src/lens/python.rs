@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame};
@@ -13,15 +12,11 @@ use py_spy::config::LockingStrategy;
 use py_spy::{Config, PythonSpy, StackTrace};
 
 use super::folded::{Folded, Sample, evenly};
+use super::looks::{self, Looks};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Parked, Reader};
 use super::threads::{LIBRARY_THREAD_BYTES, Scheduled, name_of, numbers_in, of, slices};
-
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
-/// Share of the time that looking may take: a framework nests dozens of functions, and each is read by itself.
-const SHARE: f64 = 0.25;
 
 /// What py-spy calls a frame: function, file, line.
 type Place = (String, String, u32);
@@ -36,22 +31,12 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     }
     let mut reader = Reader::default();
     let mut folded: Folded<Place> = Folded::default();
-    let (began, mut looks, mut lost) = (Instant::now(), 0, 0);
-    loop {
-        let look = Instant::now();
+    let count = interpreters.len();
+    let Looks { period_s, seen, lost } = looks::until(stop, count, || {
         reader.next_look();
-        for interpreter in &mut interpreters {
-            lost += u64::from(interpreter.look(&mut reader, &mut folded).is_none());
-        }
-        looks += 1;
-        let pause = look.elapsed().mul_f64(1.0 / SHARE - 1.0).min(LOOK_AT_LEAST_EVERY);
-        if stop.wait(LOOK_EVERY.saturating_sub(look.elapsed()).max(pause)) {
-            break;
-        }
-    }
-    let period_s = began.elapsed().as_secs_f64() / looks as f64;
-    // A look that was lost at one of them saw the others.
-    let seen = looks - (lost / interpreters.len() as u64).min(looks);
+        let mut sees = |i: &mut Interpreter| i.look(&mut reader, &mut folded).is_some();
+        interpreters.iter_mut().map(|i| u64::from(!sees(i))).sum()
+    });
     for interpreter in interpreters {
         interpreter.finish(period_s, &mut folded);
     }

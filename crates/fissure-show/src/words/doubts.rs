@@ -61,7 +61,7 @@ fn one(doubt: &Doubt) -> String {
             number(*per_request)
         ),
         Doubt::WideInterval { half_width_share } => format!(
-            "The capacity is known only to within {}: no more time was spent on it than the verdict needed.",
+            "The capacity is known only to within {}: a check measures it no closer than its verdict needs, or than its time (`budget` under [limits]) allows.",
             percent(*half_width_share)
         ),
         Doubt::LittleHeadroom { headroom } if headroom.mid > 1.3 => format!(

@@ -12,12 +12,13 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame};
 
 use super::folded::{Folded, Sample, evenly};
+use super::looks::{self, Looks};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Call as SystemCall, Parked, Reader};
@@ -27,10 +28,6 @@ use layout::Layout;
 use memory::{Mapping, Memory, half_word_in, mapping_of, mappings};
 use vm::{Call, Status, Thread, Turns, Vm};
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
-/// Share of the time that looking may take.
-const SHARE: f64 = 0.25;
 /// A process that has just forked, or starts a thread, is seen whole at the next try.
 const TRIES: usize = 20;
 const TRY_EVERY: Duration = Duration::from_millis(5);
@@ -49,22 +46,12 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     let mut reader = Reader::default();
     let mut places = Places::default();
     let mut folded: Folded<Number> = Folded::default();
-    let (began, mut looks, mut lost) = (Instant::now(), 0, 0);
-    loop {
-        let look = Instant::now();
+    let count = interpreters.len();
+    let Looks { period_s, seen, lost } = looks::until(stop, count, || {
         reader.next_look();
-        for interpreter in &mut interpreters {
-            lost += u64::from(interpreter.look(&mut reader, &mut places, &mut folded).is_none());
-        }
-        looks += 1;
-        let pause = look.elapsed().mul_f64(1.0 / SHARE - 1.0).min(LOOK_AT_LEAST_EVERY);
-        if stop.wait(LOOK_EVERY.saturating_sub(look.elapsed()).max(pause)) {
-            break;
-        }
-    }
-    let period_s = began.elapsed().as_secs_f64() / looks as f64;
-    // A look that was lost at one of them saw the others.
-    let seen = looks - (lost / interpreters.len() as u64).min(looks);
+        let mut sees = |i: &mut Interpreter| i.look(&mut reader, &mut places, &mut folded).is_some();
+        interpreters.iter_mut().map(|i| u64::from(!sees(i))).sum()
+    });
     for interpreter in interpreters {
         interpreter.finish(period_s, &mut folded);
     }
