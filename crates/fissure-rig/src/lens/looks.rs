@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::profiler::Stop;
 
+/// On average: by chance, or a program whose turns take as long would always be met at the same place.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
 /// Share of the time that looking may take: a framework nests dozens of functions, and each is read by itself.
@@ -27,7 +28,8 @@ pub(super) fn until(stop: &Stop, interpreters: usize, mut look: impl FnMut() -> 
         lost += look();
         looks += 1;
         let pause = began.elapsed().mul_f64(1.0 / SHARE - 1.0).min(LOOK_AT_LEAST_EVERY);
-        if stop.wait(LOOK_EVERY.saturating_sub(began.elapsed()).max(pause)) {
+        let every = LOOK_EVERY.mul_f64(0.5 + rand::random::<f64>());
+        if stop.wait(every.saturating_sub(began.elapsed()).max(pause)) {
             break;
         }
     }

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fissure_facts::statements::{FullReads, Statement, Statements};
-use tokio_postgres::Client;
 
 use super::profiler::Stop;
 use crate::scratch::postgres::{config, connect, named, rows};
 
-/// Between two looks, so that a look costs the server well below a hundredth of its time.
+/// Between two looks: some two hundred in a window.
 const EVERY: Duration = Duration::from_millis(25);
+/// For an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// More would be no answer to "which statement is it?".
 const STATEMENTS_MAX: usize = 20;
 
@@ -44,19 +45,23 @@ pub(super) fn watch(database: &Database, stop: &Stop) -> Result<Statements, Stri
     let (before, name, _) = named(link, variable, url)?;
     let config = config(link, variable, &before, &name)?;
     let client = runtime.block_on(connect(&config)).map_err(|e| format!("it let nobody in ({e})"))?;
+    // A server that hangs holds up nobody.
+    let ask = |statement: &str| {
+        let answer = async { tokio::time::timeout(PATIENCE, rows(&client, statement)).await };
+        runtime.block_on(answer).unwrap_or_default()
+    };
     let mut seen: BTreeMap<String, Statement> = BTreeMap::new();
     let mut looks = 0;
-    let before = runtime.block_on(reads(&client));
+    let before = reads(ask(READS));
     while !stop.wait(EVERY) {
-        let sessions = runtime.block_on(rows(&client, SESSIONS));
         looks += 1;
-        for session in sessions {
+        for session in ask(SESSIONS) {
             if let [Some(state), waits_for, Some(query)] = session.as_slice() {
                 count(&mut seen, state, waits_for.as_deref(), query);
             }
         }
     }
-    let after = runtime.block_on(reads(&client));
+    let after = reads(ask(READS));
     let mut statements: Vec<Statement> = seen.into_values().collect();
     statements.sort_by_key(|s| std::cmp::Reverse(s.active + s.idle_in_transaction));
     statements.truncate(STATEMENTS_MAX);
@@ -76,13 +81,14 @@ fn count(seen: &mut BTreeMap<String, Statement>, state: &str, waits_for: Option<
     }
 }
 
-async fn reads(client: &Client) -> BTreeMap<String, (u64, u64)> {
+/// Rows, and rows read so far, by table.
+fn reads(answer: Vec<Vec<Option<String>>>) -> BTreeMap<String, (u64, u64)> {
     let row = |row: Vec<Option<String>>| {
         let [Some(table), Some(rows), Some(read)] = row.as_slice() else { return None };
         // Nobody has counted the rows of a table that was never analysed: -1.
         Some((table.clone(), (rows.parse::<i64>().ok()?.max(0).cast_unsigned(), read.parse().ok()?)))
     };
-    rows(client, READS).await.into_iter().filter_map(row).collect()
+    answer.into_iter().filter_map(row).collect()
 }
 
 fn since(before: &BTreeMap<String, (u64, u64)>, after: BTreeMap<String, (u64, u64)>) -> Vec<FullReads> {

@@ -267,6 +267,11 @@ async fn a_kill_meets_who_serves_and_not_what_was_started_after_it() {
         assert!(Instant::now() < until, "the server was not the one");
         std::thread::sleep(Duration::from_millis(20));
     }
+    // Nobody listens any more a moment before its parent has taken note of its end.
+    while kept.tree().len() >= processes {
+        assert!(Instant::now() < until, "nobody is gone");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(kept.tree().len(), processes - 1);
     kept.stop().await;
 }
