@@ -155,6 +155,13 @@ async fn a_squeezed_app_gets_about_its_share_of_the_cpu() {
 #[tokio::test]
 async fn a_cap_of_files_stops_new_ones_and_is_taken_back() {
     let app = app().await;
+    // The connection that was answered last would leave its number free when the app closes it.
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", app.kept.pid())).unwrap().count();
+    let mut seen = 0;
+    while seen != open() {
+        seen = open();
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let before = limits(app.kept.pid());
     let capped = inject(FaultKind::Files, app.kept.guard_pid(), PATIENCE).unwrap();
     assert_ne!(limits(app.kept.pid()), before);
