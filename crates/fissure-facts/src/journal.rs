@@ -108,6 +108,22 @@ pub(crate) mod tests {
         assert!(error.to_string().starts_with("line 3"), "{error}");
     }
 
+    /// The last bit of a number once turned round two routes that could hardly be told apart, and the report shown
+    /// again was not the report of the run.
+    #[test]
+    fn a_fact_is_read_as_it_was_written_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(folder.path(), &header()).unwrap();
+        let facts: Vec<Stamped> = (1..2000)
+            .map(|i| Stamped { at_s: 1.0 / 7.0 * f64::from(i).powf(1.3), fact: Fact::Interrupted })
+            .collect();
+        for fact in &facts {
+            journal.append(fact).unwrap();
+        }
+        journal.flush().unwrap();
+        assert_eq!(read(folder.path()).unwrap().facts, facts);
+    }
+
     #[test]
     fn an_unknown_format_is_refused_with_a_sentence() {
         let folder = tempfile::tempdir().unwrap();

@@ -416,7 +416,7 @@ pub struct RemedyResult {
 pub struct WrongAnswer {
     pub route: Route,
     /// Of the route's answers.
-    pub share: f64,
+    pub share: Estimate,
     pub problem: String,
 }
 
@@ -450,7 +450,7 @@ pub struct DearStatement {
     /// Of all statements at work.
     pub share: Estimate,
     /// Of its own time, waiting for a lock of another transaction.
-    pub locked_share: f64,
+    pub locked_share: Estimate,
     pub reads: Option<FullReads>,
 }
 

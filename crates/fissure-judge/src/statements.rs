@@ -38,7 +38,7 @@ fn work(seen: &Statements, seconds: f64) -> Option<DatabaseWork> {
         Some(DearStatement {
             text: statement.text.clone(),
             share: stats::wilson(statement.active, active)?,
-            locked_share: statement.waits.get("Lock").copied().unwrap_or(0) as f64 / statement.active as f64,
+            locked_share: stats::wilson(statement.waits.get("Lock").copied().unwrap_or(0), statement.active)?,
             reads: reads(seen, &statement.text, seconds),
         })
     };
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn locks_and_resting_transactions_are_told_and_an_idle_database_is_not() {
         let locked = work(&seen(vec![statement("UPDATE a SET b = ?", 400, 380, 0)], 1, 0), 6.0).unwrap();
-        assert!(locked.dear.unwrap().locked_share > 0.9 && locked.rests_behind.is_none());
+        assert!(locked.dear.unwrap().locked_share.mid > 0.9 && locked.rests_behind.is_none());
         let resting = work(&seen(vec![statement("SELECT ?", 10, 0, 190)], 1, 0), 6.0).unwrap();
         assert!(resting.dear.is_none() && resting.rests_behind.is_some(), "{resting:?}");
         assert_eq!(work(&seen(vec![statement("SELECT ?", 10, 0, 0)], 1, 0), 6.0), None);

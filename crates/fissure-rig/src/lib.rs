@@ -11,6 +11,7 @@ pub mod faults;
 pub mod journey;
 pub mod keeper;
 pub mod lens;
+mod postgres;
 mod process;
 pub mod scratch;
 pub mod shadow;

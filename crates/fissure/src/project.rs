@@ -11,6 +11,11 @@ use crate::exit::{Exit, Failure};
 
 pub const CONFIG_NAME: &str = "fissure.toml";
 
+/// The names of the columns of the users' data.
+pub fn columns(data: &[BTreeMap<String, String>]) -> Vec<String> {
+    data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default()
+}
+
 #[derive(Debug)]
 pub struct Project {
     /// The app's folder, absolute.
@@ -67,8 +72,7 @@ impl Project {
     pub fn assemble(folder: &Path, config: Config) -> Result<Self, Failure> {
         let folder = canonical(folder)?;
         let data = read_data(&folder, &config)?;
-        let columns: Vec<String> = data.first().map(|row| row.keys().cloned().collect()).unwrap_or_default();
-        let journeys = read_journeys(&folder, &config, &columns)?;
+        let journeys = read_journeys(&folder, &config, &columns(&data))?;
         Ok(Self { folder, config, journeys, data })
     }
 

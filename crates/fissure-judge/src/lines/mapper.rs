@@ -7,7 +7,7 @@ use fissure_facts::profile::Frame;
 
 use super::origin::{Origin, origin};
 
-/// By a folder in the path of a library's file, or the beginning of a function's name where a program has no such paths.
+/// By a part of the path of a library's file.
 const MAPPERS: [(&str, &str); 24] = [
     ("/sqlalchemy/", "SQLAlchemy"),
     ("/django/db/", "Django's ORM"),
@@ -41,8 +41,5 @@ pub(super) fn of(frame: &Frame) -> Option<&'static str> {
         return None;
     }
     let file = frame.file.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let is_it = |(part, _): &&(&str, &str)| {
-        file.contains(part) || (!part.starts_with('/') && frame.function.starts_with(part))
-    };
-    MAPPERS.iter().find(is_it).map(|(_, name)| *name)
+    MAPPERS.iter().find(|(part, _)| file.contains(part)).map(|(_, name)| *name)
 }

@@ -5,6 +5,7 @@ use fissure_facts::{Fact, Route};
 
 use crate::evidence::{Evidence, WHOLE};
 use crate::judgement::WrongAnswer;
+use crate::stats;
 
 /// Share of a route's answers from which on they are no accident.
 const CLEAR: f64 = 0.01;
@@ -23,15 +24,16 @@ pub fn wrong_answer(evidence: &Evidence<'_>, arrangement: &str) -> Option<WrongA
             wrong += of(ErrorClass::Status) + of(ErrorClass::Assert);
             ended += seen.ended();
         }
-        (ended >= LEAST).then(|| wrong as f64 / ended as f64)
+        stats::wilson(wrong, ended).filter(|_| ended >= LEAST)
     };
     let is_wrong = |route: &Route| {
         let here = share(arrangement, route)?;
-        (here >= CLEAR && here >= LESS_OFTEN * share(WHOLE, route)?).then_some(here)
+        (here.mid >= CLEAR && here.mid >= LESS_OFTEN * share(WHOLE, route)?.mid).then_some(here)
     };
     let routes = evidence.run.routes().into_iter();
-    let (share, route) =
-        routes.filter_map(|route| Some((is_wrong(&route)?, route))).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (share, route) = routes
+        .filter_map(|route| Some((is_wrong(&route)?, route)))
+        .max_by(|a, b| a.0.mid.total_cmp(&b.0.mid))?;
     let problem = evidence.valid(arrangement).find_map(|window| {
         evidence.run.facts.iter().find_map(|s| match &s.fact {
             Fact::ProblemSeen {

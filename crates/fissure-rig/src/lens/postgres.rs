@@ -9,7 +9,7 @@ use std::time::Duration;
 use fissure_facts::statements::{FullReads, Statement, Statements};
 
 use super::profiler::Stop;
-use crate::scratch::postgres::{config, connect, named, rows};
+use crate::postgres::{config, connect, named, rows};
 
 /// Between two looks: some two hundred in a window.
 const EVERY: Duration = Duration::from_millis(25);

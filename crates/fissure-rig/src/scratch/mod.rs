@@ -8,7 +8,7 @@
 
 mod open_files;
 mod plan;
-pub(crate) mod postgres;
+mod postgres;
 mod rewrite;
 mod sweep;
 

@@ -3,7 +3,7 @@
 use fissure_judge::judgement::DatabaseWork;
 
 use super::grammar::code;
-use crate::units::{brief, number, percent};
+use crate::units::{brief, number};
 
 /// Share of a statement's time from which on the lock that it waits for is what it is about.
 const MOSTLY: f64 = 0.5;
@@ -19,10 +19,10 @@ pub(super) fn works_at(work: &DatabaseWork) -> Vec<String> {
             brief(dear.share.scaled(100.0), "%"),
             code(&dear.text)
         );
-        if dear.locked_share >= MOSTLY {
+        if dear.locked_share.low >= MOSTLY {
             line.push_str(&format!(
                 " {} of that it waits for a lock that another transaction holds: keep transactions that write the same rows short.",
-                percent(dear.locked_share)
+                brief(dear.locked_share.scaled(100.0), "%")
             ));
         } else if let Some(reads) = &dear.reads {
             line.push_str(&format!(

@@ -14,7 +14,7 @@ use super::names::resource;
 use super::remedies::{headline, reach, remedy_name};
 use super::waits::{cure, who_waits};
 use super::{growth, isolation};
-use crate::units::{brief, change, ms, percent};
+use crate::units::{brief, change, ms};
 
 /// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
 pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
@@ -97,7 +97,7 @@ fn simpler_but(judgement: &Judgement, remedy: &RemedyResult) -> String {
         Some(wrong) => format!(
             "Simpler, but wrong: with {} {} of the answers to {} are others than the whole gives ({}).",
             remedy_name(remedy),
-            percent(wrong.share),
+            brief(wrong.share.scaled(100.0), "%"),
             code(&wrong.route),
             wrong.problem
         ),

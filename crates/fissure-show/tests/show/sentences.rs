@@ -252,20 +252,21 @@ fn a_remedy_that_answers_wrongly_is_told_as_wrong_and_not_as_slow() {
     judgement.remedies[0].meets_goal = Some(false);
     judgement.remedies[0].wrong = Some(WrongAnswer {
         route: "GET /receipts/{receipt}".parse().unwrap(),
-        share: 0.62,
+        share: Estimate::new(0.62, 0.58, 0.66),
         problem: "line 14: expected status 200, got 404".to_owned(),
     });
     let details = words::details(&run, &judgement);
     let said = details.iter().find(|line| line.starts_with("Simpler, but wrong")).unwrap();
     is_a_sentence(said);
     assert!(
-        said.contains("62 % of the answers to `GET /receipts/{receipt}`") && said.contains("got 404"),
+        said.contains("62 % (58 to 66) of the answers to `GET /receipts/{receipt}`")
+            && said.contains("got 404"),
         "{said}"
     );
     assert_eq!(words::outcome(&judgement.remedies[0]), "answers wrongly");
     assert_eq!(words::measured(&judgement.remedies[0]), words::NOTHING);
     let json = fissure_show::json::report(&run, &judgement);
-    assert_eq!(json["remedies"][0]["wrong"]["share"], 0.62);
+    assert_eq!(json["remedies"][0]["wrong"]["share"]["mid"], 0.62);
 }
 
 #[test]
@@ -274,10 +275,10 @@ fn what_a_database_works_at_is_told_with_its_usual_cure() {
     let dear = DearStatement {
         text: "SELECT * FROM records WHERE label = ?".to_owned(),
         share: Estimate::new(0.94, 0.88, 0.97),
-        locked_share: 0.0,
+        locked_share: Estimate::new(0.0, 0.0, 0.01),
         reads: Some(FullReads { table: "records".to_owned(), rows: 200_000, times_per_s: 42.0 }),
     };
-    let locked = DearStatement { locked_share: 0.9, reads: None, ..dear.clone() };
+    let locked = DearStatement { locked_share: Estimate::new(0.9, 0.8, 0.95), reads: None, ..dear.clone() };
     let work = |dear: Option<DearStatement>, rests_behind: Option<&str>| DatabaseWork {
         link: "db".to_owned(),
         at_work: 7.6,

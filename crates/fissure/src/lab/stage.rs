@@ -239,7 +239,7 @@ impl<'p> Stage<'p> {
         at_once: bool,
     ) -> Result<Standing, StageFailure> {
         // A database to which somebody is connected cannot be copied, and apps stay connected.
-        let is_held = self.copied_links().next().is_some();
+        let is_held = self.copied_databases().next().is_some();
         while !self.standing.is_empty() && (is_held || self.has_room_for_one() || memory_is_short()) {
             self.standing.remove(0).strike().await;
         }
@@ -260,23 +260,19 @@ impl<'p> Stage<'p> {
         links.filter_map(database).collect()
     }
 
-    /// PostgreSQL links that the user has declared as disposable, with the variables of their addresses.
-    fn copied_links(&self) -> impl Iterator<Item = (&String, &String)> {
-        let links = self.project.config.links.iter();
-        let links = links.filter(|(_, link)| link.kind == LinkKind::Postgres && link.disposable);
-        links.filter_map(|(name, link)| Some((name, link.env.as_ref()?)))
+    /// Those that the user has declared as disposable.
+    fn copied_databases(&self) -> impl Iterator<Item = Database> {
+        let is_disposable =
+            |of: &Database| self.project.config.links.get(&of.link).is_some_and(|link| link.disposable);
+        self.databases().into_iter().filter(is_disposable)
     }
 
     /// Of every PostgreSQL link that the user has declared as disposable: each stack finds the same, and none what another has left.
     async fn copy_databases(&self) -> Result<Vec<ScratchDatabase>, StageFailure> {
         let failed = |sentence: String| StageFailure { sentence, last_lines: Vec::new() };
-        let folder = &self.project.folder;
-        let env = self.environment((folder, folder), WEB, 0, &[]);
         let mut copies = Vec::new();
-        for (name, variable) in self.copied_links() {
-            if let Some(url) = value_of(&env, variable) {
-                copies.push(ScratchDatabase::create(name, variable, &url).await.map_err(failed)?);
-            }
+        for Database { link, variable, url } in self.copied_databases() {
+            copies.push(ScratchDatabase::create(&link, &variable, &url).await.map_err(failed)?);
         }
         Ok(copies)
     }

@@ -12,7 +12,7 @@ use super::refused;
 use crate::cli::ImportArgs;
 use crate::exit::{Exit, Failure};
 use crate::load::profile;
-use crate::project::{CONFIG_NAME, Project};
+use crate::project::{CONFIG_NAME, Project, columns};
 use crate::runs;
 use crate::users::import::{Imported, Kind, curl, har, log, openapi};
 use crate::users::{unpacked, weights};
@@ -52,7 +52,7 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
         );
         return Ok(Exit::Met);
     }
-    let columns: Vec<String> = data.iter().take(1).flat_map(|row| row.keys().cloned()).collect();
+    let columns = columns(&data);
     let mut missing: Vec<String> =
         journeys.iter().flat_map(|l| unbound_variables(&l.journey, &columns)).map(|(_, name)| name).collect();
     missing.sort();

@@ -7,7 +7,7 @@ use fissure_judge::users::{LearnedJourney, openapi};
 use super::replay;
 use crate::exit::Failure;
 use crate::lab;
-use crate::project::Project;
+use crate::project::{self, Loaded, Project};
 
 /// Plays each journey alone, again and again without the step that was refused, until all go well. `rewrite` puts a changed
 /// journey, or none, where the old one was.
@@ -23,17 +23,16 @@ pub fn leave_out(
         let mut project = Project::load(place)?;
         lab::refuse_shared_data(&project)?;
         project.journeys.retain(|l| untried.iter().any(|name| l.journey.name == file_name(name)));
-        let columns: Vec<String> = project.data.iter().take(1).flat_map(|row| row.keys().cloned()).collect();
         let run = replay::alone(&project, in_place)?;
         untried.clear();
         for (name, line, route, sentence) in replay::failures(&run) {
-            let of_it = |l: &&crate::project::Loaded| l.journey.name == name;
+            let of_it = |l: &&Loaded| l.journey.name == name;
             let Some(loaded) = project.journeys.iter().find(of_it) else { continue };
             let step = loaded.journey.steps.iter().position(|step| step.line == line);
             let at = journeys.iter().position(|l| file_name(&l.journey.name) == name);
             let (Some(step), Some(at)) = (step, at) else { continue };
             anstream::println!("left out of {name}: {route}: {sentence}");
-            let left = openapi::without(&journeys[at], step, &columns);
+            let left = openapi::without(&journeys[at], step, &project::columns(&project.data));
             rewrite(&journeys[at], left.as_ref())?;
             match left {
                 Some(left) => {
