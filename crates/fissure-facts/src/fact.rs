@@ -31,6 +31,8 @@ pub enum Fact {
     StageFailed { arrangement: String, failure: StageFailure },
     /// A journey was played alone, step by step.
     JourneyPlayed { arrangement: String, journey: String, steps: Vec<PlayedStep> },
+    /// It was played alone by a user who acknowledged at once what was received.
+    PlayedAcknowledging { journey: String, steps: Vec<PlayedStep> },
     /// One second of a window, as the crowd saw it.
     SecondPassed(CrowdSecond),
     /// One second of a window, as the probes saw it.

@@ -10,6 +10,9 @@ use crate::{Arrangement, Arrivals, Fault, Reading, Route, ShadowPlan, Spacing};
 pub enum Step {
     /// Start this arrangement (if it is not running yet) and play each journey once, alone.
     Play { arrangement: Arrangement },
+    /// The same, while the crowd acknowledges at once whatever it receives (no delayed ACK): what an app gains by it that
+    /// waits for the acknowledgement of a small packet before it sends the next (Nagle's algorithm).
+    PlayAcknowledging { arrangement: Arrangement },
     /// Hold a load on an arrangement for so long.
     Hold(WindowPlan),
     /// Play the journeys, one user after another, on a stack of its own, and keep every answer.

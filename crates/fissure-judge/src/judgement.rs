@@ -24,6 +24,8 @@ pub struct Judgement {
     pub fix: Option<Fix>,
     /// What becomes dearer as the run goes on.
     pub growth: Vec<Growth>,
+    /// Routes whose answers wait for an acknowledgement.
+    pub held_back: Vec<HeldBack>,
     /// Of the whole, under the SLO.
     pub capacity: Option<Capacity>,
     /// What the whole does flat out (closed loop), in requests per second.
@@ -115,6 +117,15 @@ pub struct SoloMiss {
     pub latency_ms: f64,
     pub cpu_ms: f64,
     pub limit_ms: f64,
+}
+
+/// A route whose answer is sent in parts, the later ones only when the first was acknowledged. Latencies alone: of a user who
+/// acknowledges when its kernel thinks fit, and at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldBack {
+    pub route: Route,
+    pub latency_ms: f64,
+    pub acknowledged_ms: f64,
 }
 
 /// Whom the app waits for.

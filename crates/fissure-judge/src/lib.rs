@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod foresight;
 pub mod goal;
 pub mod growth;
+pub mod held_back;
 pub mod isolation;
 pub mod judgement;
 pub mod limit;

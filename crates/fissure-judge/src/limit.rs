@@ -19,6 +19,9 @@ const ONE_THREAD_LANGUAGES: [&str; 3] = ["node", "python", "ruby"];
 /// One thread carries the work when it uses at least this share of the app's CPU.
 const ONE_THREAD_SHARE: f64 = 0.8;
 
+/// An answer of a heavy route that is larger than this deserves a word.
+const LARGE_BYTES: f64 = 250_000.0;
+
 /// None when something waits and nothing shows what.
 pub fn limit(
     found: &Evidence<'_>,
@@ -62,7 +65,22 @@ pub fn limit(
             ));
         }
     }
+    evidence.extend(heavy.iter().filter_map(|route| large_answers(found, route)));
     Some(Limit { resource, is_waited_for: false, routes: heavy, victims, evidence, place })
+}
+
+/// What a heavy route answers is itself a reason for its cost, when it is more than a person reads.
+fn large_answers(found: &Evidence<'_>, route: &Route) -> Option<String> {
+    let seconds = found.windows.iter().flat_map(|(w, _)| &w.crowd);
+    let seen = seconds.filter_map(|second| second.routes.get(route));
+    let (bytes, answers) = seen.fold((0, 0), |sum, seen| (sum.0 + seen.bytes, sum.1 + seen.latency.count()));
+    let mean = bytes as f64 / answers.max(1) as f64;
+    (mean >= LARGE_BYTES).then(|| {
+        format!(
+            "{route} answers {:.1} MB each: what nobody looks at (pages, fields) need not be read, made and sent",
+            mean / 1e6
+        )
+    })
 }
 
 /// The interpreter's own lock is always taken, or most of the requests under way wait for it: its threads take turns, and

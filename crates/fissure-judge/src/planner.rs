@@ -1,6 +1,6 @@
 //! The planner of a check: facts in, next step out.
 //!
-//! Play -> saturate -> demands -> capacity -> (holding up: finish) -> profile -> rehearse -> capacity of each remedy ->
+//! Play (-> play acknowledging) -> saturate -> demands -> capacity -> (holding up: finish) -> profile -> rehearse -> capacity of each remedy ->
 //! finish.
 //! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
 //! planted truth can test the whole in milliseconds.
@@ -17,6 +17,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::capacity::{self, Bound};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
+use crate::held_back;
 use crate::isolation;
 use crate::remedy::Candidate;
 
@@ -106,6 +107,7 @@ impl Planner {
                 rehearsed.then(|| desk.isolate(self.candidates.get_or_insert_with(shortlist)))?
             })
             .or_else(|| if desk.is_over() { Some(finish()) } else { None })
+            .or_else(|| desk.play_acknowledging())
             .or_else(|| desk.saturate())
             .or_else(|| desk.demand())
             .or_else(|| {
@@ -218,6 +220,17 @@ impl<'r> Desk<'r> {
             _ => return None,
         };
         Some((Step::Play { arrangement: Arrangement::whole() }, why.to_owned()))
+    }
+
+    /// An answer that takes as long as an acknowledgement is late may be waiting for it.
+    fn play_acknowledging(&self) -> Option<Next> {
+        let step = Step::PlayAcknowledging { arrangement: Arrangement::whole() };
+        held_back::is_open(self.run).then(|| {
+            (
+                step,
+                "do answers wait to be acknowledged? each journey by a user who does so at once".to_owned(),
+            )
+        })
     }
 
     /// Nothing more can be learned: it would not start, does not answer as expected, keeps dying, or the time is up.

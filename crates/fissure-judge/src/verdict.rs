@@ -10,11 +10,11 @@ use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
     BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyKind,
-    RemedyResult, Resource, Verdict, Waits,
+    RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, pairs, remedy, statements, stats, waits};
+use crate::{goal, held_back, pairs, remedy, statements, stats, waits};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -106,6 +106,7 @@ impl<'r> Bench<'r> {
             databases: statements::databases(self.run),
             fix,
             growth: self.evidence.growth(),
+            held_back: held_back::held_back(self.run),
             capacity: self.fit.as_ref().map(|fit| goal::capacity(self.run, fit)),
             saturation_per_s: self
                 .evidence
@@ -344,7 +345,9 @@ impl<'r> Bench<'r> {
     /// Some route misses its goal even alone: mostly CPU means lines, mostly waiting means something outside them.
     fn slow_alone(&self) -> Option<Verdict> {
         let misses = self.evidence.solo_misses();
-        let waiting = misses.iter().find(|m| !is_cpu_bound(m));
+        let held_back = held_back::held_back(self.run);
+        let is_held_back = |miss: &SoloMiss| held_back.iter().any(|h| h.route == miss.route);
+        let waiting = misses.iter().find(|m| !is_cpu_bound(m) && !is_held_back(m));
         let link = || limit::waiting::link(self.waits.as_ref()?, &self.run.header.config);
         if let Some((miss, link)) = waiting.and_then(|miss| Some((miss, link()?))) {
             return Some(Verdict::ItsTheLink { link, alone: Some(miss.clone()) });

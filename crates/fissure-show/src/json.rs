@@ -41,6 +41,11 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         })),
         "fix": judgement.fix.as_ref().map(fix),
         "growth": judgement.growth.iter().map(growth).collect::<Vec<_>>(),
+        "held_back": judgement.held_back.iter().map(|held| json!({
+            "route": held.route,
+            "latency_ms": held.latency_ms,
+            "acknowledged_ms": held.acknowledged_ms,
+        })).collect::<Vec<_>>(),
         "waits": judgement.waits.as_ref().map(waits),
         "databases": judgement.databases.iter().map(database).collect::<Vec<_>>(),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),

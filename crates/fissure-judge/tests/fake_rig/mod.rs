@@ -97,6 +97,7 @@ impl FakeRig {
         let began = Fact::StepBegan { step: step.clone(), why: "a test".to_owned() };
         let facts = match step {
             Step::Play { arrangement } => self.play(arrangement),
+            Step::PlayAcknowledging { .. } => Vec::new(),
             Step::Hold(plan) if plan.purpose == Purpose::Profile => self.look_inside(plan),
             Step::Hold(plan) => self.perform(plan),
             Step::Shadow(plan) => shadow::answers(run, plan, self.forgets, &self.repeats),

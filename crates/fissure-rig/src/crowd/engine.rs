@@ -147,7 +147,7 @@ impl Engine {
                 &plan.variables,
                 &format!("{}://{}", plan.protocol.scheme(), dispatch.host),
             ),
-            opener: Opener::new(&dispatch.host),
+            opener: Opener::new(&dispatch.host, plan.acknowledges_at_once),
             dispatch,
             share,
             seed: plan.seed,

@@ -44,6 +44,9 @@ pub struct CrowdPlan {
     /// What is written in a window is looked for when it is over, in these ways.
     #[serde(default)]
     pub read_back: Vec<Reading>,
+    /// Whatever is received is acknowledged at once.
+    #[serde(default)]
+    pub acknowledges_at_once: bool,
     /// Think times are cut to this.
     pub think_max_s: f64,
     /// A request without a whole answer after so long is an error.

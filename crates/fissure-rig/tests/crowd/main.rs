@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests may")]
 
+mod acknowledge;
 mod cost;
 mod honesty;
 mod hostile;

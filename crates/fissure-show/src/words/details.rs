@@ -1,6 +1,6 @@
 //! What stands behind a verdict, a sentence each.
 
-use fissure_facts::Run;
+use fissure_facts::{Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
 use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
@@ -32,6 +32,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     lines.extend(judgement.waits.iter().flat_map(who_waits));
     lines.extend(judgement.databases.iter().flat_map(works_at));
     lines.extend(growth::rest(judgement));
+    lines.extend(held_back(judgement));
     // Of what waits and is not helped the verdict's own sentence says it.
     let is_said = match &judgement.verdict {
         Verdict::NotEnoughEvidence { reasons } => is_wait(reasons),
@@ -67,7 +68,8 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
                     ms(r.limit_ms)
                 )
             }));
-            if judgement.limit.as_ref().is_none_or(|l| l.place.is_empty()) {
+            let is_held_back = routes.iter().all(|r| judgement.held_back.iter().any(|h| h.route == r.route));
+            if !is_held_back && judgement.limit.as_ref().is_none_or(|l| l.place.is_empty()) {
                 lines.push(
                     "Which lines they are is not known, because no profiler of this run saw them: start with whatever those routes compute."
                         .to_owned(),
@@ -105,6 +107,21 @@ fn simpler_but(judgement: &Judgement, remedy: &RemedyResult) -> String {
             format!("Simpler, but it misses the goal: {} {}.", remedy_name(remedy), reach(judgement, remedy))
         }
     }
+}
+
+/// Answers that wait to be acknowledged: what it costs, and the cure.
+fn held_back(judgement: &Judgement) -> Option<String> {
+    let first = judgement.held_back.first()?;
+    let routes: Vec<Route> = judgement.held_back.iter().map(|held| held.route.clone()).collect();
+    Some(format!(
+        "The answers to {} wait for an acknowledgement: alone {} takes {}, and {} for a user who acknowledges at once. The app sends them in \
+         small parts and its kernel keeps the next until the last was acknowledged, which clients do up to 40 ms late: send head and body \
+         in one write, or set TCP_NODELAY.",
+        routes_text(&routes),
+        code(&first.route),
+        ms(first.latency_ms),
+        ms(first.acknowledged_ms)
+    ))
 }
 
 fn is_wait(reasons: &[Missing]) -> bool {

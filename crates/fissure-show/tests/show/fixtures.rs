@@ -230,6 +230,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         databases: Vec::new(),
         fix: None,
         growth: Vec::new(),
+        held_back: Vec::new(),
         capacity: Some(capacity(0.57)),
         saturation_per_s: Some(estimate(31.2, 30.1, 32.4)),
         demands: vec![

@@ -30,12 +30,14 @@ impl Lab<'_> {
     pub(super) async fn play(
         &mut self,
         arrangement: &Arrangement,
+        acknowledges_at_once: bool,
         interrupt: &mut Interrupt,
     ) -> Result<(), Failure> {
         if !self.ensure(arrangement, interrupt).await? {
             return Ok(());
         }
         let mut plan = self.crowd_plan(arrangement, Mode::Play, None);
+        plan.acknowledges_at_once = acknowledges_at_once;
         plan.finds_writes = self.order.verb == CHAOS;
         // Whoever plays it again is somebody else, with names of their own: as far from the users of windows as from the first.
         let played = self.run.facts.iter().filter(|s| matches!(s.fact, Fact::JourneyPlayed { .. })).count();
@@ -47,7 +49,12 @@ impl Lab<'_> {
                     Some(Ok(CrowdEvent::Write(write))) => self.record(Fact::WriteSent(write))?,
                     Some(Ok(CrowdEvent::Shown(reading))) => self.record(Fact::WriteShown(reading))?,
                     Some(Ok(CrowdEvent::Played { journey, steps })) => {
-                        self.record(Fact::JourneyPlayed { arrangement: arrangement.name.clone(), journey, steps })?;
+                        let arrangement = arrangement.name.clone();
+                        self.record(if acknowledges_at_once {
+                            Fact::PlayedAcknowledging { journey, steps }
+                        } else {
+                            Fact::JourneyPlayed { arrangement, journey, steps }
+                        })?;
                     }
                     Some(Ok(_)) => {}
                     Some(Err(e)) => return Err(Failure::new(Exit::Bug, e)),
@@ -353,6 +360,7 @@ impl Lab<'_> {
             host,
             finds_writes: false,
             read_back: Vec::new(),
+            acknowledges_at_once: false,
             concurrency: arrangement.concurrency.clone(),
             hand_on: settings.hand_on,
             at_once: settings.connections,

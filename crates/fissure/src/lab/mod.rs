@@ -185,7 +185,8 @@ impl<'p> Lab<'p> {
 
     async fn perform(&mut self, step: Step, interrupt: &mut Interrupt) -> Result<(), Failure> {
         match step {
-            Step::Play { arrangement } => self.play(&arrangement, interrupt).await,
+            Step::Play { arrangement } => self.play(&arrangement, false, interrupt).await,
+            Step::PlayAcknowledging { arrangement } => self.play(&arrangement, true, interrupt).await,
             Step::Hold(plan) => self.hold(&plan, interrupt).await,
             Step::Shadow(plan) => self.shadow(&plan, interrupt).await,
             Step::Finish => Ok(()),

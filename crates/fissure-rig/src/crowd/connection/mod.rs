@@ -38,6 +38,7 @@ enum Speaks {
 pub(super) struct Opener {
     /// Without a port.
     host: String,
+    acknowledges_at_once: bool,
 }
 
 /// How long the parts of opening took.
@@ -83,11 +84,11 @@ pub(super) struct Broken {
 
 impl Opener {
     /// For an app whose `Host` is this.
-    pub(super) fn new(host: &str) -> Self {
+    pub(super) fn new(host: &str, acknowledges_at_once: bool) -> Self {
         // The colons inside of `[::1]` are no port's.
         let name =
             host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(name, _)| name);
-        Self { host: name.to_owned() }
+        Self { host: name.to_owned(), acknowledges_at_once }
     }
 
     /// Connects as `user`, whose number gives it an address of its own.
@@ -114,7 +115,9 @@ impl Opener {
         user: u64,
     ) -> Result<(Stream, HttpVersion, Opening), Failure> {
         let began_ns = monotonic_ns();
-        let stream = Stream::connect(address, user).await.map_err(|e| Failure::of_connecting(address, &e))?;
+        let stream = Stream::connect(address, user, self.acknowledges_at_once)
+            .await
+            .map_err(|e| Failure::of_connecting(address, &e))?;
         let connected_ns = monotonic_ns();
         let mut took = Opening { connect_ns: connected_ns - began_ns, handshake_ns: None };
         if !protocol.tls {

@@ -17,6 +17,7 @@ use crate::tls;
 pub(in crate::crowd) struct Stream {
     transport: Transport,
     traffic: Traffic,
+    acknowledges_at_once: bool,
 }
 
 enum Transport {
@@ -70,7 +71,11 @@ impl Traffic {
 
 impl Stream {
     /// Connects as `user`, whose number gives it an address of its own.
-    pub(super) async fn connect(address: SocketAddr, user: u64) -> io::Result<Self> {
+    pub(super) async fn connect(
+        address: SocketAddr,
+        user: u64,
+        acknowledges_at_once: bool,
+    ) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if cfg!(target_os = "linux")
             && let IpAddr::V4(ip) = address.ip()
@@ -80,7 +85,7 @@ impl Stream {
         }
         socket.set_nodelay(true)?;
         let tcp = socket.connect(address).await?;
-        Ok(Self { transport: Transport::Plain(tcp), traffic: Traffic::default() })
+        Ok(Self { transport: Transport::Plain(tcp), traffic: Traffic::default(), acknowledges_at_once })
     }
 
     /// Agrees on TLS with `host` and says which version of HTTP the app chose.
@@ -94,12 +99,22 @@ impl Stream {
         };
         let stream = tls::shake_hands(tcp, host, offers).await?;
         let version = tls::chosen(&stream);
-        Ok((Self { transport: Transport::Tls(Box::new(stream)), traffic: self.traffic }, version))
+        Ok((Self { transport: Transport::Tls(Box::new(stream)), ..self }, version))
     }
 
     /// The counters, which live on when the stream is handed to a protocol.
     pub(super) fn traffic(&self) -> Traffic {
         self.traffic.clone()
+    }
+
+    /// The kernel forgets it with every packet or two (tcp(7), TCP_QUICKACK), so it is said before every read.
+    fn acknowledge(&self) {
+        let tcp = match &self.transport {
+            Transport::Plain(tcp) => tcp,
+            Transport::Tls(tls) => tls.get_ref().0,
+        };
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::sockopt::set_tcp_quickack(tcp, true); // without it only what it is there to find is not found
     }
 
     fn wrote(&self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -123,6 +138,9 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.acknowledges_at_once {
+            self.acknowledge();
+        }
         let before = buf.filled().len();
         let done = transport!(self, t => t.poll_read(cx, buf));
         self.traffic.add_read(buf.filled().len() - before);
