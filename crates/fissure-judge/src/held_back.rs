@@ -17,7 +17,7 @@ use crate::stats;
 /// What an acknowledgement is late, in milliseconds, with room for what else differs between two requests.
 const LATE_MS: std::ops::Range<f64> = 30.0..60.0;
 /// Only what takes so long alone can hold such a wait, and what takes longer has other sorrows.
-const SUSPECT_MS: std::ops::Range<f64> = 35.0..120.0;
+const SUSPECT_MS: std::ops::Range<f64> = 35.0..70.0;
 /// One slow answer is chance.
 const PLAYS_LEAST: usize = 2;
 

@@ -514,7 +514,7 @@ pub enum Doubt {
     SharedCpus,
     /// Latency or memory drifted while the load was steady.
     Drift { what: String },
-    /// A remedy's measurement fell outside what the model predicted by more than a third.
+    /// A remedy's measurement fell outside what the model predicted by more than a third, and their intervals lie apart.
     PredictionOff { remedy: String, predicted: f64, measured: f64 },
     /// The route's cost could not be separated from its neighbours'.
     VagueDemand { route: Route },

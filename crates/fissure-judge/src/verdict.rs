@@ -538,6 +538,7 @@ impl<'r> Bench<'r> {
             if let (Some(predicted), Some(measured)) = (result.predicted, result.capacity_ratio)
                 && !(at_least && predicted.mid > measured.mid)
                 && ((predicted.mid / measured.mid).ln().abs() > (1.0 + PREDICTION_WITHIN).ln())
+                && (predicted.low > measured.high || measured.low > predicted.high)
             {
                 doubts.push(Doubt::PredictionOff {
                     remedy: result.arrangement.name.clone(),

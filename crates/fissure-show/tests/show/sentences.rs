@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    DatabaseWork, DearStatement, Doubt, FullReads, Missing, Resource, Verdict, WrongAnswer,
+    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Resource, Verdict, WrongAnswer,
 };
 use fissure_show::words;
 
@@ -309,4 +309,20 @@ fn a_call_that_blocks_an_event_loop_is_told_with_its_sibling() {
     let line = details.iter().find(|line| line.contains("blocks the event loop")).unwrap();
     is_a_sentence(line);
     assert!(line.contains("in `pbkdf2Sync`: `pbkdf2` does the same"), "{line}");
+}
+
+#[test]
+fn answers_that_wait_to_be_acknowledged_are_told_with_their_cure() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    judgement.held_back = vec![HeldBack {
+        route: "GET /search".parse().unwrap(),
+        latency_ms: 41.3,
+        acknowledged_ms: 0.8,
+    }];
+    let told = words::details(&run, &judgement);
+    let told = told.iter().find(|line| line.contains("acknowledge")).unwrap();
+    is_a_sentence(told);
+    for part in ["`GET /search`", "41.3 ms", "0.8 ms", "TCP_NODELAY"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
