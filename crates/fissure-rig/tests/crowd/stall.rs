@@ -59,12 +59,16 @@ fn holds(at_once: Option<u32>) {
         let closed = gate.write();
         let stalled_ns = monotonic_ns();
         sleep(STALL);
+        let last_ns = monotonic_ns();
+        // Those who are let go may push this thread off its CPU: it resumed between the two instants.
         drop(closed);
-        (stalled_ns, monotonic_ns())
+        (stalled_ns, last_ns, monotonic_ns())
     });
     let heard = run_with(&CrowdPlan { mode, ..plan }, async |_| ());
     heard.assert_clean();
-    let stall = stall.join().unwrap();
+    let (stalled_ns, last_ns, resumed_ns) = stall.join().unwrap();
+    let at_least = |quantile| truth_us(start_ns, (stalled_ns, last_ns), quantile);
+    let at_most = |quantile| truth_us(start_ns, (stalled_ns, resumed_ns), quantile);
 
     let planned = (RATE * f64::from(SECONDS)) as u64;
     let end = heard.end.as_ref().unwrap();
@@ -76,12 +80,14 @@ fn holds(at_once: Option<u32>) {
     let latency = heard.route("GET /").latency;
     assert_eq!(latency.count(), planned);
     for quantile in [0.99, 0.999] {
-        let (said, truth) = (latency.quantile_us(quantile) as f64, truth_us(start_ns, stall, quantile));
-        assert!((said / truth - 1.0).abs() < 0.02, "p{} is {said} us, truly {truth} us", quantile * 100.0);
+        let said = latency.quantile_us(quantile) as f64;
+        let truly = at_least(quantile)..=at_most(quantile);
+        let is_told = said > truly.start() * 0.98 && said < truly.end() * 1.02;
+        assert!(is_told, "p{} is {said} us, truly {truly:?} us", quantile * 100.0);
     }
     // Nine of ten requests saw no stall.
     let usual = latency.quantile_us(0.5) as f64;
-    assert!(usual < truth_us(start_ns, stall, 0.99) / 20.0, "{usual}");
+    assert!(usual < at_least(0.99) / 20.0, "{usual}");
     if at_once.is_some() {
         assert!(heard.seconds.iter().map(|s| s.connects).sum::<u64>() <= 10);
     }

@@ -314,11 +314,8 @@ fn a_call_that_blocks_an_event_loop_is_told_with_its_sibling() {
 #[test]
 fn answers_that_wait_to_be_acknowledged_are_told_with_their_cure() {
     let (run, mut judgement) = (fixtures::run(), fixtures::split());
-    judgement.held_back = vec![HeldBack {
-        route: "GET /search".parse().unwrap(),
-        latency_ms: 41.3,
-        acknowledged_ms: 0.8,
-    }];
+    judgement.held_back =
+        vec![HeldBack { route: "GET /search".parse().unwrap(), latency_ms: 41.3, acknowledged_ms: 0.8 }];
     let told = words::details(&run, &judgement);
     let told = told.iter().find(|line| line.contains("acknowledge")).unwrap();
     is_a_sentence(told);
