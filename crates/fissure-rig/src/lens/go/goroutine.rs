@@ -72,6 +72,13 @@ impl Stack {
         words.map_while(move |at| word_in(&self.bytes, at.checked_sub(self.start)?))
     }
 
+    /// What a method was called on. Go passes it in a register, and a method that calls others keeps it where the first argument
+    /// would stand: above the return address on x86-64, above the place for the saved one elsewhere.
+    pub fn receiver_of(&self, method: &str) -> Option<u64> {
+        let at = self.frame_of(method)?.words.end.checked_add(8)?;
+        word_in(&self.bytes, at.checked_sub(self.start)?)
+    }
+
     /// The frame of a function, which may have been inlined into it.
     pub fn frame_of(&self, function: &str) -> Option<&Frame> {
         self.frames.iter().find(|frame| frame.call.lines.iter().any(|line| line.function == function))

@@ -93,6 +93,12 @@ struct Met {
 }
 
 impl Met {
+    /// Of a system call a part may run before it waits, and of a connection the other end may be known a moment later.
+    fn is_settled(&self) -> bool {
+        let is_open = matches!(self.doing, Some(Doing::WaitingForPeer { port: None, .. }));
+        self.stay.status != Status::InSystemCall && !is_open
+    }
+
     fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.stack.frames.iter().flat_map(|frame| &frame.call.lines)
     }
@@ -178,8 +184,7 @@ impl Process {
     /// None for one that runs or has ended, and where it moved while it was read.
     fn meet(&mut self, address: u64, reader: &mut Reader) -> Option<Arc<Met>> {
         let stay = Stay::read(&self.memory, &self.layout, address)?;
-        // In a system call a thread may run a while before it waits.
-        let is_known = |before: &&Arc<Met>| before.stay == stay && stay.status != Status::InSystemCall;
+        let is_known = |before: &&Arc<Met>| before.stay == stay && before.is_settled();
         if let Some(before) = self.before.get(&address).filter(is_known) {
             return Some(Arc::clone(before));
         }

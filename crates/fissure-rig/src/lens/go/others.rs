@@ -46,35 +46,22 @@ impl<'m> Helpers<'m> {
     }
 }
 
-/// The goroutines that read what comes over the connections of net/http's client, by what stands in their frames.
-pub(super) struct Connections<'m>(HashMap<u64, Option<&'m Met>>);
+/// The goroutines that read what comes over the connections of net/http's client, by the connection.
+pub(super) struct Connections<'m>(HashMap<u64, &'m Met>);
 
 const READS: &str = "net/http.(*persistConn).readLoop";
 const AWAITS: &str = "net/http.(*persistConn).roundTrip";
 
 impl<'m> Connections<'m> {
     pub fn of(met: &'m [Arc<Met>]) -> Self {
-        let mut readers: HashMap<u64, Option<&Met>> = HashMap::new();
-        for met in met {
-            let Some(frame) = met.stack.frame_of(READS) else { continue };
-            let words: HashSet<u64> = met.stack.words(frame).collect();
-            for word in words {
-                // What stands in the frames of two tells nothing.
-                readers.entry(word).and_modify(|reader| *reader = None).or_insert(Some(&**met));
-            }
-        }
-        Self(readers)
+        let reader = |met: &'m Arc<Met>| Some((met.stack.receiver_of(READS)?, &**met));
+        Self(met.iter().filter_map(reader).collect())
     }
 
-    /// For whom the client waits, if it is that for which a goroutine waits: its connection's address stands in both frames.
+    /// For whom the client waits, if it is that for which a goroutine waits: for the same as whoever reads its connection.
     pub fn peer(&self, met: &Met) -> Option<Doing> {
-        let frame = met.stack.frame_of(AWAITS).filter(|_| waits_for_word(met))?;
-        let mut votes: HashMap<u64, (usize, &Met)> = HashMap::new();
-        for reader in met.stack.words(frame).filter_map(|word| *self.0.get(&word)?) {
-            votes.entry(reader.stay.id).or_insert((0, reader)).0 += 1;
-        }
-        let reader = votes.into_values().max_by_key(|(votes, reader)| (*votes, reader.stay.id));
-        let doing = reader.and_then(|(_, reader)| reader.doing.clone());
+        let connection = met.stack.receiver_of(AWAITS).filter(|_| waits_for_word(met))?;
+        let doing = self.0.get(&connection).and_then(|reader| reader.doing.clone());
         let is_peer = |doing: &Doing| matches!(doing, Doing::WaitingForPeer { .. });
         Some(doing.filter(is_peer).unwrap_or(Doing::WaitingForPeer { address: None, port: None }))
     }
