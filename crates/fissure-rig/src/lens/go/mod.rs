@@ -164,7 +164,7 @@ impl Process {
             let chain = match met.role {
                 Role::Serves => helpers.at_work_for(met),
                 Role::Rests => vec![&**met],
-                Role::Other => continue,
+                Role::Listens | Role::Other => continue,
             };
             let Some(&inner) = chain.first() else { continue };
             let Some(doing) = connections.peer(inner).or_else(|| inner.doing.clone()) else { continue };
@@ -212,7 +212,8 @@ impl Process {
     /// By the function of Go's runtime that took it off its thread. None for what a garbage collection has it do.
     fn waiting(&self, met: &Met, reader: &mut Reader) -> Option<Doing> {
         let Met { stay, stack, role, .. } = met;
-        if *role == Role::Rests {
+        // Whose connection it is need not be looked up, and the kernel's table is long.
+        if matches!(role, Role::Rests | Role::Listens) {
             return Some(Doing::WaitingForClient);
         }
         met.lines().find_map(|line| match &*line.function {

@@ -8,6 +8,8 @@ pub(super) enum Role {
     Serves,
     /// Holds a connection on which none has come yet.
     Rests,
+    /// Listens, while another serves a request, whether its client hangs up.
+    Listens,
     Other,
 }
 
@@ -20,6 +22,7 @@ const HANDLES: [&str; 5] = [
     "google.golang.org/grpc.(*Server).handleStream",
 ];
 const HOLDS: &str = "net/http.(*conn).serve";
+const LISTENS: &str = "net/http.(*connReader).backgroundRead";
 /// Holds a connection, reads its requests and calls the handler itself.
 const READS_AND_HANDLES: &str = "github.com/valyala/fasthttp.(*Server).serveConn";
 /// Packages whose functions it calls to read a request and to write an answer.
@@ -35,6 +38,9 @@ pub(super) fn role<'l>(lines: impl Iterator<Item = &'l Line>) -> Role {
         }
         if function == HOLDS {
             return Role::Rests;
+        }
+        if function == LISTENS {
+            return Role::Listens;
         }
         if function == READS_AND_HANDLES {
             let reads = called.is_empty() || READS.iter().any(|package| called.starts_with(package));
@@ -58,6 +64,7 @@ mod tests {
         };
         assert_eq!(of(&["time.Sleep", "main.order", HANDLES[0], HOLDS]), Role::Serves);
         assert_eq!(of(&["bufio.(*Reader).Peek", HOLDS]), Role::Rests);
+        assert_eq!(of(&["net.(*conn).Read", LISTENS]), Role::Listens);
         assert_eq!(of(&["bufio.(*Reader).Peek", READS_AND_HANDLES]), Role::Rests);
         assert_eq!(of(&["github.com/gofiber/fiber/v2.(*App).handler", READS_AND_HANDLES]), Role::Serves);
         assert_eq!(of(&["runtime.chanrecv", "main.worker"]), Role::Other);
