@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Profile {
     pub window: u32,
-    /// Who looked: `native`, `waits`, `node`, `python`, `java`.
+    /// Who looked: `native`, `waits`, `node`, `python`, `java`, `go`.
     pub instrument: String,
     /// Seconds (of CPU or of waiting) that one count stands for.
     pub period_s: f64,

@@ -71,10 +71,17 @@ fn lines_of(runtime: &str, found: &Examination) -> Option<Result<String, String>
                     .to_owned()
             })
         }
-        "go" => found.samples.clone().map(|_| {
-            "what runs, as of any compiled program; goroutines that wait are on no thread and not seen"
-                .to_owned()
-        }),
+        "go" => match (&found.samples, &found.stacks) {
+            (Ok(_), Ok(())) => {
+                Ok("what runs, as of any compiled program; what waits, read from its memory".to_owned())
+            }
+            (Err(why), Ok(())) => Err(format!("what waits only, read from its memory: {why}")),
+            (samples, Err(why)) => samples.clone().map(|_| {
+                format!(
+                    "what runs only, as of any compiled program: goroutines that wait cannot be read ({why})"
+                )
+            }),
+        },
         _ => return None,
     })
 }

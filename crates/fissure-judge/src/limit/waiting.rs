@@ -49,7 +49,10 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
     if let Some(said) = queue(waits) {
         return Some((Resource::Lock, vec![said]));
     }
-    connections(waits).or_else(|| workers(waits)).map(|said| (Resource::Pool, vec![said]))
+    connections(waits)
+        .or_else(|| workers(waits))
+        .or_else(|| turns(waits))
+        .map(|said| (Resource::Pool, vec![said]))
 }
 
 /// Where the only thread of an event loop waits, and with it everybody: a call that blocks.
@@ -170,6 +173,21 @@ fn workers(waits: &Waits) -> Option<String> {
             waits.under_way
         )
     })
+}
+
+/// Most stand at one line until another thread lets them go on: at a semaphore, a queue, a channel that is full.
+fn turns(waits: &Waits) -> Option<String> {
+    let is_turn = |wait: &&Wait| wait.what == WaitsFor::Wake && wait.share.mid >= MOST;
+    let wait = waits.places.iter().find(is_turn)?;
+    let at = wait.at.as_ref()?;
+    Some(format!(
+        "{:.1} of the {:.0} requests under way wait in {} ({}:{}) until another one lets them go on",
+        wait.share.mid * waits.under_way,
+        waits.under_way,
+        at.function,
+        at.file,
+        at.line
+    ))
 }
 
 /// The declared link that leads to an address: by its port; where the variable's value is not known (it is the user's own, or

@@ -289,7 +289,9 @@ fn a_condition_is_no_lock() {
     let stacks = vec![threads(14.0, LOCK, &[4, 0], &[], 2)];
     let (waits, resource) = seen(stacks, Vec::new());
     assert_eq!(waits.places[0].what, WaitsFor::Wake);
-    assert_ne!(resource, Some(Resource::Lock));
+    assert_eq!(resource, Some(Resource::Pool), "whoever lets them go on one after the other is one of few");
+    let few = vec![threads(6.0, LOCK, &[4, 0], &[], 2), threads(2.5, Doing::Sleeping, &[1], &[], 2)];
+    assert_eq!(seen(few, Vec::new()).1, None, "most are elsewhere");
     let helpers = vec![threads(4.0, LOCK, &[4], &[], 2)];
     assert!(seen(helpers, Vec::new()).0.places.is_empty(), "no line of the app is on their stacks");
 }

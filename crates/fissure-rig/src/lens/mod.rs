@@ -7,12 +7,14 @@
 
 mod cpu_clock;
 mod folded;
+mod go;
 mod hooks;
 mod jvm;
 mod ledger;
 mod linked;
 mod looks;
 mod machine;
+mod memory;
 mod native;
 mod node;
 mod peers;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::go;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Runtime {
     Native,
@@ -10,6 +12,7 @@ pub(super) enum Runtime {
     Python,
     Ruby,
     Java,
+    Go,
     /// One that no instrument understands, by its name.
     Other(&'static str),
 }
@@ -32,7 +35,10 @@ impl Runtime {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         let libraries = maps.lines().filter_map(|line| line.split_once('/')).map(|(_, path)| path);
-        Self::by_names(&name_of(&program), libraries.map(|path| path.rsplit('/').next().unwrap_or(path)))
+        let by_names =
+            Self::by_names(&name_of(&program), libraries.map(|path| path.rsplit('/').next().unwrap_or(path)));
+        let is_go = by_names == Self::Native && go::is_go(Path::new(&format!("/proc/{pid}/exe")));
+        if is_go { Self::Go } else { by_names }
     }
 
     fn by_names<'l>(program: &str, libraries: impl Iterator<Item = &'l str> + Clone) -> Self {

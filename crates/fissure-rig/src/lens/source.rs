@@ -26,7 +26,8 @@ impl Sources {
         if let Some(known) = self.known.get(path) {
             return known.clone();
         }
-        let found = match self.inside(path).or_else(|| self.built_elsewhere(path)) {
+        let found = self.inside(path).or_else(|| self.of_module(path)).or_else(|| self.built_elsewhere(path));
+        let found = match found {
             Some(relative) => (relative.to_string_lossy().into_owned(), true),
             None => (path.to_string_lossy().into_owned(), false),
         };
@@ -37,6 +38,15 @@ impl Sources {
     fn inside(&self, path: &Path) -> Option<PathBuf> {
         let path = plain(path);
         self.folders.iter().find_map(|folder| path.strip_prefix(folder).ok()).map(Path::to_path_buf)
+    }
+
+    /// Go's `-trimpath` has a file begin with the name of its module.
+    fn of_module(&self, path: &Path) -> Option<PathBuf> {
+        let folder = self.folders.first().filter(|_| path.is_relative())?;
+        let module = fs::read_to_string(folder.join("go.mod")).ok()?;
+        let name = module.lines().find_map(|line| line.strip_prefix("module "))?;
+        let file = path.strip_prefix(name.trim().trim_matches('"')).ok()?;
+        folder.join(file).is_file().then(|| file.to_path_buf())
     }
 
     /// The longest end of the path that names a file in the app's folder. Where the path itself exists, both must hold
@@ -95,6 +105,10 @@ mod tests {
         assert_eq!(sources.resolve(&folder.join("lib/../src/./main.rs")), ours);
         assert_eq!(sources.resolve(Path::new("/not/there/src/main.rs")), ours);
         assert_eq!(sources.resolve(&root.path().join("other/src/main.rs")), ours);
+        fs::write(copy.join("go.mod"), "module example.com/shop\n\ngo 1.22\n").unwrap();
+        fs::write(copy.join("main.go"), "").unwrap();
+        assert_eq!(sources.resolve(Path::new("example.com/shop/main.go")), ("main.go".to_owned(), true));
+        assert!(!sources.resolve(Path::new("example.com/other/main.rs")).1);
         for path in [
             &library.join("main.rs"),
             Path::new("/home/me/.cargo/registry/src/main.rs"),

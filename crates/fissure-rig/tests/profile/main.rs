@@ -8,6 +8,7 @@
 )]
 
 mod cost;
+mod go;
 mod java;
 mod native;
 mod node;

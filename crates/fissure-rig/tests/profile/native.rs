@@ -4,6 +4,7 @@ use std::process::Command;
 
 use fissure_facts::profile::Doing;
 
+use crate::go;
 use crate::program::{Program, own, share};
 
 #[test]
@@ -32,11 +33,11 @@ fn the_hot_line_of_an_optimised_program_is_found_with_its_share() {
 }
 
 #[test]
-#[ignore = "needs Go (apt-get install golang): cargo test -p fissure-rig --test profile -- --ignored"]
 fn the_hot_line_of_a_go_program_is_found_with_its_share() {
-    let text = include_str!("apps/hot.go");
-    let mut compiler = Command::new("go");
-    let program = Program::built("hot.go", text, compiler.env("GO111MODULE", "off").args(["build", "-o"]));
+    if go::minor().is_none() {
+        return;
+    }
+    let program = Program::built("hot.go", include_str!("apps/hot.go"), &mut go::compiler(&[]));
     let profile = program.look_at_work("native");
     let running = |doing: &Doing| *doing == Doing::Running;
     let hot = share(&profile, running, |f| f.function.contains("total"));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::layout::{InThread, Layout, Number};
-use super::memory::{Mapping, Memory, mapping_of, word_in};
+use crate::lens::memory::{Mapping, Memory, mapping_of, word_in};
 
 /// A list that is longer changed while it was read.
 const THREADS_MAX: usize = 4096;

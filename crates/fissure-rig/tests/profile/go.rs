@@ -1,0 +1,112 @@
+//! Go: its goroutines, read from outside. Skipped, and said, where no `go` is.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
+
+use fissure_facts::Profile;
+use fissure_facts::profile::{Doing, Stack};
+
+use crate::program::{Program, own};
+
+/// The minor version of the Go that is installed here.
+pub fn minor() -> Option<u32> {
+    let said = Command::new("go").arg("version").output().ok().map(|output| output.stdout);
+    let minor = said.and_then(|said| {
+        let said = String::from_utf8(said).ok()?;
+        said.split_once("go1.")?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    });
+    if minor.is_none() {
+        eprintln!("skipped: no Go here (Debian package golang-go)");
+    }
+    minor
+}
+
+/// Builds with further arguments for `go build`.
+pub fn compiler(arguments: &[&str]) -> Command {
+    let mut compiler = Command::new("go");
+    compiler.env("GO111MODULE", "off").arg("build").args(arguments).arg("-o");
+    compiler
+}
+
+/// The port at which the server's peer listens comes along.
+fn server(arguments: &[&str]) -> (Program, u16) {
+    let mut program =
+        Program::built_and_heard("serve.go", include_str!("apps/serve.go"), &mut compiler(arguments));
+    let mut line = String::new();
+    BufReader::new(program.output()).read_line(&mut line).unwrap();
+    let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+    (program, port)
+}
+
+fn count(profile: &Profile, keep: impl Fn(&Stack) -> bool) -> u64 {
+    profile.stacks.iter().filter(|stack| keep(stack)).map(|stack| stack.count).sum()
+}
+
+fn is_named(profile: &Profile, program: &Program, peer: u16) {
+    let at = |mark: &'static str| {
+        let line = Some(program.line(mark));
+        move |stack: &Stack| own(profile, stack).is_some_and(|frame| frame.line == line)
+    };
+    let is_lock = |stack: &Stack| {
+        let in_mutex = profile.frames(stack).any(|frame| frame.function.contains("(*Mutex).lockSlow"));
+        in_mutex && matches!(stack.doing, Doing::WaitingForLock { .. })
+    };
+    let mean = |count: u64| count as f64 / profile.looks as f64;
+    // Four of five wait for the mutex, three of five for a slot.
+    let locks = count(profile, is_lock);
+    assert!((3.0..=4.5).contains(&mean(locks)), "{} wait for the mutex\n{profile:#?}", mean(locks));
+    let there = count(profile, |stack| is_lock(stack) && at("// LOCKS")(stack));
+    assert!(there * 100 >= locks * 99, "{there} of {locks}\n{profile:#?}");
+    let slots = count(profile, |s| at("// SLOT")(s) && matches!(s.doing, Doing::WaitingForLock { .. }));
+    assert!((2.0..=3.5).contains(&mean(slots)), "{} wait for a slot\n{profile:#?}", mean(slots));
+    let has_one = count(profile, |stack| at("// HAS ONE")(stack) && stack.doing == Doing::Sleeping);
+    assert!((1.0..=2.1).contains(&mean(has_one)), "{} have a slot\n{profile:#?}", mean(has_one));
+
+    let asks = count(profile, at("// ASKS"));
+    let of_peer = |stack: &Stack| {
+        at("// ASKS")(stack)
+            && matches!(stack.doing, Doing::WaitingForPeer { port: Some(port), .. } if port == peer)
+    };
+    let there = count(profile, of_peer);
+    assert!(mean(asks) > 3.5 && there * 100 >= asks * 90, "{there} of {asks}\n{profile:#?}");
+
+    // What waits for work, or for a request, is no request that waits.
+    let own_of_others = ["// WORKER", "// ACCEPTS", "// READS", "// LATE"];
+    assert!(own_of_others.iter().all(|&mark| count(profile, at(mark)) == 0), "{profile:#?}");
+    let idle =
+        count(profile, |stack| stack.doing == Doing::WaitingForClient && own(profile, stack).is_none());
+    assert!((5.0..7.0).contains(&mean(idle)), "{} connections rest\n{profile:#?}", mean(idle));
+
+    // Where the lock is held, it waits for the time or the disk.
+    let is_held_at = |stack: &Stack| {
+        let line = stack.holder.iter().map(|&index| &profile.frames[index as usize]).find(|f| f.in_app);
+        line.is_some_and(|frame| frame.line == Some(program.line("// HOLDS")))
+    };
+    let held = count(profile, |stack| is_lock(stack) && is_held_at(stack));
+    assert!(held * 10 > locks * 5, "{held} of {locks}\n{profile:#?}");
+}
+
+#[test]
+fn a_goroutine_that_waits_is_named_with_what_it_waits_for() {
+    let Some(minor) = minor() else { return };
+    let (program, peer) = server(&[]);
+    let profile = program.look("go");
+    is_named(&profile, &program, peer);
+    let at = |mark| {
+        let line = Some(program.line(mark));
+        count(&profile, |stack| own(&profile, stack).is_some_and(|frame| frame.line == line))
+    };
+    let (helps, joins) = (at("// HELPS"), at("// JOINS"));
+    // Since Go 1.21 a goroutine knows who started it.
+    let (many, few) = if minor >= 21 { (helps, joins) } else { (joins, helps) };
+    assert!(many > 10 * few && many > 2 * profile.looks, "{helps} help, {joins} wait for it\n{profile:#?}");
+}
+
+#[test]
+fn a_stripped_program_says_as_much() {
+    if minor().is_none() {
+        return;
+    }
+    let (program, peer) = server(&["-ldflags=-s -w"]);
+    is_named(&program.look("go"), &program, peer);
+}
