@@ -11,6 +11,7 @@ mod cost;
 mod java;
 mod native;
 mod node;
+mod php;
 mod program;
 mod python;
 mod ruby;

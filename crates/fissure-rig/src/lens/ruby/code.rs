@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::layout::{Layout, ShortTexts};
-use super::memory::{Memory, half_word_in, word_in};
 use super::vm::Call;
+use crate::lens::memory::{Memory, half_word_in, word_in};
 
 /// The kind of an object, in the lowest bits of its first word.
 const KIND: u64 = 0x1f;

@@ -3,7 +3,6 @@
 
 mod code;
 mod layout;
-mod memory;
 mod vm;
 
 #[cfg(test)]
@@ -19,13 +18,13 @@ use fissure_facts::profile::{Doing, Frame};
 
 use super::folded::{Folded, Sample, evenly};
 use super::looks::{self, Looks};
+use super::memory::{Mapping, Memory, half_word_in, mapping_of, mappings};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Call as SystemCall, Parked, Reader};
 use super::threads::{LIBRARY_THREAD_BYTES, Scheduled, name_of, numbers_in, of};
 use code::{Functions, Place};
 use layout::Layout;
-use memory::{Mapping, Memory, half_word_in, mapping_of, mappings};
 use vm::{Call, Status, Thread, Turns, Vm};
 
 /// A process that has just forked, or starts a thread, is seen whole at the next try.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::code::{Functions, function_in_c};
 use super::layout::Layout;
-use super::memory::{Mapping, Memory};
 use super::vm::{self, Call, Vm};
+use crate::lens::memory::{Mapping, Memory};
 
 const START: u64 = 0x10_0000;
 
