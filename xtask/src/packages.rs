@@ -34,6 +34,11 @@ const NEEDS: &[Need] = &[
         package: "golang-go",
         without: "what waits in Go (crates/fissure-rig/tests/profile)",
     },
+    Need {
+        program: "php",
+        package: "php-cli",
+        without: "the profiler of PHP (crates/fissure-rig/tests/profile)",
+    },
     Need { program: "mkfifo", package: "coreutils", without: "folders with a pipe in them (init)" },
     Need { program: "kill", package: "procps", without: "ends by signal (crates/fissure/tests)" },
 ];

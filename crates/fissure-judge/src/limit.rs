@@ -15,7 +15,7 @@ use crate::stats;
 /// The app's CPUs count as full from here on: above it queueing dominates, and the last tenth is scheduling.
 pub const FULL: f64 = 0.85;
 /// Instruments of languages in which one thread of a process runs at a time.
-const ONE_THREAD_LANGUAGES: [&str; 3] = ["node", "python", "ruby"];
+const ONE_THREAD_LANGUAGES: [&str; 4] = ["node", "python", "ruby", "php"];
 /// One thread carries the work when it uses at least this share of the app's CPU.
 const ONE_THREAD_SHARE: f64 = 0.8;
 

@@ -61,7 +61,7 @@ pub fn examine() -> Examination {
 fn lines_of(runtime: &str, found: &Examination) -> Option<Result<String, String>> {
     Some(match runtime {
         "node" => Ok("what runs, by its inspector".to_owned()),
-        "python3" | "ruby" => {
+        "python3" | "ruby" | "php" => {
             found.stacks.clone().map(|()| "what runs and what waits, read from its memory".to_owned())
         }
         "java" => {

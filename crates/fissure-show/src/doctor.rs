@@ -393,7 +393,7 @@ mod tests {
             clock_library: Some("/usr/lib/faketime/libfaketimeMT.so.1".to_owned()),
             holds: Ok(()),
             instruments: vec!["native".to_owned(), "waits".to_owned()],
-            runtimes: vec!["node".to_owned(), "php".to_owned()],
+            runtimes: vec!["node".to_owned(), "deno".to_owned()],
             lines: BTreeMap::from([("node".to_owned(), Ok("what runs, by its inspector".to_owned()))]),
         }
     }
@@ -430,7 +430,7 @@ mod tests {
         };
         let less = findings(&poor);
         let lacking = less.iter().filter(|f| f.standing == Standing::Less);
-        assert_eq!(lacking.clone().count(), less.len() - 3, "all but loopback, instruments, PHP: {less:#?}");
+        assert_eq!(lacking.clone().count(), less.len() - 3, "all but loopback, instruments, Deno: {less:#?}");
         assert!(lacking.clone().all(|f| f.falls_away.is_some() && f.what_to_do.is_some()));
         assert!(can_work(&less), "poor, but it works");
 

@@ -12,6 +12,8 @@ use super::origin::{Origin, origin};
 const ENGINES: [(&str, &str); 3] = [("sqlite", "SQLite"), ("duckdb", "DuckDB"), ("rocksdb", "RocksDB")];
 /// What an instrument that knows only its language calls the functions of the C compiler.
 const EXTENSION: &str = "extension.so";
+/// PHP's functions for databases do not say which of them is at work.
+const EXTENSION_OF_PHP: &str = "ext/PDO";
 /// An engine counts as what is at work in a language's extensions when it does this part of what the process does in them.
 const MOST: f64 = 0.5;
 
@@ -30,9 +32,9 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// The code of an extension, which its language's instrument cannot name; it runs without the interpreter's lock.
+/// The code of an extension, which its language's instrument cannot name; it runs without the interpreter's lock, where there is one.
 pub(crate) fn is_extension(frame: &Frame) -> bool {
-    frame.module.as_deref() == Some(EXTENSION)
+    frame.module.as_deref().is_some_and(|module| [EXTENSION, EXTENSION_OF_PHP].contains(&module))
 }
 
 /// The engine that does most of what a process does in libraries, as an instrument saw it that knows those.

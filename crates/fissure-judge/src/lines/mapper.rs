@@ -8,7 +8,7 @@ use fissure_facts::profile::Frame;
 use super::origin::{Origin, origin};
 
 /// By a part of the path of a library's file.
-const MAPPERS: [(&str, &str); 24] = [
+const MAPPERS: [(&str, &str); 29] = [
     ("/sqlalchemy/", "SQLAlchemy"),
     ("/django/db/", "Django's ORM"),
     ("/peewee", "Peewee"),
@@ -29,6 +29,11 @@ const MAPPERS: [(&str, &str); 24] = [
     ("/sequel-", "Sequel"),
     ("/illuminate/database/", "Eloquent"),
     ("/doctrine/", "Doctrine"),
+    ("/cakephp/src/orm/", "CakePHP's ORM"),
+    ("/yii2/db/", "Yii's ORM"),
+    ("/cycle/orm/", "Cycle"),
+    ("/propel/", "Propel"),
+    ("/redbean", "RedBeanPHP"),
     ("org/hibernate/", "Hibernate"),
     ("org/jooq/", "jOOQ"),
     ("gorm.io/gorm", "GORM"),

@@ -15,7 +15,7 @@ pub(super) enum Origin {
 }
 
 /// Folders of other people's packages, also when they lie in the app's own folder.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "node_modules/",
     "site-packages/",
     "dist-packages/",
@@ -26,6 +26,7 @@ const PACKAGES: [&str; 10] = [
     "vendor/",
     "third_party/",
     ".venv/",
+    "phar://",
 ];
 
 /// Parts of a standard library whose work cannot be made less by other lines around it: hashing, compression.
@@ -43,6 +44,28 @@ const IRREDUCIBLE: [&str; 9] = [
 
 /// Where a JVM says that a class came from when it is none of its own.
 const CLASS_PATH: &str = "class path";
+
+/// Where a function of PHP's belongs that is written in C: `ext/curl`.
+const EXTENSION_OF_PHP: &str = "ext/";
+/// Extensions of which every PHP app makes use for its own loops, texts and lists.
+const RUNTIME_OF_PHP: [&str; 14] = [
+    "core",
+    "standard",
+    "spl",
+    "pcre",
+    "date",
+    "json",
+    "mbstring",
+    "ctype",
+    "reflection",
+    "random",
+    "tokenizer",
+    "filter",
+    "iconv",
+    "intl",
+];
+/// Functions of `ext/standard` that hash, and take as long as they are told to.
+const PASSWORDS_OF_PHP: [&str; 3] = ["password_hash", "password_verify", "crypt"];
 
 /// Shared libraries that every program of a language maps.
 const RUNTIMES: [&str; 14] = [
@@ -73,6 +96,11 @@ pub(super) fn origin(frame: &Frame) -> Origin {
         return Origin::Own;
     }
     let module = frame.module.as_deref().unwrap_or_default();
+    if let Some(extension) = module.strip_prefix(EXTENSION_OF_PHP) {
+        let is_runtime = RUNTIME_OF_PHP.iter().any(|name| extension.eq_ignore_ascii_case(name));
+        let is_password = PASSWORDS_OF_PHP.contains(&&*frame.function);
+        return if is_runtime && !is_password { Origin::Runtime } else { Origin::Library };
+    }
     let name = module.rsplit('/').next().unwrap_or_default();
     let is_shared = name.contains(".so") || module == CLASS_PATH;
     if is_shared && !RUNTIMES.iter().any(|runtime| name.starts_with(runtime)) {
@@ -161,6 +189,9 @@ mod tests {
             ("block (2 levels) in total", "total"),
             ("rescue in block in total", "total"),
             ("block in <main>", "<main>"),
+            ("App\\Models\\Cart::total", "total"),
+            ("{closure}", "{closure}"),
+            ("{main}", "{main}"),
             ("sounds_like.<locals>.<genexpr>.<genexpr>", "sounds_like"),
             ("Handler.send.<locals>.encode", "Handler.send.encode"),
             ("<module>", "<module>"),
@@ -195,11 +226,19 @@ mod tests {
             (Some("java/util/zip/Deflater.java"), "java.base", false, Origin::Library),
             (Some("org/apache/commons/io/IOUtils.java"), "class path", false, Origin::Library),
             (Some("src/main/java/com/shop/Cart.java"), "", true, Origin::Own),
+            (Some("vendor/laravel/framework/src/Illuminate/Support/Str.php"), "", true, Origin::Library),
+            (Some("phar:///app/tool.phar/src/run.php"), "", false, Origin::Library),
+            (Some("storage/framework/views/0a1b.php"), "", true, Origin::Own),
+            (None, "ext/standard", false, Origin::Runtime),
+            (None, "ext/SPL", false, Origin::Runtime),
+            (None, "ext/gd", false, Origin::Library),
             (None, "/usr/lib/x86_64-linux-gnu/libc.so.6", false, Origin::Runtime),
             (None, "/usr/lib/x86_64-linux-gnu/libcrypto.so.3", false, Origin::Library),
         ] {
             assert_eq!(origin(&frame(file, module, in_app)), wanted, "{file:?} {module}");
         }
+        let hashes = Frame { function: "password_verify".to_owned(), ..frame(None, "ext/standard", false) };
+        assert_eq!(origin(&hashes), Origin::Library);
     }
 
     proptest! {

@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longer texts are cut off: names and paths are shorter.
 const TEXT_BYTES_MAX: u64 = 4096;
+/// The variables of a program are fewer.
+const VARIABLES_BYTES_MAX: u64 = 64 << 20;
+const PAGE_BYTES: usize = 64 << 10;
 
 pub(super) trait Memory {
     /// Fills the buffer with what stands at this address; None where not all of it can be read.
@@ -80,6 +83,53 @@ fn mapping(line: &str) -> Option<Mapping> {
 pub(super) fn mapping_of(mappings: &[Mapping], at: u64) -> Option<&Mapping> {
     let behind = mappings.partition_point(|mapping| mapping.end <= at);
     mappings.get(behind).filter(|mapping| mapping.start <= at)
+}
+
+/// Every word among the variables of a file for which `found` gives something, with its address: the first such thing.
+pub(super) fn search_variables<T>(
+    memory: &impl Memory,
+    mappings: &[Mapping],
+    file: &Path,
+    mut found: impl FnMut(u64, u64) -> Option<T>,
+) -> Option<T> {
+    for (start, end) in variables(mappings, file) {
+        let mut page = vec![0; PAGE_BYTES];
+        for at in (start..end).step_by(PAGE_BYTES) {
+            let count = PAGE_BYTES.min(usize::try_from(end - at).unwrap_or(PAGE_BYTES));
+            let Some(page) = page.get_mut(..count) else { continue };
+            if memory.read(at, page).is_none() {
+                continue;
+            }
+            let words =
+                page.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
+            let mut words = words.enumerate();
+            if let Some(thing) = words.find_map(|(i, word)| found(at + 8 * i as u64, word)) {
+                return Some(thing);
+            }
+        }
+    }
+    None
+}
+
+/// Where the variables of a file are: its writable parts, and what follows them without a name of its own.
+fn variables(mappings: &[Mapping], file: &Path) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    let mut end = 0;
+    let mut bytes = 0u64;
+    for mapping in mappings {
+        let follows = mapping.start == end && mapping.file.as_os_str().is_empty();
+        if mapping.file == file || follows {
+            end = mapping.end;
+            if mapping.is_writable {
+                bytes = bytes.saturating_add(mapping.end.saturating_sub(mapping.start));
+                if bytes > VARIABLES_BYTES_MAX {
+                    break;
+                }
+                found.push((mapping.start, mapping.end));
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod memory;
 mod native;
 mod node;
 mod peers;
+mod php;
 mod postgres;
 mod profiler;
 mod python;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fissure_facts::{Profile, Statements};
 
 use super::runtime::Runtime;
-use super::{go, jvm, native, node, postgres, python, ruby, waits};
+use super::{go, jvm, native, node, php, postgres, python, ruby, waits};
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -54,12 +54,13 @@ struct Instrument {
     watch: Watch,
 }
 
-const INSTRUMENTS: [Instrument; 8] = [
+const INSTRUMENTS: [Instrument; 9] = [
     Instrument { name: "native", runtime: None, watch: native::watch },
     Instrument { name: "waits", runtime: None, watch: waits::watch },
     Instrument { name: "node", runtime: Some(Runtime::Node), watch: node::watch },
     Instrument { name: "python", runtime: Some(Runtime::Python), watch: python::watch },
     Instrument { name: "ruby", runtime: Some(Runtime::Ruby), watch: ruby::watch },
+    Instrument { name: "php", runtime: Some(Runtime::Php), watch: php::watch },
     Instrument { name: "java", runtime: Some(Runtime::Java), watch: jvm::watch },
     Instrument { name: "java waits", runtime: Some(Runtime::Java), watch: jvm::waits::watch },
     Instrument { name: "go", runtime: Some(Runtime::Go), watch: go::watch },

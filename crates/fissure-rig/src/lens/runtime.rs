@@ -11,6 +11,7 @@ pub(super) enum Runtime {
     Node,
     Python,
     Ruby,
+    Php,
     Java,
     Go,
     /// One that no instrument understands, by its name.
@@ -18,11 +19,12 @@ pub(super) enum Runtime {
 }
 
 /// Programs by the beginning of their name, and libraries by which other programs bring the same interpreter along.
-const KNOWN: [(&str, &str, Runtime); 9] = [
+const KNOWN: [(&str, &str, Runtime); 10] = [
     ("node", "libnode.so", Runtime::Node),
     ("python", "libpython", Runtime::Python),
     ("ruby", "libruby", Runtime::Ruby),
-    ("php", "libphp", Runtime::Other("PHP")),
+    ("php", "libphp", Runtime::Php),
+    ("frankenphp", "libfrankenphp", Runtime::Php),
     ("java", "libjvm.so", Runtime::Java),
     ("dotnet", "libcoreclr.so", Runtime::Other(".NET")),
     ("beam", "libbeam", Runtime::Other("Erlang")),
@@ -71,8 +73,10 @@ mod tests {
             ("nodejs", &[], Runtime::Node),
             ("python3.13t", &["libc.so.6"], Runtime::Python),
             ("uwsgi-core", &["libc.so.6", "libpython3.11.so.1.0"], Runtime::Python),
-            ("apache2", &["libphp8.2.so"], Runtime::Other("PHP")),
-            ("php-fpm8.2", &[], Runtime::Other("PHP")),
+            ("apache2", &["libphp8.2.so"], Runtime::Php),
+            ("php-fpm8.2", &[], Runtime::Php),
+            ("frankenphp", &[], Runtime::Php),
+            ("phpize-server", &[], Runtime::Native),
             ("ruby3.1", &[], Runtime::Ruby),
             ("java", &["libjvm.so"], Runtime::Java),
             ("bundler", &["libc.so.6"], Runtime::Native),

@@ -69,6 +69,15 @@ impl Parked {
         }
     }
 
+    /// Waits for files in a set that was made before, as servers with an event loop do.
+    pub fn is_epoll(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if self.number == libc::SYS_epoll_wait {
+            return true;
+        }
+        [libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2].contains(&self.number)
+    }
+
     pub fn call(&self) -> Call {
         let [first, second] = self.arguments;
         match self.number {

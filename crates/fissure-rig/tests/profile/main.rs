@@ -12,6 +12,7 @@ mod go;
 mod java;
 mod native;
 mod node;
+mod php;
 mod program;
 mod python;
 mod ruby;

@@ -16,7 +16,8 @@ pub fn waits_for(what: &WaitsFor) -> String {
         WaitsFor::Lock => "a lock".to_owned(),
         WaitsFor::Interpreter => "the interpreter's lock".to_owned(),
         WaitsFor::Wake => {
-            "being woken (a condition, a queue, a channel; a worker without work waits the same way)".to_owned()
+            "being woken (a condition, a queue, a channel; a worker without work waits the same way)"
+                .to_owned()
         }
         WaitsFor::Peer(Some(address)) => format!("an answer of {}", code(address)),
         WaitsFor::Peer(None) => "an answer over a connection whose other end is not known".to_owned(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::layout::{InThread, Layout, Number};
-use crate::lens::memory::{Mapping, Memory, mapping_of, word_in};
+use crate::lens::memory::{Mapping, Memory, mapping_of, search_variables, word_in};
 
 /// A list that is longer changed while it was read.
 const THREADS_MAX: usize = 4096;
@@ -16,9 +16,6 @@ const RACTORS_MAX: usize = 256;
 const STACK_BYTES_MAX: u64 = 1 << 30;
 /// What is read of a stack: the inner end.
 const FRAMES_MAX: u64 = 1024;
-/// The variables of a program are fewer.
-const VARIABLES_BYTES_MAX: u64 = 64 << 20;
-const PAGE_BYTES: usize = 64 << 10;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vm {
@@ -92,28 +89,13 @@ impl Vm {
         layout: &'static Layout,
     ) -> Option<Self> {
         let mut seen = HashSet::new();
-        for (start, end) in variables(mappings, file) {
-            let mut page = vec![0; PAGE_BYTES];
-            for at in (start..end).step_by(PAGE_BYTES) {
-                let count = PAGE_BYTES.min(usize::try_from(end - at).unwrap_or(PAGE_BYTES));
-                let Some(page) = page.get_mut(..count) else { continue };
-                if memory.read(at, page).is_none() {
-                    continue;
-                }
-                let words =
-                    page.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
-                let is_new = |address: &u64| {
-                    address.is_multiple_of(8)
-                        && mapping_of(mappings, *address).is_some_and(|mapping| mapping.is_writable)
-                        && seen.insert(*address)
-                };
-                let vms = words.filter(is_new).map(|address| Self { address, layout });
-                if let Some(vm) = vms.into_iter().find(|vm| vm.is_there(memory)) {
-                    return Some(vm);
-                }
-            }
-        }
-        None
+        search_variables(memory, mappings, file, |_, address| {
+            let is_new = address.is_multiple_of(8)
+                && mapping_of(mappings, address).is_some_and(|mapping| mapping.is_writable)
+                && seen.insert(address);
+            let vm = Self { address, layout };
+            (is_new && vm.is_there(memory)).then_some(vm)
+        })
     }
 
     fn is_there(&self, memory: &impl Memory) -> bool {
@@ -230,25 +212,4 @@ fn nodes(memory: &impl Memory, list: u64, most: usize) -> Option<Vec<u64>> {
         at = memory.word(at, 0)?;
     }
     Some(found)
-}
-
-/// Where the variables of a file are: its writable parts, and what follows them without a name of its own.
-fn variables(mappings: &[Mapping], file: &Path) -> Vec<(u64, u64)> {
-    let mut found = Vec::new();
-    let mut end = 0;
-    let mut bytes = 0u64;
-    for mapping in mappings {
-        let follows = mapping.start == end && mapping.file.as_os_str().is_empty();
-        if mapping.file == file || follows {
-            end = mapping.end;
-            if mapping.is_writable {
-                bytes = bytes.saturating_add(mapping.end.saturating_sub(mapping.start));
-                if bytes > VARIABLES_BYTES_MAX {
-                    break;
-                }
-                found.push((mapping.start, mapping.end));
-            }
-        }
-    }
-    found
 }
