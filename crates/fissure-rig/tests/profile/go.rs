@@ -52,11 +52,13 @@ fn is_named(profile: &Profile, program: &Program, peer: u16) {
         in_mutex && matches!(stack.doing, Doing::WaitingForLock { .. })
     };
     let mean = |count: u64| count as f64 / profile.looks as f64;
-    // Four of five wait for the mutex, three of five for a slot.
+    // Four of five wait for the mutex that the fifth holds, and all others that want it; three of five for a slot.
     let locks = count(profile, is_lock);
-    assert!((3.0..=4.5).contains(&mean(locks)), "{} wait for the mutex\n{profile:#?}", mean(locks));
-    let there = count(profile, |stack| is_lock(stack) && at("// LOCKS")(stack));
-    assert!(there * 100 >= locks * 99, "{there} of {locks}\n{profile:#?}");
+    let [there, too] =
+        [at("// LOCKS"), at("// WANTS IT TOO")].map(|at| count(profile, |s| is_lock(s) && at(s)));
+    assert!((3.0..=4.5).contains(&mean(there)), "{} wait for the mutex\n{profile:#?}", mean(there));
+    assert!((3.0..=5.0).contains(&mean(too)), "{} wait for it, too\n{profile:#?}", mean(too));
+    assert!((there + too) * 100 >= locks * 99, "{there} and {too} of {locks}\n{profile:#?}");
     let slots = count(profile, |s| at("// SLOT")(s) && matches!(s.doing, Doing::WaitingForLock { .. }));
     assert!((2.0..=3.5).contains(&mean(slots)), "{} wait for a slot\n{profile:#?}", mean(slots));
     let has_one = count(profile, |stack| at("// HAS ONE")(stack) && stack.doing == Doing::Sleeping);
@@ -77,13 +79,22 @@ fn is_named(profile: &Profile, program: &Program, peer: u16) {
         count(profile, |stack| stack.doing == Doing::WaitingForClient && own(profile, stack).is_none());
     assert!((5.0..7.0).contains(&mean(idle)), "{} connections rest\n{profile:#?}", mean(idle));
 
-    // Where the lock is held, it waits for the time or the disk.
-    let is_held_at = |stack: &Stack| {
-        let line = stack.holder.iter().map(|&index| &profile.frames[index as usize]).find(|f| f.in_app);
-        line.is_some_and(|frame| frame.line == Some(program.line("// HOLDS")))
+    // Where the lock is held, it waits for the time or the disk, whoever waits for it.
+    let is_held_at = |mark: &'static str| {
+        let line = Some(program.line(mark));
+        move |stack: &Stack| {
+            let mut frames = stack.holder.iter().map(|&index| &profile.frames[index as usize]);
+            frames.find(|frame| frame.in_app).is_some_and(|frame| frame.line == line)
+        }
     };
-    let held = count(profile, |stack| is_lock(stack) && is_held_at(stack));
-    assert!(held * 10 > locks * 5, "{held} of {locks}\n{profile:#?}");
+    for (mark, all) in [("// LOCKS", there), ("// WANTS IT TOO", too)] {
+        let held = |by| count(profile, |s| is_lock(s) && at(mark)(s) && is_held_at(by)(s));
+        let (holds, lets_go) = (held("// HOLDS"), held("// LETS GO"));
+        assert!(
+            holds * 2 > all && lets_go * 50 <= all,
+            "{holds} and {lets_go} of {all} at {mark}\n{profile:#?}"
+        );
+    }
 }
 
 #[test]

@@ -11,13 +11,22 @@ use super::code::Line;
 /// Where goroutines of Go itself stand when they ask for a lock.
 const LOCKS: [&str; 4] = ["runtime.", "sync.", "internal/sync.", "internal/poll.(*fdMutex)"];
 
+fn is_inside(line: &&Line) -> bool {
+    LOCKS.iter().any(|package| line.function.starts_with(package))
+}
+
 /// The line that asks for the lock before which a goroutine stands.
 fn asks_for_lock(met: &Met) -> Option<&Line> {
     matches!(met.doing, Some(Doing::WaitingForLock { .. })).then_some(())?;
-    let is_inside = |line: &&Line| LOCKS.iter().any(|package| line.function.starts_with(package));
     // `Mutex`, `RWMutex`, `fdMutex`.
     met.lines().take_while(is_inside).any(|line| line.function.contains("Mutex)")).then_some(())?;
     met.lines().find(|line| !is_inside(line))
+}
+
+/// Who hands a lock over makes room for the next, and is behind the line without holding it any more.
+fn lets_go(met: &Met) -> bool {
+    // `Unlock`, `RUnlock`, `unlockSlow`.
+    met.lines().take_while(is_inside).any(|line| line.function.contains("nlock"))
 }
 
 /// Waits for a word from another goroutine, and for no lock.
@@ -67,42 +76,52 @@ impl<'m> Connections<'m> {
     }
 }
 
-/// Go does not note who holds a lock. But whoever is in the function that asks for it, behind the line that does, has passed it: the
-/// only one there holds it.
-pub(super) struct Holders<'m> {
-    /// By the function that asks.
-    inside: HashMap<&'m str, Vec<(&'m Line, &'m Met)>>,
-    /// Locks that are asked for there.
-    locks: HashMap<&'m str, HashSet<u64>>,
+/// Go does not note who holds a lock. But whoever is, in a function that asks for it, behind the line that does, has passed it: the
+/// only one there holds it. None for a lock of which there may be several, or none.
+pub(super) struct Holders<'m>(HashMap<u64, Option<&'m Met>>);
+
+/// A function that asks for a lock.
+struct Door<'m> {
+    /// The first line that does.
+    line: &'m Line,
+    /// Several where each caller has one of its own: then nobody knows whose is whose.
+    locks: HashSet<u64>,
 }
 
 impl<'m> Holders<'m> {
     pub fn of(met: &'m [Arc<Met>]) -> Self {
-        let mut locks: HashMap<&str, HashSet<u64>> = HashMap::new();
+        let mut doors: HashMap<&str, Door<'_>> = HashMap::new();
         for met in met {
             let Some(Doing::WaitingForLock { address }) = met.doing else { continue };
             let Some(line) = asks_for_lock(met) else { continue };
-            locks.entry(&line.function).or_default().insert(address);
-        }
-        let mut inside: HashMap<&str, Vec<(&Line, &Met)>> = HashMap::new();
-        for met in met {
-            let asks = asks_for_lock(met).map(|line| &*line.function);
-            let is_asked =
-                |line: &&Line| locks.contains_key(&*line.function) && asks != Some(&*line.function);
-            // Of a function that calls itself the innermost.
-            if let Some(line) = met.lines().find(is_asked) {
-                inside.entry(&line.function).or_default().push((line, &**met));
+            let door = doors.entry(&line.function).or_insert(Door { line, locks: HashSet::new() });
+            door.locks.insert(address);
+            if line.line < door.line.line {
+                door.line = line;
             }
         }
-        Self { inside, locks }
+        let several = doors.values().filter(|door| door.locks.len() > 1);
+        let mut holders: HashMap<u64, Option<&Met>> =
+            several.flat_map(|door| &door.locks).map(|&lock| (lock, None)).collect();
+        for met in met.iter().filter(|met| !lets_go(met)) {
+            let asks = asks_for_lock(met).map(|line| &*line.function);
+            let passed = met.lines().filter_map(|line| {
+                let door = doors.get(&*line.function).filter(|_| asks != Some(&*line.function))?;
+                let is_behind = line.file == door.line.file && line.line > door.line.line;
+                is_behind.then_some(&door.locks)
+            });
+            for lock in passed.flatten().collect::<HashSet<_>>() {
+                holders.entry(*lock).and_modify(|holder| *holder = None).or_insert(Some(&**met));
+            }
+        }
+        Self(holders)
     }
 
     pub fn holder(&self, met: &Met) -> Option<&'m Met> {
-        let asks = asks_for_lock(met)?;
-        let is_one_lock = self.locks.get(&*asks.function).is_some_and(|locks| locks.len() == 1);
-        let inside = self.inside.get(&*asks.function).filter(|_| is_one_lock)?;
-        let mut behind = inside.iter().filter(|(line, _)| line.file == asks.file && line.line > asks.line);
-        let (_, holder) = behind.next()?;
-        behind.next().is_none().then_some(*holder)
+        asks_for_lock(met)?;
+        match met.doing {
+            Some(Doing::WaitingForLock { address }) if address != 0 => *self.0.get(&address)?,
+            _ => None,
+        }
     }
 }

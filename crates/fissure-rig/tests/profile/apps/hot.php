@@ -29,7 +29,7 @@ function fingerprint(): string
 echo "ready\n";
 $cart = new Cart();
 while (true) {
-    $cart->total(300_000);
-    rest(100_000);
+    $cart->total(3_000_000);
+    rest(1_000_000);
     fingerprint();
 }

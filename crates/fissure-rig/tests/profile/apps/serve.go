@@ -28,6 +28,12 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "ordered")
 }
 
+func (s *shop) orders(w http.ResponseWriter, r *http.Request) {
+	s.mutex.Lock()         // WANTS IT TOO
+	defer s.mutex.Unlock() // LETS GO
+	fmt.Fprintln(w, s.log.Name())
+}
+
 func (s *shop) photo(w http.ResponseWriter, r *http.Request) {
 	s.slots <- struct{}{}            // SLOT
 	time.Sleep(4 * time.Millisecond) // HAS ONE
@@ -108,6 +114,7 @@ func main() {
 	}
 	s := &shop{log: log, slots: make(chan struct{}, 2), peer: "http://" + peer.Addr().String()}
 	http.HandleFunc("/order", s.order)
+	http.HandleFunc("/orders", s.orders)
 	http.HandleFunc("/photo", s.photo)
 	http.HandleFunc("/price", s.price)
 	http.HandleFunc("/page", s.page)
@@ -117,7 +124,7 @@ func main() {
 			for range work { // WORKER
 			}
 		}()
-		for _, route := range []string{"/order", "/photo", "/price", "/page"} {
+		for _, route := range []string{"/order", "/orders", "/photo", "/price", "/page"} {
 			go ask("http://" + own.Addr().String() + route)
 		}
 		connection, err := net.Dial("tcp", own.Addr().String())

@@ -3,7 +3,7 @@
 function work(): int
 {
     $found = 0;
-    for ($i = 0; $i < 300_000; $i++) {
+    for ($i = 0; $i < 3_000_000; $i++) {
         $found += $i * $i % 7; // HOT
     }
     return $found;
