@@ -212,9 +212,9 @@ impl Interpreter {
         });
         self.before = Some((now.turns, sample.clone()));
         if is_same {
-            folded.add_again(sample)
+            folded.add_again(sample);
         } else {
-            folded.add(sample, 1)
+            folded.add(sample, 1);
         }
         Some(())
     }
