@@ -8,7 +8,7 @@ use crate::{Config, Fact, Route, Stamped, Window};
 pub const FORMAT: &str = "fissure.run/1";
 
 /// The first line of a journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Header {
     pub format: String,
     /// Version of fissure that recorded it.

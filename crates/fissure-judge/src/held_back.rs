@@ -83,23 +83,12 @@ fn places<'r>(played: impl Iterator<Item = (&'r String, &'r Vec<PlayedStep>)>) -
 
 #[cfg(test)]
 mod tests {
-    use fissure_facts::{Config, Header, Machine, Stamped};
+    use fissure_facts::{Header, Stamped};
 
     use super::*;
 
     /// A run in which one step took so long each time it was played alone, and then, with acknowledgements at once, so long.
     fn run(alone_ms: &[u64], acknowledged_ms: Option<u64>) -> Run {
-        let header = Header {
-            format: fissure_facts::run::FORMAT.to_owned(),
-            fissure: String::new(),
-            run: String::new(),
-            started_unix_s: 0,
-            verb: "check".to_owned(),
-            seed: 1,
-            machine: Machine::default(),
-            config: Config::default(),
-            journeys: Vec::new(),
-        };
         let steps = |ms: u64| {
             vec![PlayedStep {
                 route: "GET /other".parse().unwrap(),
@@ -111,7 +100,7 @@ mod tests {
             }]
         };
         let (whole, journey) = (Arrangement::whole(), "browse".to_owned());
-        let mut run = Run::new(header);
+        let mut run = Run::new(Header::default());
         let mut add = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
         for &ms in alone_ms {
             let (arrangement, journey) = (whole.name.clone(), journey.clone());

@@ -59,6 +59,12 @@ impl Judgement {
         !matches!(self.verdict, Verdict::NotEnoughEvidence { .. })
     }
 
+    /// All of these routes are late because their answers wait to be acknowledged.
+    pub fn are_held_back(&self, routes: &[SoloMiss]) -> bool {
+        let is_held_back = |miss: &SoloMiss| self.held_back.iter().any(|held| held.route == miss.route);
+        !routes.is_empty() && routes.iter().all(is_held_back)
+    }
+
     /// The answers that a remedy would change.
     pub fn unsafe_answers(&self, remedy: &RemedyResult) -> &[Finding] {
         let tried = self.tried(remedy).filter(|tried| tried.answer == Answer::Unsafe);

@@ -9,8 +9,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, Judgement, LatencyChange, Missing, RemedyKind,
-    RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, Judgement, LatencyChange, Missing,
+    RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -51,6 +51,7 @@ struct Bench<'r> {
     lines: Option<Lines>,
     /// Flat out the CPU is full, or one thread is.
     is_cpu_full: bool,
+    held_back: Vec<HeldBack>,
     /// What shows that its threads take turns for the interpreter's lock.
     interpreter: Option<String>,
     /// None where the CPU gives way first.
@@ -78,7 +79,19 @@ impl<'r> Bench<'r> {
             (_, None) => (None, None),
         };
         let is_cpu_full = is_full == Some(true);
-        Self { run, evidence, fit, demands, lines, is_cpu_full, interpreter, waits, beside_the_cpu }
+        let held_back = held_back::held_back(run);
+        Self {
+            run,
+            evidence,
+            fit,
+            demands,
+            lines,
+            is_cpu_full,
+            held_back,
+            interpreter,
+            waits,
+            beside_the_cpu,
+        }
     }
 
     fn judge(&self) -> Judgement {
@@ -106,7 +119,7 @@ impl<'r> Bench<'r> {
             databases: statements::databases(self.run),
             fix,
             growth: self.evidence.growth(),
-            held_back: held_back::held_back(self.run),
+            held_back: self.held_back.clone(),
             capacity: self.fit.as_ref().map(|fit| goal::capacity(self.run, fit)),
             saturation_per_s: self
                 .evidence
@@ -345,8 +358,7 @@ impl<'r> Bench<'r> {
     /// Some route misses its goal even alone: mostly CPU means lines, mostly waiting means something outside them.
     fn slow_alone(&self) -> Option<Verdict> {
         let misses = self.evidence.solo_misses();
-        let held_back = held_back::held_back(self.run);
-        let is_held_back = |miss: &SoloMiss| held_back.iter().any(|h| h.route == miss.route);
+        let is_held_back = |miss: &SoloMiss| self.held_back.iter().any(|h| h.route == miss.route);
         let waiting = misses.iter().find(|m| !is_cpu_bound(m) && !is_held_back(m));
         let link = || limit::waiting::link(self.waits.as_ref()?, &self.run.header.config);
         if let Some((miss, link)) = waiting.and_then(|miss| Some((miss, link()?))) {

@@ -175,8 +175,12 @@ fn workers(waits: &Waits) -> Option<String> {
     })
 }
 
+/// With more threads than this for a request some of them wait for work and not for a request.
+const THREADS_A_REQUEST: f64 = 1.1;
+
 /// Most stand at one line until another thread lets them go on: at a semaphore, a queue, a channel that is full.
 fn turns(waits: &Waits) -> Option<String> {
+    (waits.busy_threads() <= THREADS_A_REQUEST * waits.under_way).then_some(())?;
     let is_turn = |wait: &&Wait| wait.what == WaitsFor::Wake && wait.share.mid >= MOST;
     let wait = waits.places.iter().find(is_turn)?;
     let at = wait.at.as_ref()?;

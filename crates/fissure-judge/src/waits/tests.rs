@@ -56,17 +56,7 @@ fn threads(number: f64, doing: Doing, frames: &[u32], holder: &[u32], lasts: u64
 }
 
 fn run_of(stacks: Vec<Stack>, peers: Vec<Peer>) -> Run {
-    let header = Header {
-        format: fissure_facts::run::FORMAT.to_owned(),
-        fissure: String::new(),
-        run: String::new(),
-        started_unix_s: 0,
-        verb: "check".to_owned(),
-        seed: 1,
-        machine: fissure_facts::Machine::default(),
-        config: config(),
-        journeys: Vec::new(),
-    };
+    let header = Header { verb: "check".to_owned(), seed: 1, config: config(), ..Header::default() };
     let plan = WindowPlan {
         window: 3,
         purpose: Purpose::Profile,
@@ -292,6 +282,8 @@ fn a_condition_is_no_lock() {
     assert_eq!(resource, Some(Resource::Pool), "whoever lets them go on one after the other is one of few");
     let few = vec![threads(6.0, LOCK, &[4, 0], &[], 2), threads(2.5, Doing::Sleeping, &[1], &[], 2)];
     assert_eq!(seen(few, Vec::new()).1, None, "most are elsewhere");
+    let workers = vec![threads(14.0, LOCK, &[4, 0], &[], 2), threads(14.0, Doing::Sleeping, &[1], &[], 2)];
+    assert_eq!(seen(workers, Vec::new()).1, None, "more wait than there are requests: workers without work");
     let helpers = vec![threads(4.0, LOCK, &[4], &[], 2)];
     assert!(seen(helpers, Vec::new()).0.places.is_empty(), "no line of the app is on their stacks");
 }

@@ -50,9 +50,11 @@ impl<P: Hash + Eq + Clone> Folded<P> {
         at.separate += count;
     }
 
-    /// A thread that has not moved since it was added.
-    pub fn add_again(&mut self, sample: Sample<P>) {
-        self.counts.entry(sample).or_default().all += 1;
+    /// A thread that waits, as a look met it. One that has not moved since the last look is in the same wait.
+    pub fn add_wait(&mut self, sample: Sample<P>, is_same: bool) {
+        let at = self.counts.entry(sample).or_default();
+        at.all += 1;
+        at.separate += u64::from(!is_same);
     }
 
     /// Everything that a frame has to be found for.

@@ -1,6 +1,7 @@
 //! The memory of another process, read without stopping it: whatever stands there may have changed since it was pointed to.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -85,34 +86,57 @@ pub(super) fn mapping_of(mappings: &[Mapping], at: u64) -> Option<&Mapping> {
     mappings.get(behind).filter(|mapping| mapping.start <= at)
 }
 
-/// Every word among the variables of a file for which `found` gives something, with its address: the first such thing.
+/// The file that holds an interpreter: the library whose name begins so, else the program itself.
+pub(super) fn file_of(pid: u32, mappings: &[Mapping], library: &str) -> Option<PathBuf> {
+    let is_library =
+        |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(library));
+    let found = mappings.iter().map(|mapping| &mapping.file).find(|file| is_library(file));
+    found.cloned().or_else(|| fs::read_link(format!("/proc/{pid}/exe")).ok())
+}
+
+/// A file as the process sees it, which may live in another root. One that was replaced by an update lives on as what the process
+/// was started from.
+pub(super) fn read_as_seen(pid: u32, file: &Path) -> Option<Vec<u8>> {
+    let seen = PathBuf::from(format!("/proc/{pid}/root")).join(file.strip_prefix("/").unwrap_or(file));
+    fs::read(seen).or_else(|_| fs::read(format!("/proc/{pid}/exe"))).ok()
+}
+
+/// Asks `found` about each word in a part of the memory, with its address, until it gives something. What cannot be read is
+/// left out, and what lies behind the first so many bytes.
+pub(super) fn search<T>(
+    memory: &impl Memory,
+    Range { start, end }: Range<u64>,
+    mut found: impl FnMut(u64, u64) -> Option<T>,
+) -> Option<T> {
+    let end = end.min(start.saturating_add(VARIABLES_BYTES_MAX));
+    let mut page = vec![0; PAGE_BYTES];
+    for at in (start..end).step_by(PAGE_BYTES) {
+        let count = PAGE_BYTES.min(usize::try_from(end - at).unwrap_or(PAGE_BYTES));
+        let Some(page) = page.get_mut(..count) else { continue };
+        if memory.read(at, page).is_none() {
+            continue;
+        }
+        let words = page.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
+        let mut words = words.enumerate();
+        if let Some(thing) = words.find_map(|(i, word)| found(at + 8 * i as u64, word)) {
+            return Some(thing);
+        }
+    }
+    None
+}
+
+/// The same among the variables of a file.
 pub(super) fn search_variables<T>(
     memory: &impl Memory,
     mappings: &[Mapping],
     file: &Path,
     mut found: impl FnMut(u64, u64) -> Option<T>,
 ) -> Option<T> {
-    for (start, end) in variables(mappings, file) {
-        let mut page = vec![0; PAGE_BYTES];
-        for at in (start..end).step_by(PAGE_BYTES) {
-            let count = PAGE_BYTES.min(usize::try_from(end - at).unwrap_or(PAGE_BYTES));
-            let Some(page) = page.get_mut(..count) else { continue };
-            if memory.read(at, page).is_none() {
-                continue;
-            }
-            let words =
-                page.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
-            let mut words = words.enumerate();
-            if let Some(thing) = words.find_map(|(i, word)| found(at + 8 * i as u64, word)) {
-                return Some(thing);
-            }
-        }
-    }
-    None
+    variables(mappings, file).into_iter().find_map(|part| search(memory, part, &mut found))
 }
 
 /// Where the variables of a file are: its writable parts, and what follows them without a name of its own.
-fn variables(mappings: &[Mapping], file: &Path) -> Vec<(u64, u64)> {
+fn variables(mappings: &[Mapping], file: &Path) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     let mut end = 0;
     let mut bytes = 0u64;
@@ -125,11 +149,45 @@ fn variables(mappings: &[Mapping], file: &Path) -> Vec<(u64, u64)> {
                 if bytes > VARIABLES_BYTES_MAX {
                     break;
                 }
-                found.push((mapping.start, mapping.end));
+                found.push(mapping.start..mapping.end);
             }
         }
     }
     found
+}
+
+/// Foreign memory is whatever it is; for the tests of those who read it.
+#[cfg(test)]
+pub(super) mod planted {
+    use super::Memory;
+
+    pub(in crate::lens) const START: u64 = 0x10_0000;
+
+    /// A few words, the first one at `START`, and nothing else.
+    #[derive(Debug)]
+    pub(in crate::lens) struct Words(pub Vec<u64>);
+
+    impl Memory for Words {
+        fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
+            let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let start = usize::try_from(at.checked_sub(START)?).ok()?;
+            into.copy_from_slice(bytes.get(start..start.checked_add(into.len())?)?);
+            Some(())
+        }
+    }
+
+    /// Every address can be read, and every word leads on to another one.
+    pub(in crate::lens) struct Endless(pub u64);
+
+    impl Memory for Endless {
+        fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
+            for (i, byte) in into.iter_mut().enumerate() {
+                let word = (at.wrapping_add(i as u64) / 8).wrapping_mul(self.0);
+                *byte = word.to_ne_bytes()[i % 8];
+            }
+            Some(())
+        }
+    }
 }
 
 #[cfg(test)]

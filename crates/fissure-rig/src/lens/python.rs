@@ -99,7 +99,7 @@ impl Interpreter {
                 let stay = Some((turns, sample.clone()));
                 let is_same = thread.before == stay;
                 thread.before = stay;
-                if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+                folded.add_wait(sample, is_same);
             } else if is_without && is_held {
                 thread.unclear.push(sample);
             } else {

@@ -153,7 +153,7 @@ impl Watcher {
                 }
             };
             seen.insert(tid, (*stay, sample.clone()));
-            if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+            folded.add_wait(sample, is_same);
         }
         let threads: HashSet<u32> = stays.into_keys().collect();
         seen.retain(|tid, (_, sample)| sample.process != pid || threads.contains(tid));

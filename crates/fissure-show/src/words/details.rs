@@ -68,8 +68,8 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
                     ms(r.limit_ms)
                 )
             }));
-            let is_held_back = routes.iter().all(|r| judgement.held_back.iter().any(|h| h.route == r.route));
-            if !is_held_back && judgement.limit.as_ref().is_none_or(|l| l.place.is_empty()) {
+            if !judgement.are_held_back(routes) && judgement.limit.as_ref().is_none_or(|l| l.place.is_empty())
+            {
                 lines.push(
                     "Which lines they are is not known, because no profiler of this run saw them: start with whatever those routes compute."
                         .to_owned(),

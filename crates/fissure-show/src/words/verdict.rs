@@ -5,7 +5,7 @@ use fissure_judge::Judgement;
 use fissure_judge::judgement::{Missing, RemedyKind, RemedyResult, SoloMiss, Verdict};
 
 use super::goal::{asked_claim, headroom_of, load, quantile, slo, times_the_goal};
-use super::grammar::{code, routes_text};
+use super::grammar::{and, code, routes_text};
 use super::lines::fix_these;
 use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
@@ -128,6 +128,7 @@ fn answer(run: &Run, judgement: &Judgement) -> String {
             format!("It holds up: {goal} with {}; {breaks}, {headroom}.", slo(run))
         }
         Verdict::FixTheseLines { routes } if routes.is_empty() => fix_these(judgement),
+        Verdict::FixTheseLines { routes } if judgement.are_held_back(routes) => send_at_once(routes),
         Verdict::FixTheseLines { routes } => fix_sentence(routes),
         Verdict::Remedy { index } => match judgement.remedies.get(*index) {
             Some(remedy) => {
@@ -166,6 +167,19 @@ fn answer(run: &Run, judgement: &Judgement) -> String {
             None => "Could not tell: the run holds too few facts; check again.".to_owned(),
         },
     }
+}
+
+fn send_at_once(routes: &[SoloMiss]) -> String {
+    let late: Vec<String> = routes
+        .iter()
+        .map(|r| {
+            format!("{} takes {} where its goal is {}", code(&r.route), ms(r.latency_ms), ms(r.limit_ms))
+        })
+        .collect();
+    format!(
+        "Send answers in one piece: even alone {}, because the rest waits until its beginning was acknowledged.",
+        and(&late)
+    )
 }
 
 pub(super) fn fix_sentence(routes: &[SoloMiss]) -> String {
@@ -208,9 +222,16 @@ pub(super) fn gain(run: &Run, judgement: &Judgement, remedy: &RemedyResult) -> S
             ratio_claim(change.ratio)
         );
     }
-    match capacity_ratio(remedy) {
-        Some(ratio) => format!("on {cpus} it holds {} what the whole holds", claim(ratio, "times")),
-        None => "its gain was not measured".to_owned(),
+    if let Some(ratio) = capacity_ratio(remedy) {
+        return format!("on {cpus} it holds {} what the whole holds", claim(ratio, "times"));
+    }
+    // What the whole holds is not known well enough to divide by it.
+    match (&remedy.capacity, &judgement.capacity) {
+        (Some(remedy), Some(whole)) => {
+            let held = |capacity| asked_claim(&judgement.goal, capacity);
+            format!("on {cpus} it holds {}, and the whole {}", held(remedy), held(whole))
+        }
+        _ => "its gain was not measured".to_owned(),
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Resource, Verdict, WrongAnswer,
+    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Resource, SoloMiss, Verdict,
+    WrongAnswer,
 };
 use fissure_show::words;
 
@@ -322,4 +323,18 @@ fn answers_that_wait_to_be_acknowledged_are_told_with_their_cure() {
     for part in ["`GET /search`", "41.3 ms", "0.8 ms", "TCP_NODELAY"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    judgement.verdict = Verdict::FixTheseLines {
+        routes: vec![SoloMiss {
+            route: "GET /search".parse().unwrap(),
+            latency_ms: 41.3,
+            cpu_ms: 0.2,
+            limit_ms: 20.0,
+        }],
+    };
+    let sentence = words::verdict_sentence(&run, &judgement);
+    is_a_sentence(&sentence);
+    assert!(
+        sentence.starts_with("Send answers in one piece: even alone `GET /search` takes 41.3 ms"),
+        "{sentence}"
+    );
 }

@@ -1,7 +1,7 @@
 //! The table of a program's functions that Go's own tracebacks read (`pclntab`): their frames, names, files and lines, and the
 //! calls that were merged into them. A program has it although it is stripped.
 
-use crate::lens::memory::Memory;
+use crate::lens::memory::{Memory, half_word_in, word_in};
 
 /// How the table begins, up to Go 1.19 and since.
 const OLD: u32 = 0xffff_fff0;
@@ -56,9 +56,9 @@ struct Function {
 
 impl Code {
     pub fn new(table: Vec<u8>, text: u64, tables: u64) -> Option<Self> {
-        let magic = half(&table, 0)?;
+        let magic = half_word_in(&table, 0)?;
         (magic == OLD || magic == NEW).then_some(())?;
-        let word = |number: usize| usize::try_from(word(&table, 8 + 8 * number)?).ok();
+        let word = |number: u64| usize::try_from(word_in(&table, 8 + 8 * number)?).ok();
         Some(Self {
             text,
             tables,
@@ -94,7 +94,7 @@ impl Code {
     /// Functions stand in the order of their addresses, each with where its record is.
     fn function(&self, at: u64) -> Option<Function> {
         let offset = u32::try_from(at.checked_sub(self.text)?).ok()?;
-        let entry = |number: usize| half(&self.table, self.records.checked_add(number.checked_mul(8)?)?);
+        let entry = |number: usize| self.half(self.records.checked_add(number.checked_mul(8)?)?);
         let (mut first, mut end) = (0, self.functions);
         while first < end {
             let middle = first + (end - first) / 2;
@@ -102,13 +102,17 @@ impl Code {
         }
         let number = first.checked_sub(1)?;
         (offset < entry(number + 1)?).then_some(())?;
-        let record = half(&self.table, self.records + number * 8 + 4)?;
+        let record = self.half(self.records + number * 8 + 4)?;
         let at = self.records.checked_add(record as usize)?;
         Some(Function { at, entry: self.text.checked_add(u64::from(entry(number)?))? })
     }
 
+    fn half(&self, at: usize) -> Option<u32> {
+        half_word_in(&self.table, at as u64)
+    }
+
     fn field(&self, function: Function, offset: usize) -> Option<u32> {
-        half(&self.table, function.at.checked_add(offset)?)
+        self.half(function.at.checked_add(offset)?)
     }
 
     /// Behind the record: offsets of tables of values, then of other tables.
@@ -152,10 +156,10 @@ impl Code {
         let tables = self.behind(function);
         let count = self.field(function, 28)? as usize;
         (INLINED_NUMBER < count).then_some(())?;
-        let number = self.value(function, half(&self.table, tables + 4 * INLINED_NUMBER)?, at)?;
+        let number = self.value(function, self.half(tables + 4 * INLINED_NUMBER)?, at)?;
         let others = *self.table.get(tables - 1)? as usize;
         (INLINED_CALLS < others).then_some(())?;
-        let calls = half(&self.table, tables.checked_add(4 * count)?.checked_add(4 * INLINED_CALLS)?)?;
+        let calls = self.half(tables.checked_add(4 * count)?.checked_add(4 * INLINED_CALLS)?)?;
         (calls != NOTHING).then_some(())?;
         let (size, name, caller) = if self.is_old { (20, 12, 16) } else { (16, 4, 8) };
         let call = self.tables.checked_add(u64::from(calls))?;
@@ -169,7 +173,7 @@ impl Code {
         let file = || {
             let number = usize::try_from(value(20)?).ok()?;
             let unit = self.field(function, 32)? as usize;
-            let file = half(&self.table, self.units.checked_add(unit.checked_add(number)?.checked_mul(4)?)?)?;
+            let file = self.half(self.units.checked_add(unit.checked_add(number)?.checked_mul(4)?)?)?;
             (file != NOTHING).then(|| self.name(self.files, file))?
         };
         Some(Line {
@@ -184,12 +188,4 @@ impl Code {
         let length = bytes.iter().take(NAME_BYTES).position(|&byte| byte == 0)?;
         Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
     }
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }

@@ -6,16 +6,13 @@ use std::sync::Arc;
 
 use super::code::{Call, Code};
 use super::layout::{self, Layout};
-use crate::lens::memory::{Memory, half_word_in, word_in};
+use crate::lens::memory::{Memory, half_word_in, search, word_in};
 
 /// So many goroutines are looked at.
 const MOST: u64 = 1 << 17;
 /// How much of a stack is read, and how deep: what waits is at the inner end, and servers nest.
 const STACK_BYTES: u64 = 64 * 1024;
 const DEPTH: usize = 256;
-/// How much of a program's variables is searched, and at once.
-const VARIABLES_BYTES: u64 = 256 << 20;
-const CHUNK: u64 = 1 << 20;
 /// More no list has room for.
 const MOST_ROOM: u64 = 1 << 24;
 /// Of a list, so many are held against what a goroutine is.
@@ -96,23 +93,12 @@ const OUTERMOST: &str = "runtime.goexit";
 /// The address of the list, among the variables of a program: a slice whose elements each are a goroutine, which knows its own
 /// address. Nothing else holds one; the symbol's name is missing from stripped programs.
 pub(super) fn list(memory: &impl Memory, variables: Range<u64>) -> Option<u64> {
-    let end = variables.end.min(variables.start.saturating_add(VARIABLES_BYTES));
-    let mut start = variables.start;
-    while start < end {
-        let bytes = memory.bytes(start, (end - start).min(CHUNK))?;
-        let is_list = |at: &u64| {
-            let word = |offset| word_in(&bytes, at + offset);
-            let (Some(first), Some(count), Some(room)) = (word(0), word(8), word(16)) else { return false };
-            let is_slice = first != 0 && first % 8 == 0 && (1..=room).contains(&count) && room <= MOST_ROOM;
-            is_slice && (0..count.min(PROBED)).all(|number| is_goroutine(memory, first, number))
-        };
-        if let Some(at) = (0..bytes.len() as u64).step_by(8).find(is_list) {
-            return Some(start + at);
-        }
-        // What begins at the end of one part ends in the next.
-        start += if start + CHUNK < end { CHUNK - 16 } else { CHUNK };
-    }
-    None
+    search(memory, variables, |at, first| {
+        (first != 0 && first % 8 == 0).then_some(())?;
+        let (count, room) = (memory.word(at, 8)?, memory.word(at, 16)?);
+        let is_slice = (1..=room).contains(&count) && room <= MOST_ROOM;
+        (is_slice && (0..count.min(PROBED)).all(|number| is_goroutine(memory, first, number))).then_some(at)
+    })
 }
 
 fn is_goroutine(memory: &impl Memory, list: u64, number: u64) -> bool {

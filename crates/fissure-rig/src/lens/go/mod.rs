@@ -24,7 +24,7 @@ use fissure_facts::profile::{Doing, Frame};
 
 use super::folded::{Folded, Sample};
 use super::looks::{self, Looks};
-use super::memory::Memory;
+use super::memory::{Memory, search};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Parked, Reader};
@@ -173,7 +173,7 @@ impl Process {
             let sample = Sample { process: self.pid, thread: "goroutine".to_owned(), doing, stack, holder };
             let is_same =
                 self.before.get(&inner.stay.address).is_some_and(|before| before.stay == inner.stay);
-            if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+            folded.add_wait(sample, is_same);
         }
     }
 
@@ -252,11 +252,7 @@ impl Process {
 
 /// Where the program's code is described: it begins with the address of the table of functions.
 fn described(memory: &impl Memory, program: &Program) -> Option<u64> {
-    const BYTES: u64 = 64 << 20;
-    let table = program.table_at.to_ne_bytes();
-    program.descriptions.iter().find_map(|range| {
-        let bytes = memory.bytes(range.start, range.end.saturating_sub(range.start).min(BYTES))?;
-        let at = bytes.chunks_exact(8).position(|word| word == table)?;
-        range.start.checked_add(8 * at as u64)
-    })
+    let table = program.table_at;
+    let mut descriptions = program.descriptions.iter();
+    descriptions.find_map(|range| search(memory, range.clone(), |at, word| (word == table).then_some(at)))
 }

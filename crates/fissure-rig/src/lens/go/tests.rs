@@ -6,33 +6,7 @@ use super::code::Code;
 use super::goroutine::{self, Known, Stay};
 use super::layout::{GOROUTINE_BYTES, Layout, SELF};
 use crate::lens::memory::Memory;
-
-const START: u64 = 0x10_0000;
-
-/// A few words, and nothing else.
-struct Words(Vec<u64>);
-
-impl Memory for Words {
-    fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let start = usize::try_from(at.checked_sub(START)?).ok()?;
-        into.copy_from_slice(bytes.get(start..start.checked_add(into.len())?)?);
-        Some(())
-    }
-}
-
-/// Every address can be read, and every word leads on to another one.
-struct Endless(u64);
-
-impl Memory for Endless {
-    fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
-        for (i, byte) in into.iter_mut().enumerate() {
-            let word = (at.wrapping_add(i as u64) / 8).wrapping_mul(self.0);
-            *byte = word.to_ne_bytes()[i % 8];
-        }
-        Some(())
-    }
-}
+use crate::lens::memory::planted::{Endless, START, Words};
 
 /// Everything that is ever asked of a process, whatever the answers are.
 fn read_everything(memory: &impl Memory, address: u64, table: &[u8]) {

@@ -140,7 +140,7 @@ impl Machine {
                 .get(&key)
                 .is_some_and(|(before, seen)| *before == turns && seen.stack == sample.stack);
             now.insert(key, (turns, sample.clone()));
-            if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+            folded.add_wait(sample, is_same);
         }
         self.before = now;
         Ok(())

@@ -1,9 +1,8 @@
 //! What the file that holds PHP says of itself: its version, and whether it was built for threads.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::lens::memory::Mapping;
+use crate::lens::memory::read_as_seen;
 
 /// PHP tells its version to every client, unless that is turned off: the text is in each build.
 const VERSION: &[u8] = b"X-Powered-By: PHP/";
@@ -21,12 +20,9 @@ pub(super) struct Binary {
 }
 
 impl Binary {
-    /// As the process sees the file, which may live in another root. None where the file does not hold PHP.
+    /// None where the file does not hold PHP.
     pub fn read(pid: u32, file: &Path) -> Option<Self> {
-        let seen = PathBuf::from(format!("/proc/{pid}/root")).join(file.strip_prefix("/").unwrap_or(file));
-        // One that was replaced by an update lives on as what the process was started from.
-        let bytes = fs::read(seen).or_else(|_| fs::read(format!("/proc/{pid}/exe"))).ok()?;
-        Self::of(&bytes)
+        Self::of(&read_as_seen(pid, file)?)
     }
 
     fn of(bytes: &[u8]) -> Option<Self> {
@@ -51,14 +47,6 @@ fn has_threads(bytes: &[u8]) -> bool {
 fn behind<'b>(bytes: &'b [u8], text: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
     let starts = bytes.windows(text.len()).enumerate().filter(move |(_, window)| *window == text);
     starts.filter_map(move |(at, _)| bytes.get(at + text.len()..))
-}
-
-/// The file that holds PHP: a library in another server, else the program itself.
-pub(super) fn file(pid: u32, mappings: &[Mapping]) -> Option<PathBuf> {
-    let is_library =
-        |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libphp"));
-    let library = mappings.iter().map(|mapping| &mapping.file).find(|file| is_library(file));
-    library.cloned().or_else(|| fs::read_link(format!("/proc/{pid}/exe")).ok())
 }
 
 #[cfg(test)]

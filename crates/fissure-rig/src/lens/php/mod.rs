@@ -20,7 +20,7 @@ use fissure_facts::profile::{Doing, Frame};
 
 use super::folded::{Folded, Sample, evenly};
 use super::looks::{self, Looks};
-use super::memory::{Mapping, Memory, half_word_in, mappings};
+use super::memory::{Mapping, Memory, file_of, half_word_in, mappings};
 use super::profiler::{Stop, Subject};
 use super::source::Sources;
 use super::syscall::{Call as SystemCall, Parked, Reader};
@@ -137,7 +137,7 @@ impl Candidate {
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(|e| e.to_string())?;
         let mappings = mappings(pid);
         let silent = || "its program does not say which version it is".to_owned();
-        let file = binary::file(pid, &mappings).ok_or_else(silent)?;
+        let file = file_of(pid, &mappings, "libphp").ok_or_else(silent)?;
         let binary = binaries.entry(file.clone()).or_insert_with(|| Binary::read(pid, &file));
         let binary = binary.as_ref().ok_or_else(silent)?;
         if binary.has_threads {
@@ -211,11 +211,7 @@ impl Interpreter {
             *turns == now.turns && (&before.doing, &before.stack) == (&sample.doing, &sample.stack)
         });
         self.before = Some((now.turns, sample.clone()));
-        if is_same {
-            folded.add_again(sample);
-        } else {
-            folded.add(sample, 1);
-        }
+        folded.add_wait(sample, is_same);
         Some(())
     }
 

@@ -5,25 +5,19 @@ use proptest::prelude::*;
 use super::code::Functions;
 use super::engine::{Call, Engine};
 use super::layout::Layout;
+use crate::lens::memory::planted::{Endless, START, Words};
 use crate::lens::memory::{Mapping, Memory};
 
-const START: u64 = 0x10_0000;
 const WORDS: u64 = 512;
 
-/// A few words, and nothing else.
-#[derive(Debug)]
-struct Words(Vec<u64>);
-
-impl Memory for Words {
-    fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
-        let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let start = usize::try_from(at.checked_sub(START)?).ok()?;
-        into.copy_from_slice(bytes.get(start..start.checked_add(into.len())?)?);
-        Some(())
-    }
+/// Puts what PHP would have put there.
+trait Put {
+    fn put(&mut self, offset: u64, word: u64);
+    fn put_half(&mut self, offset: u64, half: u64);
+    fn put_text(&mut self, offset: u64, text: &str);
 }
 
-impl Words {
+impl Put for Words {
     fn put(&mut self, offset: u64, word: u64) {
         self.0[offset as usize / 8] = word;
     }
@@ -39,19 +33,6 @@ impl Words {
             let at = offset + 24 + i as u64;
             self.0[at as usize / 8] |= u64::from(byte) << (at % 8 * 8);
         }
-    }
-}
-
-/// Every address can be read, and every word leads on to another one.
-struct Endless(u64);
-
-impl Memory for Endless {
-    fn read(&self, at: u64, into: &mut [u8]) -> Option<()> {
-        for (i, byte) in into.iter_mut().enumerate() {
-            let word = (at.wrapping_add(i as u64) / 8).wrapping_mul(self.0);
-            *byte = word.to_ne_bytes()[i % 8];
-        }
-        Some(())
     }
 }
 

@@ -285,7 +285,7 @@ impl Interpreter {
                 *turns == now.turns && (&before.doing, &before.stack) == (&sample.doing, &sample.stack)
             });
             watched.before = Some((now.turns, sample.clone()));
-            if is_same { folded.add_again(sample) } else { folded.add(sample, 1) }
+            folded.add_wait(sample, is_same);
         } else {
             let group = self.groups.entry(name).or_default();
             if has_turn { &mut group.held } else { &mut group.unclear }.push(sample);

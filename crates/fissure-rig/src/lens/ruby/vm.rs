@@ -1,13 +1,12 @@
 //! Ruby's virtual machine in another process: found, checked, and asked which threads it has and whose turn it is.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::layout::{InThread, Layout, Number};
-use crate::lens::memory::{Mapping, Memory, mapping_of, search_variables, word_in};
+use crate::lens::memory::{Mapping, Memory, file_of, mapping_of, read_as_seen, search_variables, word_in};
 
 /// A list that is longer changed while it was read.
 const THREADS_MAX: usize = 4096;
@@ -62,14 +61,8 @@ pub(super) enum Call {
 
 /// The file that holds Ruby, and the version that it says it has.
 pub(super) fn version(pid: u32, mappings: &[Mapping]) -> Option<(PathBuf, String)> {
-    let is_library =
-        |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libruby"));
-    let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    let library = mappings.iter().map(|mapping| &mapping.file).find(|file| is_library(file));
-    let file = library.unwrap_or(&program).clone();
-    // As the process sees it, which may live in another root.
-    let seen = PathBuf::from(format!("/proc/{pid}/root")).join(file.strip_prefix("/").unwrap_or(&file));
-    let bytes = fs::read(seen).ok()?;
+    let file = file_of(pid, mappings, "libruby")?;
+    let bytes = read_as_seen(pid, &file)?;
     let image = object::File::parse(&*bytes).ok()?;
     let mut symbols = image.dynamic_symbols().chain(image.symbols());
     let symbol = symbols.find(|symbol| symbol.name() == Ok("ruby_version"))?;
