@@ -146,7 +146,9 @@ impl<'r> Evidence<'r> {
             // What held at every load that was tried may hold at more, as far as the CPUs allow.
             let may_hold =
                 fit.bound == Bound::AtLeast && self.ceiling_by_name(arrangement) >= goal / ALMOST_NOT;
-            return (capacity.high < goal * ALMOST_NOT && !may_hold).then_some(false);
+            let misses =
+                capacity.high < goal * ALMOST_NOT && !may_hold && !self.disagrees_at_goal(arrangement);
+            return misses.then_some(false);
         }
         (capacity.low >= ALMOST * goal || self.holds_at_goal(arrangement, fit)).then_some(true)
     }
@@ -169,6 +171,15 @@ impl<'r> Evidence<'r> {
         near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
     }
 
+    /// At the goal's own load some windows kept it and some did not, and there are too few of them to say which were chance.
+    fn disagrees_at_goal(&self, arrangement: &str) -> bool {
+        let (goal, points) = (self.goal.users_per_s, self.points(arrangement));
+        let at_goal: Vec<&LoadPoint> = points.iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).collect();
+        let kept =
+            at_goal.iter().filter(|p| capacity::hold(&[(**p).clone()], &self.run.header.config.goal)).count();
+        kept > 0 && kept < at_goal.len() && at_goal.len() < WINDOWS_THAT_SHOW
+    }
+
     /// Windows that are void because somebody else slowed the answers down, and that kept the goal all the same, with half of the slow
     /// requests that it allows: the disturbance can only have made them worse. Of those that missed nothing can be said.
     fn held_in_spite(&self, arrangement: &str) -> impl Iterator<Item = LoadPoint> {
@@ -189,7 +200,7 @@ impl<'r> Evidence<'r> {
     pub fn asks_for_the_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
         let goal = self.goal.users_per_s;
         let at_goal = self.points(arrangement).iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).count();
-        fit.users_per_s.mid >= goal
+        (fit.users_per_s.mid >= goal || self.disagrees_at_goal(arrangement))
             && self.meets_goal(arrangement, fit).is_none()
             && at_goal < 2 * WINDOWS_THAT_SHOW
     }

@@ -256,6 +256,8 @@ pub struct Waits {
     pub peers: Vec<PeerLoad>,
     /// Share of the time in which some thread held the interpreter's own lock; 0 where there is none, or nobody could see it.
     pub interpreter_held: f64,
+    /// Threads that were busy with a request: at work or waiting inside one.
+    pub busy_threads: f64,
     /// Threads that were free to take a request.
     pub idle_threads: f64,
     /// A thread serves many connections at once: what their requests wait for does not show on it.
@@ -310,6 +312,8 @@ pub struct PeerLoad {
     pub connections: f64,
     /// Connections on which the app waited for an answer.
     pub awaited: f64,
+    /// By the database's own word: connections on which a transaction was open that the app did nothing with.
+    pub resting: f64,
 }
 
 /// Something that grows with what the app was asked for within the run, while the load was what it was.

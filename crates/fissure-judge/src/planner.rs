@@ -18,8 +18,8 @@ use crate::capacity::{self, Bound};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::held_back;
-use crate::isolation;
-use crate::remedy::Candidate;
+use crate::isolation::{self, Answer};
+use crate::remedy::{self, Candidate};
 
 /// How long a check measures when nobody says otherwise, in seconds.
 pub const BUDGET_S: f64 = 480.0;
@@ -267,7 +267,16 @@ impl<'r> Desk<'r> {
             let may_meet = meets.is_none() && self.evidence.held_the_goal(&c.arrangement.name);
             (meets == Some(true) || may_meet) && !isolation.is_unsafe(&c.arrangement)
         };
-        let next = worth(candidates).filter(helps).min_by_key(|c| c.kind.rung())?;
+        // What was answered wrongly under load is worth a look at one answer after the other, which tells what state it is.
+        let is_known = isolation.tried.iter().any(|tried| tried.answer == Answer::Unsafe);
+        let is_wrong = |c: &&Candidate| {
+            c.predicted_meets_goal
+                && !is_known
+                && remedy::wrong_answer(&self.evidence, &c.arrangement.name).is_some()
+        };
+        let lowest =
+            |asks: &dyn Fn(&&Candidate) -> bool| worth(candidates).filter(asks).min_by_key(|c| c.kind.rung());
+        let next = lowest(&helps).or_else(|| lowest(&is_wrong))?;
         let wanted = isolation::Wanted::of(&next.arrangement)?;
         let (plan, why) = isolation::next(self.run, &wanted, left_s, self.pace.is_race)?;
         Some((Step::Shadow(plan), why))

@@ -19,11 +19,24 @@ const AT_REST: f64 = 1.0;
 pub fn databases(run: &Run) -> Vec<DatabaseWork> {
     let is_base = |w: &Window| w.plan.purpose == Purpose::Profile && w.plan.emphasis.is_none();
     let Some(window) = run.windows().into_iter().find(is_base) else { return Vec::new() };
-    let seen = run.facts.iter().filter_map(|s| match &s.fact {
-        Fact::StatementsSeen(seen) if seen.window == window.plan.window => Some(seen),
+    seen_in(run, &window).filter_map(|seen| work(seen, f64::from(window.plan.seconds))).collect()
+}
+
+/// By link, the mean number of sessions that kept a transaction open and did nothing in it, in a window.
+pub fn resting(run: &Run, window: &Window) -> Vec<(String, f64)> {
+    let of = |seen: &Statements| {
+        let resting: u64 = seen.statements.iter().map(|s| s.idle_in_transaction).sum();
+        (seen.link.clone(), resting as f64 / seen.looks.max(1) as f64)
+    };
+    seen_in(run, window).map(of).collect()
+}
+
+fn seen_in<'r>(run: &'r Run, window: &Window) -> impl Iterator<Item = &'r Statements> {
+    let number = window.plan.window;
+    run.facts.iter().filter_map(move |s| match &s.fact {
+        Fact::StatementsSeen(seen) if seen.window == number => Some(seen),
         _ => None,
-    });
-    seen.filter_map(|seen| work(seen, f64::from(window.plan.seconds))).collect()
+    })
 }
 
 fn work(seen: &Statements, seconds: f64) -> Option<DatabaseWork> {

@@ -178,7 +178,14 @@ impl<'r> Bench<'r> {
         if self.might_do(fix) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
-        if let Some((index, _)) = lowest(true) {
+        let lowest_wrong = || {
+            // What is answered wrongly was not seen to meet the goal, and might all the same.
+            let would_do = |r: &RemedyResult| {
+                r.wrong.is_some() && r.predicted.is_some_and(|p| self.held() * p.mid >= goal)
+            };
+            remedies.iter().position(would_do)
+        };
+        if let Some(index) = lowest(true).map(|(index, _)| index).or_else(lowest_wrong) {
             return Verdict::UnsafeToSplit { index };
         }
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {

@@ -12,8 +12,9 @@ use fissure_facts::profile::{Doing, Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
 use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};
+use crate::limit::waiting;
 use crate::lines::{is_extension, own_frame};
-use crate::stats;
+use crate::{statements, stats};
 use kind::{InterpreterLocks, Kind};
 
 /// Places with less of the requests are not worth a line.
@@ -60,7 +61,12 @@ pub fn waits(run: &Run) -> Option<Waits> {
         }
     }
     waits.places = groups.iter().filter_map(|(key, group)| place(key, group, under_way)).collect();
+    waits.busy_threads = waits.running + groups.values().map(|group| group.threads).sum::<f64>();
     waits.peers = peers(&seen);
+    for (link, resting) in statements::resting(run, &window) {
+        let peer = waiting::peer_of(&link, &waits.peers, &run.header.config);
+        peer.map(|index| waits.peers[index].resting = resting);
+    }
     let unseen = unseen_peers(&waits, &seen);
     waits.places.extend(unseen);
     waits.places.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
@@ -75,11 +81,6 @@ impl Waits {
     pub fn share(&self, of_kind: impl Fn(&WaitsFor) -> bool) -> f64 {
         let places = self.places.iter().filter(|place| of_kind(&place.what));
         places.map(|place| place.share.mid).sum::<f64>().min(1.0)
-    }
-
-    /// Threads that were busy with a request: at work or waiting inside one.
-    pub fn busy_threads(&self) -> f64 {
-        self.running + self.under_way * self.places.iter().map(|p| p.share.mid).sum::<f64>()
     }
 }
 
@@ -210,6 +211,7 @@ fn peers(profiles: &[&Profile]) -> Vec<PeerLoad> {
             address: p.address,
             connections: mean(p.connections, p.looks),
             awaited: mean(p.awaited, p.looks),
+            resting: 0.0,
         })
         .collect();
     peers.sort_by(|a, b| b.awaited.total_cmp(&a.awaited));

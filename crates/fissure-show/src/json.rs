@@ -149,7 +149,7 @@ fn waits(waits: &Waits) -> Value {
             "held_at": held,
         })
     };
-    let peer = |peer: &PeerLoad| json!({ "address": peer.address, "connections": peer.connections, "awaited": peer.awaited });
+    let peer = |peer: &PeerLoad| json!({ "address": peer.address, "connections": peer.connections, "awaited": peer.awaited, "resting": peer.resting });
     json!({
         "under_way": waits.under_way,
         "running": waits.running,

@@ -57,7 +57,7 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
 
 /// Where the only thread of an event loop waits, and with it everybody: a call that blocks.
 pub(crate) fn blocked_loop(waits: &Waits) -> Option<(&Wait, &Spot)> {
-    let is_one = (0.5..1.5).contains(&waits.busy_threads()) && waits.idle_threads < 0.5;
+    let is_one = (0.5..1.5).contains(&waits.busy_threads) && waits.idle_threads < 0.5;
     let is_blocked = |wait: &&Wait| wait.share.mid * waits.under_way >= MOST;
     let wait = waits.places.iter().find(is_blocked)?;
     (waits.runs_event_loop && is_one && waits.under_way >= ALWAYS_SOMEBODY)
@@ -155,17 +155,21 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
 fn connections(waits: &Waits) -> Option<String> {
     let taken = waits.peers.iter().find(|peer| {
         let is_pool = (0.5..MOST * waits.under_way).contains(&peer.connections);
-        is_pool && peer.awaited >= ALL_TAKEN * peer.connections
+        is_pool && peer.awaited + peer.resting >= ALL_TAKEN * peer.connections
     })?;
+    let resting = match taken.resting / taken.connections >= MOST {
+        true => ", most of it inside a transaction that waits for something else",
+        false => "",
+    };
     Some(format!(
-        "{:.0} connections to {} are taken all the time, and {:.0} requests are under way",
+        "{:.0} connections to {} are taken all the time{resting}, and {:.0} requests are under way",
         taken.connections, taken.address, waits.under_way
     ))
 }
 
 /// Few workers, all of them taken. Of an event loop nobody can tell that.
 fn workers(waits: &Waits) -> Option<String> {
-    let busy = waits.busy_threads();
+    let busy = waits.busy_threads;
     let all_taken = !waits.event_loop && busy >= ALL_TAKEN * (busy + waits.idle_threads);
     (all_taken && (0.5..MOST * waits.under_way).contains(&busy)).then(|| {
         format!(
@@ -180,7 +184,7 @@ const THREADS_A_REQUEST: f64 = 1.1;
 
 /// Most stand at one line until another thread lets them go on: at a semaphore, a queue, a channel that is full.
 fn turns(waits: &Waits) -> Option<String> {
-    (waits.busy_threads() <= THREADS_A_REQUEST * waits.under_way).then_some(())?;
+    (waits.busy_threads <= THREADS_A_REQUEST * waits.under_way).then_some(())?;
     let is_turn = |wait: &&Wait| wait.what == WaitsFor::Wake && wait.share.mid >= MOST;
     let wait = waits.places.iter().find(is_turn)?;
     let at = wait.at.as_ref()?;
@@ -208,6 +212,13 @@ fn declared<'c>(
     let is_only = config.links.len() == 1 && peers.iter().all(|peer| peer.address == address);
     let is_hidden = |link: &Link| value(link).is_none_or(|value| value == REDACTED);
     by_port.or_else(|| config.links.iter().find(|(_, link)| is_only && is_hidden(link)))
+}
+
+/// To whom a declared link leads.
+pub(crate) fn peer_of(link: &str, peers: &[PeerLoad], config: &Config) -> Option<usize> {
+    let leads_to =
+        |peer: &PeerLoad| declared(peer.address, peers, config).is_some_and(|(name, _)| name == link);
+    peers.iter().position(leads_to)
 }
 
 /// By a declared link's kind, else by what listens at the port by default.

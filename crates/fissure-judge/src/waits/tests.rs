@@ -1,6 +1,7 @@
 //! Hand-made looks at an app with sixteen users: what each shows is known.
 
 use fissure_facts::profile::{Doing, Frame, Peer, Stack};
+use fissure_facts::statements::{Statement, Statements};
 use fissure_facts::{Arrangement, Config, Header, Stamped, Step, WindowPlan};
 use proptest::prelude::*;
 
@@ -286,6 +287,43 @@ fn a_condition_is_no_lock() {
     assert_eq!(seen(workers, Vec::new()).1, None, "more wait than there are requests: workers without work");
     let helpers = vec![threads(4.0, LOCK, &[4], &[], 2)];
     assert!(seen(helpers, Vec::new()).0.places.is_empty(), "no line of the app is on their stacks");
+}
+
+/// A Java app's pool of three connections was not told: whoever held one waited for a service by a connection that no thread showed,
+/// and counted twice, as a thread and as an answer awaited.
+#[test]
+fn who_waits_as_a_thread_and_on_a_connection_is_one() {
+    let stacks = vec![threads(12.8, LOCK, &[4, 0], &[], 2), threads(2.6, LOCK, &[4, 1], &[], 2)];
+    let peers = || vec![peer(7311, 4, 3), peer(7312, 4, 3)];
+    let (waits, resource) = seen(stacks.clone(), peers());
+    assert_eq!(resource, Some(Resource::Pool), "{waits:?}");
+    assert!((waits.busy_threads - 15.4).abs() < 0.1, "{waits:?}");
+}
+
+/// Three connections of a database on which transactions rested were no pool, because nobody waited for their answers.
+#[test]
+fn connections_on_which_transactions_rest_are_taken() {
+    let statement = |idle_in_transaction| Statement { idle_in_transaction, ..Statement::default() };
+    let of = |resting: u64, link: &str| {
+        let looping = threads(0.9, Doing::WaitingForEvents, &[], &[], 1);
+        let mut run = run_of(vec![looping], vec![peer(7439, 3, 0)]);
+        run.header.config.links = config_with_link().links;
+        let statements = vec![statement(resting)];
+        let seen =
+            Statements { window: 3, link: link.to_owned(), looks: 100, statements, ..Statements::default() };
+        run.facts.push(Stamped { at_s: 1.0, fact: Fact::StatementsSeen(seen) });
+        waiting::resource(&waits(&run).unwrap(), &run.header.config)
+    };
+    let (resource, said) = of(280, "db").unwrap();
+    assert_eq!(resource, Resource::Pool);
+    assert!(said[0].contains("inside a transaction that waits"), "{said:?}");
+    assert_eq!(of(100, "db"), None, "most of them are free");
+    assert_eq!(of(280, "other"), None, "of another database");
+}
+
+fn config_with_link() -> Config {
+    let text = "[app]\ncommand = \"./app\"\n[app.env]\nDATABASE = \"postgres://127.0.0.1:7439/shop\"\n[users]\njourneys = [\"a.hurl\"]\n[goal]\nusers = 40\np95 = \"100ms\"\n[links.db]\nenv = \"DATABASE\"\nkind = \"postgres\"\n";
+    Config::parse(text).unwrap()
 }
 
 #[test]

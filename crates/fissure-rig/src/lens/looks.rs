@@ -1,4 +1,4 @@
-//! How often interpreters are looked at whose stacks are read from their memory, one after the other and without stopping them.
+//! How often interpreters are looked at whose stacks are read from their memory, one after the other.
 
 use std::time::{Duration, Instant};
 

@@ -34,6 +34,8 @@ const LISTEN: u8 = 10;
 
 /// The longest that Linux puts an acknowledgement off (TCP_DELACK_MAX). Behind that it answers a probe of an idle connection.
 const DELAYED_ACK_MS: u32 = 200;
+/// The first segments of a connection are acknowledged at once (TCP_MAX_QUICKACKS).
+const ACKNOWLEDGED_AT_ONCE: u32 = 16;
 
 /// Adds up what it sees at each look.
 pub(super) struct Peers {
@@ -223,6 +225,7 @@ fn segments_of(info: &[u8]) -> Option<Segments> {
 ///
 /// The kernel's clock ticks every few milliseconds, and a user without pauses asks again within the tick of the last answer. Then
 /// an acknowledgement tells that came behind the last answer and no later than one is put off for: only a question is owed one.
+/// Where none came and none is owed, the last word carried it: it was an answer. Only young connections acknowledge questions at once.
 fn who_spoke_last(info: &[u8], segments: Segments) -> Option<SpokeLast> {
     let unacknowledged = u32_at(info, 24)?;
     let (sent_ms_ago, received_ms_ago) = (u32_at(info, 44)?, u32_at(info, 52)?);
@@ -234,6 +237,7 @@ fn who_spoke_last(info: &[u8], segments: Segments) -> Option<SpokeLast> {
         Ordering::Less => SpokeLast::App,
         Ordering::Greater => SpokeLast::Other,
         Ordering::Equal if (1..=DELAYED_ACK_MS).contains(&acknowledged_behind_ms) => SpokeLast::App,
+        Ordering::Equal if segments.sent > ACKNOWLEDGED_AT_ONCE => SpokeLast::Other,
         Ordering::Equal => SpokeLast::Either(segments),
     })
 }
@@ -323,6 +327,35 @@ mod tests {
         let (_, awaited) = peers.seen[&address];
         let close = looked * 9 / 10..=looked * 11 / 10;
         assert!(close.contains(&awaited), "{awaited} of {looked} looks saw the one connection that waits");
+    }
+
+    /// Connections of a pool on which a transaction rested were seen to wait: each question was of two segments, its answer of
+    /// one, all within a tick of the kernel's clock.
+    #[test]
+    fn who_was_answered_at_once_is_not_seen_to_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut app = TcpStream::connect(address).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        app.set_nodelay(true).unwrap();
+        let mut talk = |rounds: u32| {
+            for _ in 0..rounds {
+                app.write_all(b"begin").unwrap();
+                app.write_all(b"insert").unwrap();
+                other.read_exact(&mut [0; 11]).unwrap();
+                other.write_all(b"done").unwrap();
+                app.read_exact(&mut [0; 4]).unwrap();
+            }
+        };
+        talk(20);
+        let mut peers = Peers::new().unwrap();
+        for _ in 0..20 {
+            talk(3);
+            std::thread::sleep(Duration::from_millis(60));
+            peers.look(&[std::process::id()]).unwrap();
+        }
+        let (_, awaited) = peers.seen[&address];
+        assert!(awaited <= 2, "{awaited} of 20 looks saw a connection wait on which everything was answered");
     }
 
     proptest! {

@@ -1,5 +1,8 @@
-//! Python: its stacks, read from its memory by py-spy a hundred times a second, without stopping it. Who holds the
-//! interpreter's lock runs; who runs without it is in the C code of an extension.
+//! Python: its stacks, read from its memory by py-spy a hundred times a second. Who holds the interpreter's lock runs; who
+//! runs without it is in the C code of an extension.
+//!
+//! A process stands still while it is read, by ptrace, from which the kernel lets it go when fissure ends. Without that deep stacks
+//! that change fast, such as those of an object-relational mapper, are lost much more often than others.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -69,13 +72,15 @@ struct Thread {
 
 impl Interpreter {
     fn open(pid: u32) -> Result<Self, String> {
-        let config = Config {
-            blocking: LockingStrategy::NonBlocking,
-            collect_thread_names: false,
-            ..Config::default()
-        };
         let told = |e: String| format!("the Python of process {pid} cannot be looked into ({e})");
-        let spy = PythonSpy::new(pid as py_spy::Pid, &config).map_err(|e| told(format!("{e:#}")))?;
+        let spy = |blocking: LockingStrategy| {
+            let config = Config { blocking, collect_thread_names: false, ..Config::default() };
+            PythonSpy::new(pid as py_spy::Pid, &config).map_err(|e| told(format!("{e:#}")))
+        };
+        let spy = match spy(LockingStrategy::Lock)? {
+            still if still.process.lock().is_ok() => still,
+            _ => spy(LockingStrategy::NonBlocking)?,
+        };
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(|e| told(e.to_string()))?;
         Ok(Self { spy, pid, memory, threads: HashMap::new(), text: String::new() })
     }
@@ -86,6 +91,10 @@ impl Interpreter {
         let tids = self.kernels_numbers(&traces);
         let is_held = traces.iter().any(|trace| trace.owns_gil);
         for (trace, tid) in traces.iter().zip(tids) {
+            // Who has the lock is in some function: it came or went meanwhile.
+            if trace.owns_gil && trace.frames.is_empty() {
+                continue;
+            }
             let Some(doing) = self.doing(trace, tid, reader) else { continue };
             let Self { pid, threads, text, .. } = self;
             let thread = threads.entry(tid).or_insert_with(|| Thread::new(*pid, tid, text));

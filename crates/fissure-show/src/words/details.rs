@@ -11,7 +11,7 @@ use super::grammar::{code, routes_text, sentence};
 use super::lines::{rehearsed_beside, what_a_fix_gives, who_blocks, who_runs};
 use super::missing::missing;
 use super::names::resource;
-use super::remedies::{headline, reach, remedy_name};
+use super::remedies::{answered_wrongly, headline, reach, remedy_name};
 use super::waits::{cure, who_waits};
 use super::{growth, isolation};
 use crate::units::{brief, change, ms};
@@ -96,13 +96,9 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
 /// Why a remedy that would come before the answer is none.
 fn simpler_but(judgement: &Judgement, remedy: &RemedyResult) -> String {
     match &remedy.wrong {
-        Some(wrong) => format!(
-            "Simpler, but wrong: with {} {} of the answers to {} are others than the whole gives ({}).",
-            remedy_name(remedy),
-            brief(wrong.share.scaled(100.0), "%"),
-            code(&wrong.route),
-            wrong.problem
-        ),
+        Some(wrong) => {
+            format!("Simpler, but wrong: with {} {}.", remedy_name(remedy), answered_wrongly(wrong))
+        }
         None => {
             format!("Simpler, but it misses the goal: {} {}.", remedy_name(remedy), reach(judgement, remedy))
         }

@@ -2,7 +2,7 @@
 
 use fissure_facts::{Estimate, Load, Purpose, Route, Run};
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{LatencyChange, RemedyKind, RemedyResult};
+use fissure_judge::judgement::{LatencyChange, RemedyKind, RemedyResult, WrongAnswer};
 
 use super::goal::{asked_claim, open, quantile};
 use super::grammar::{and, code, fragment, routes_text};
@@ -71,6 +71,16 @@ pub fn outcome(remedy: &RemedyResult) -> &'static str {
         (None, Some(_)) => "not rehearsed",
         (None, None) => "could not tell",
     }
+}
+
+/// `2 % of the answers to GET /orders are others than the whole gives (expected status 200, got 401)`.
+pub(super) fn answered_wrongly(wrong: &WrongAnswer) -> String {
+    format!(
+        "{} of the answers to {} are others than the whole gives ({})",
+        brief(wrong.share.scaled(100.0), "%"),
+        code(&wrong.route),
+        wrong.problem
+    )
 }
 
 /// The route that a sentence about `remedy` should speak of: the first that misses the goal, else the one whose

@@ -10,8 +10,8 @@ use super::lines::fix_these;
 use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
 use super::remedies::{
-    KEPT, apart, capacity_ratio, copies, headline, latency_step, limited, ratio_claim, reach, rehearsal_load,
-    remedy_name,
+    KEPT, answered_wrongly, apart, capacity_ratio, copies, headline, latency_step, limited, ratio_claim,
+    reach, rehearsal_load, remedy_name,
 };
 use super::{growth, isolation, links};
 use crate::units::{change, claim, ms};
@@ -141,14 +141,18 @@ fn answer(run: &Run, judgement: &Judgement) -> String {
             None => "The verdict names a remedy that is not in the list: that is a bug in fissure; please report it with the run's folder.".to_owned(),
         },
         Verdict::UnsafeToSplit { index } => {
-            let name = judgement.remedies.get(*index).map_or("The remedy".to_owned(), remedy_name);
-            let proof = judgement
-                .remedies
-                .get(*index)
-                .and_then(|r| judgement.unsafe_answers(r).first())
-                .map(|f| format!(": {} {}", isolation::difference(f), isolation::cure(f.state)))
-                .unwrap_or_default();
-            format!("Not yet: {name} would meet the goal of {goal}, but the app then answers differently{proof}")
+            let remedy = judgement.remedies.get(*index);
+            let name = remedy.map_or("The remedy".to_owned(), remedy_name);
+            let would = match remedy.and_then(|r| r.meets_goal) {
+                Some(true) => "would meet",
+                _ => "may meet (by prediction)",
+            };
+            let found = remedy.and_then(|r| judgement.unsafe_answers(r).first());
+            let proof = found.map(|f| format!("{} {}", isolation::difference(f), isolation::cure(f.state)));
+            let wrong = || Some(format!("{}. What a process keeps to itself (sessions, a cache) must lie where all copies find it.", answered_wrongly(remedy?.wrong.as_ref()?)));
+            let proof = proof.or_else(wrong);
+            let proof = proof.map(|proof| format!(": {proof}")).unwrap_or_default();
+            format!("Not yet: {name} {would} the goal of {goal}, but the app then answers differently{proof}")
         }
         Verdict::ItsTheLink { link, alone } => links::its_the_link(&goal, link, alone.as_ref()),
         Verdict::ScaleOut { cpus_needed, cpus_given, best } => {
