@@ -303,19 +303,21 @@ fn names_the_process<'l>(path: &str, values: impl Iterator<Item = &'l Leaf>) -> 
     if !is_text && NAMES.contains(&&*last) {
         return true;
     }
-    // `java.lang.Object@1b6d3586`, `pool-1-thread-3`: names that a virtual machine gives.
     let mut any = false;
     let all = values.into_iter().all(|leaf| {
         any = true;
-        let is_object = leaf.value.rsplit_once('@').is_some_and(|(class, hash)| {
-            class.contains('.')
-                && (5..=8).contains(&hash.len())
-                && hash.bytes().all(|b| b.is_ascii_hexdigit())
-        });
-        let is_thread = leaf.value.rsplit_once('-').is_some_and(|(name, number)| {
-            name.to_ascii_lowercase().ends_with("thread") && number.bytes().all(|b| b.is_ascii_digit())
-        });
-        is_object || is_thread
+        is_given_by_a_machine(&leaf.value)
     });
     any && all
+}
+
+/// `java.lang.Object@1b6d3586`, `pool-1-thread-3`: names that a virtual machine gives.
+pub(super) fn is_given_by_a_machine(value: &str) -> bool {
+    let is_object = value.rsplit_once('@').is_some_and(|(class, hash)| {
+        class.contains('.') && (5..=8).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_hexdigit())
+    });
+    let is_thread = value.rsplit_once('-').is_some_and(|(name, number)| {
+        name.to_ascii_lowercase().ends_with("thread") && number.bytes().all(|b| b.is_ascii_digit())
+    });
+    is_object || is_thread
 }

@@ -208,7 +208,7 @@ pub fn words(text: &str) -> Vec<&str> {
 pub struct Part<'t> {
     pub gap: &'t str,
     pub word: &'t str,
-    /// Where a process listens: `//host:port`.
+    /// Where a process listens: `//host:port`, or `localhost:port`.
     pub is_port: bool,
 }
 
@@ -230,7 +230,9 @@ pub fn parts(text: &str) -> Vec<Part<'_>> {
             continue; // full stops belong to what is between
         }
         let gap = &text[known..begin];
-        let is_of_host = parts.last().is_some_and(|host| host.gap.ends_with("//"));
+        let is_host =
+            |part: &Part<'_>| part.gap.ends_with("//") || matches!(part.word, "localhost" | "127.0.0.1");
+        let is_of_host = parts.last().is_some_and(is_host);
         let is_port = gap == ":" && is_of_host && word.bytes().all(|b| b.is_ascii_digit());
         parts.push(Part { gap, word, is_port });
         known = begin + word.len();
@@ -284,7 +286,7 @@ mod tests {
         assert_eq!(words("2026-01-02T03:04:05.6Z..."), ["2026-01-02T03:04:05.6Z"]);
         assert_eq!(words("127.0.0.1:8080 a:1 1:2"), ["127.0.0.1", "8080", "a", "1", "1", "2"]);
         let ports = |text| parts(text).iter().filter(|part| part.is_port).count();
-        assert_eq!((ports("http://localhost:8080/orders/17"), ports("order:17"), ports("//a:b")), (1, 0, 0));
+        assert_eq!((ports("//a:8080/orders/17"), ports("localhost:80"), ports("order:17")), (1, 1, 0));
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::{Difference, Varying};
+use super::compare::{Difference, Varying, is_given_by_a_machine};
 use super::leaves::{Part, parts};
 use super::moments::is_a_moment;
 use super::sent::Sent;
@@ -156,7 +156,7 @@ fn is_met_again(names: &[&str], spots: &[Spot]) -> bool {
 /// Stands for something (an id, a token), not for a moment, a measure or a word. Two measures are equal by chance, and every
 /// process has its own, so a number is a name only where it was sent back.
 fn is_a_name(values: &[&str], is_sent: bool) -> bool {
-    if values.iter().any(|v| is_a_moment(v) || may_name_a_port(v)) {
+    if values.iter().any(|v| is_a_moment(v) || may_name_a_port(v) || is_given_by_a_machine(v)) {
         return false;
     }
     let are_at_least = |length: usize| values.iter().all(|v| v.len() >= length);
