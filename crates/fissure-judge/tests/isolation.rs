@@ -361,17 +361,15 @@ fn shop(pass: u32, wrong: Wrong, random: &mut Pcg64Mcg) -> Vec<(&'static str, St
             ),
         ),
     ];
-    let told = |((route, target, status, (kind, body)), id): (
-        (&'static str, String, u16, (&str, String)),
-        String,
-    )| {
+    let mut told = Vec::new();
+    for ((route, target, status, (kind, body)), id) in answers.into_iter().zip(ids) {
         let mut headers = vec![("content-type".to_owned(), kind.to_owned()), ("x-request-id".to_owned(), id)];
         if route == "POST /login" {
             headers.push(("set-cookie".to_owned(), format!("sid={session}; Path=/; HttpOnly")));
         }
-        (route, target, Answered { status, headers, body: Content::whole(body) })
-    };
-    answers.into_iter().zip(ids).map(told).collect()
+        told.push((route, target, Answered { status, headers, body: Content::whole(body) }));
+    }
+    told
 }
 
 /// Plays what the planner asks for in a hurry: the journeys only. `journey` tells what one visitor asks and is answered; on
