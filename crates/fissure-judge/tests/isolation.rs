@@ -124,10 +124,8 @@ fn twins(pair: u32, planted: Planted, random: &mut Pcg64Mcg) -> Vec<Exchange> {
     both
 }
 
-/// Plays what the planner asks for until it asks for nothing more.
-fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
-    let steps = STEPS.map(|route| OutlineStep { route: route.parse().unwrap(), think_s: 0.0 }).to_vec();
-    let header = Header {
+fn header(seed: u64, steps: Vec<OutlineStep>) -> Header {
+    Header {
         format: FORMAT.to_owned(),
         fissure: "0".to_owned(),
         run: "r".to_owned(),
@@ -137,8 +135,13 @@ fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
         machine: Machine::default(),
         config: Config::default(),
         journeys: vec![JourneyOutline { name: "shop.hurl".to_owned(), weight: 1.0, steps }],
-    };
-    let mut run = Run::new(header);
+    }
+}
+
+/// Plays what the planner asks for until it asks for nothing more.
+fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
+    let steps = STEPS.map(|route| OutlineStep { route: route.parse().unwrap(), think_s: 0.0 }).to_vec();
+    let mut run = Run::new(header(seed, steps));
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let wanted = Wanted { topology: Topology::Replicate, arrangement: Arrangement::replicas(2) };
     while let Some((plan, why)) = next(&run, &wanted, 1e9, false) {
@@ -286,4 +289,183 @@ fn a_run_that_was_cut_off_is_no_proof() {
     let isolation = assess(&run);
     assert_eq!(isolation.answer(Topology::Replicate), Answer::Unknown);
     assert_eq!(assess(&Run::new(run.header)).answer(Topology::Replicate), Answer::Unknown);
+}
+
+/// What may be wrong with the shop when it runs as two copies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Wrong {
+    Nothing,
+    /// The list links to an order that nobody made.
+    Link,
+    /// The second visitor gets the order of the first.
+    Twice,
+    /// The list shows an earlier time than the answer before it.
+    Clock,
+    /// The page holds another form's token.
+    Form,
+}
+
+/// A plain shop, whose answers hold ids, tokens and times, as most apps' do: its journey in one stack, for one visitor.
+fn shop(pass: u32, wrong: Wrong, random: &mut Pcg64Mcg) -> Vec<(&'static str, String, Answered)> {
+    let mut hex = |digits: usize| format!("{:032x}", random.random::<u128>())[..digits].to_owned();
+    let (session, csrf) = (format!("~{}", hex(16)), format!("~{}", hex(16)));
+    let order = if wrong == Wrong::Twice { "4f0c1d2e3b4a5968".to_owned() } else { hex(16) };
+    let linked = if wrong == Wrong::Link { hex(16) } else { order.clone() };
+    let form = if wrong == Wrong::Form { format!("~{}", hex(16)) } else { csrf.clone() };
+    let ids: Vec<String> = (0..6).map(|_| hex(32)).collect();
+    let mut at_s = 1_790_000_000 + u64::from(pass) * 3600 + u64::from(random.random_range(0..3000u32));
+    let mut now = |goes_back: bool| {
+        at_s += u64::from(random.random_range(1..3u32));
+        let shown = if goes_back { at_s - 30 } else { at_s };
+        format!("2026-09-21T{:02}:{:02}:{:02}Z", shown / 3600 % 24, shown / 60 % 60, shown % 60)
+    };
+    let (made, asked, listed) = (now(false), now(wrong == Wrong::Clock), now(false));
+    let json = |value: serde_json::Value| ("application/json", value.to_string());
+    let answers = [
+        ("POST /login", "/login".to_owned(), 200, json(serde_json::json!({ "hello": "ann", "csrf": csrf }))),
+        (
+            "GET /me",
+            "/me".to_owned(),
+            200,
+            json(serde_json::json!({ "name": "ann", "plan": "free", "since": 2019 })),
+        ),
+        (
+            "POST /orders",
+            format!("/orders?csrf={csrf}"),
+            201,
+            json(serde_json::json!({ "id": order, "at": made, "state": "new" })),
+        ),
+        (
+            "GET /orders/{id}",
+            format!("/orders/{order}"),
+            200,
+            json(serde_json::json!({
+                "id": order, "at": made, "items": ["tea", "milk"], "links": { "pay": format!("/orders/{order}/pay") },
+            })),
+        ),
+        (
+            "GET /orders",
+            "/orders".to_owned(),
+            200,
+            json(
+                serde_json::json!({ "at": asked, "orders": [{ "href": format!("/orders/{linked}"), "state": "new" }] }),
+            ),
+        ),
+        (
+            "GET /page",
+            "/page".to_owned(),
+            200,
+            (
+                "text/html",
+                format!("<p>{listed}</p><input name=csrf value={form}><b>4 items</b><i>tea and milk</i>"),
+            ),
+        ),
+    ];
+    let mut told = Vec::new();
+    for ((route, target, status, (kind, body)), id) in answers.into_iter().zip(ids) {
+        let mut headers = vec![("content-type".to_owned(), kind.to_owned()), ("x-request-id".to_owned(), id)];
+        if route == "POST /login" {
+            headers.push(("set-cookie".to_owned(), format!("sid={session}; Path=/; HttpOnly")));
+        }
+        told.push((route, target, Answered { status, headers, body: Content::whole(body) }));
+    }
+    told
+}
+
+/// Plays what the planner asks for in a hurry: the journeys only. `journey` tells what one visitor asks and is answered; on
+/// two copies, or on one.
+fn hurried(
+    seed: u64,
+    journey: impl Fn(u32, bool, &mut Pcg64Mcg) -> Vec<(&'static str, String, Answered)>,
+) -> Isolation {
+    let mut random = Pcg64Mcg::seed_from_u64(seed);
+    let steps = journey(1, false, &mut random).into_iter();
+    let steps =
+        steps.map(|(route, ..)| OutlineStep { route: route.parse().unwrap(), think_s: 0.0 }).collect();
+    let mut run = Run::new(header(seed, steps));
+    let wanted = Wanted { topology: Topology::Replicate, arrangement: Arrangement::replicas(2) };
+    while let Some((plan, why)) = next(&run, &wanted, 1e9, true) {
+        assert!(run.facts.len() < 2000, "it never ends");
+        let mut tell = |fact| run.facts.push(Stamped { at_s: 0.0, fact });
+        tell(Fact::StepBegan { step: Step::Shadow(plan.clone()), why });
+        for pass in 1..=plan.passes {
+            let answers = journey(pass, plan.topology != Topology::Control, &mut random);
+            let mut cookies = Vec::new();
+            for (step, (route, target, answered)) in answers.into_iter().enumerate() {
+                let method = route.split(' ').next().unwrap().to_owned();
+                let headers = cookies.clone();
+                if let Some((cookie, _)) = answered.header("set-cookie").and_then(|c| c.split_once(';')) {
+                    cookies = vec![("cookie".to_owned(), cookie.to_owned())];
+                }
+                let exchange = Exchange {
+                    request: Asked { method, target, headers, ..Asked::default() },
+                    answer: Some(answered),
+                    ..Exchange::default()
+                };
+                tell(Fact::Shadowed(ShadowedStep {
+                    shadow: plan.shadow,
+                    pass,
+                    journey: "shop.hurl".to_owned(),
+                    step: step as u32,
+                    line: step as u32 * 3 + 1,
+                    route: route.parse().unwrap(),
+                    exchanges: vec![exchange],
+                    problem: None,
+                    tables: None,
+                }));
+            }
+        }
+        let end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: table(1), links: Vec::new() };
+        tell(Fact::ShadowEnded(end));
+    }
+    assess(&run)
+}
+
+fn shop_of(seed: u64, wrong: Wrong) -> Isolation {
+    let wrong_on = |is_copies: bool| if is_copies { wrong } else { Wrong::Nothing };
+    hurried(seed, |pass, is_copies, random| shop(pass, wrong_on(is_copies), random))
+}
+
+#[test]
+fn little_of_a_clean_shop_is_ignored() {
+    for seed in SEEDS {
+        let isolation = shop_of(seed, Wrong::Nothing);
+        let tried = &isolation.tried[0];
+        assert_eq!(tried.answer, Answer::Safe, "seed {seed}: {isolation:?}");
+        assert!(tried.noise_share <= 0.15, "seed {seed}: {}", tried.noise_share);
+    }
+}
+
+#[test]
+fn what_no_renaming_explains_is_found_where_it_is() {
+    let wrong = [
+        (Wrong::Link, "GET /orders", "$.orders[0].href"),
+        (Wrong::Twice, "POST /orders", "$.id"),
+        (Wrong::Clock, "GET /orders", "$.at"),
+        (Wrong::Form, "GET /page", "the text"),
+    ];
+    for (seed, (wrong, route, what)) in SEEDS.flat_map(|seed| wrong.map(|w| (seed, w))) {
+        let isolation = shop_of(seed, wrong);
+        let finding =
+            isolation.findings().next().unwrap_or_else(|| panic!("seed {seed}, {wrong:?}: {isolation:?}"));
+        let found = (finding.route.as_ref().unwrap().to_string(), &*finding.what);
+        assert_eq!(found, (route.to_owned(), what), "seed {seed}, {wrong:?}");
+    }
+}
+
+#[test]
+fn an_app_that_answers_little_but_tokens_that_are_met_once_cannot_be_told() {
+    for seed in SEEDS {
+        let isolation = hurried(seed, |_, _, random| {
+            let mut token = || format!("{:016x}", random.random::<u64>());
+            let body =
+                serde_json::json!({ "a": token(), "b": token(), "c": token(), "d": token(), "e": token() });
+            let answered =
+                Answered { status: 200, headers: Vec::new(), body: Content::whole(body.to_string()) };
+            vec![("GET /token", "/token".to_owned(), answered)]
+        });
+        let tried = &isolation.tried[0];
+        assert_eq!(tried.answer, Answer::Unknown, "seed {seed}: {isolation:?}");
+        assert!(tried.noise_share > 0.7, "seed {seed}: {}", tried.noise_share);
+    }
 }

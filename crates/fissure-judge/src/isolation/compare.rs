@@ -1,17 +1,17 @@
 //! What differs between copies that are run in another way, beyond what differs between identical ones.
 //!
 //! Several controls (identical copies) teach what differs by chance. A value that all of them share must be the same
-//! elsewhere. Values that differ between controls, but at the same places in all of them are equal to each other (ids, tokens),
-//! are a renaming: the places must be equal to each other elsewhere too. What is left is noise, and counted.
+//! elsewhere. Of those that differ between controls, what is met again within each of them is compared by renaming, and clock
+//! times by their order. What is left is noise, and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::shadow::ShadowedStep;
 
 use super::leaves::{Kind, Leaf, Leaves, leaves};
+use super::sent::{Sent, sent};
+use super::{moments, renaming};
 
-/// A value must be this long before two places count as tied by it.
-const LONG_ENOUGH: usize = 6;
 /// A difference in this share of the candidates and in no control is no chance.
 const TOO_OFTEN: f64 = 0.75;
 
@@ -61,16 +61,27 @@ struct Field {
 
 impl Field {
     fn of(place: &Place, path: &str) -> Self {
-        let mut out = String::new();
-        let mut is_index = false;
-        for c in path.chars() {
-            is_index = c == '[' || is_index && c != ']';
-            if !is_index || c == '[' {
-                out.push(c);
-            }
-        }
-        Self { turn: place.turn, step: place.step, path: out }
+        Self { turn: place.turn, step: place.step, path: without_indices(path) }
     }
+}
+
+fn without_indices(path: &str) -> String {
+    let mut out = String::new();
+    let mut is_index = false;
+    for c in path.chars() {
+        is_index = c == '[' || is_index && c != ']';
+        if !is_index || c == '[' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The last name of a JSON path, or the name of a header, without its index.
+pub(super) fn last_name(path: &str) -> String {
+    let path = without_indices(path);
+    let last = path.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    last.rsplit(['.', ' ']).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 impl Comparison {
@@ -108,20 +119,20 @@ impl Comparison {
 }
 
 /// Places whose values differ from control to control.
-struct Varying {
-    place: Place,
-    path: String,
+pub(super) struct Varying {
+    pub place: Place,
+    pub path: String,
     /// In each control.
-    values: Vec<Leaf>,
+    pub values: Vec<Leaf>,
     /// In each candidate.
-    got: Vec<Option<Leaf>>,
+    pub got: Vec<Option<Leaf>>,
     /// The candidates that came this far.
-    who: Vec<usize>,
+    pub who: Vec<usize>,
 }
 
 pub fn compare(controls: &[Answers<'_>], candidates: &[Answers<'_>]) -> Comparison {
     let mut out = Comparison { differences: vec![Vec::new(); candidates.len()], ..Comparison::default() };
-    let mut varying: Vec<Varying> = Vec::new();
+    let (mut varying, mut requests): (Vec<Varying>, Vec<Sent>) = (Vec::new(), Vec::new());
     let places: BTreeSet<&Place> = controls.iter().flat_map(|c| c.keys()).collect();
     for place in places {
         let of_controls: Vec<&ShadowedStep> = controls.iter().filter_map(|c| c.get(place).copied()).collect();
@@ -130,7 +141,10 @@ pub fn compare(controls: &[Answers<'_>], candidates: &[Answers<'_>]) -> Comparis
         }
         // A journey that ended before this place has its difference there.
         let who: Vec<usize> = (0..candidates.len()).filter(|&i| candidates[i].contains_key(place)).collect();
-        let of_candidates = who.iter().filter_map(|&i| candidates[i].get(place).copied());
+        let of_candidates: Vec<(usize, &ShadowedStep)> =
+            who.iter().filter_map(|&i| Some((i, candidates[i].get(place).copied()?))).collect();
+        requests.extend(sent(place, &of_controls, &of_candidates, candidates.len()));
+        let of_candidates = of_candidates.iter().map(|(_, step)| *step);
         let steps: Vec<&ShadowedStep> = of_controls.iter().copied().chain(of_candidates).collect();
         let all = leaves(&steps, controls.len());
         let (known, got) = all.split_at(controls.len());
@@ -140,7 +154,7 @@ pub fn compare(controls: &[Answers<'_>], candidates: &[Answers<'_>]) -> Comparis
         differences.retain(|d| !out.noisy.contains_key(&Field::of(&d.place, &d.path)));
     }
     of_another_kind(&varying, &out.noisy, &mut out.differences);
-    tied(&varying, &mut out);
+    explain(&varying, &requests, &mut out);
     for differences in &mut out.differences {
         differences.sort_by(|a, b| (&a.place, &a.path).cmp(&(&b.place, &b.path)));
     }
@@ -239,37 +253,19 @@ fn of_another_kind(varying: &[Varying], noisy: &Noisy, differences: &mut [Vec<Di
     }
 }
 
-/// Places that are equal to each other in every control, whatever their value, must be so in a candidate.
-fn tied(varying: &[Varying], out: &mut Comparison) {
-    let mut groups: BTreeMap<Vec<&str>, Vec<&Varying>> = BTreeMap::new();
-    for place in varying {
-        let values: Vec<&str> = place.values.iter().map(|leaf| leaf.value.as_str()).collect();
-        if values.iter().all(|v| is_a_name(v)) {
-            groups.entry(values).or_default().push(place);
-        } else {
+/// What varies is compared by renaming or by order, where it can be; the rest is noise.
+fn explain(varying: &[Varying], requests: &[Sent], out: &mut Comparison) {
+    let candidates = out.differences.len();
+    let renamed = renaming::compare(varying, requests, candidates);
+    let ordered = moments::compare(varying, candidates);
+    for (i, place) in varying.iter().enumerate() {
+        if !renamed.is_compared[i] && !ordered.is_compared[i] {
             out.is_noise(&place.place);
         }
     }
-    for group in groups.into_values() {
-        let [first, others @ ..] = group.as_slice() else { continue };
-        if others.is_empty() {
-            // Nothing refers to it: its value is free.
-            out.is_noise(&first.place);
-            continue;
-        }
-        for (i, differences) in out.differences.iter_mut().enumerate() {
-            let Some(Some(name)) = first.got.get(i) else { continue };
-            for other in others {
-                if let Some(Some(got)) = other.got.get(i).filter(|got| got.as_ref() != Some(name)) {
-                    differences.push(Difference {
-                        place: other.place.clone(),
-                        path: other.path.clone(),
-                        expected: Some(name.value.clone()),
-                        got: Some(got.value.clone()),
-                    });
-                }
-            }
-        }
+    let found = renamed.differences.into_iter().zip(ordered.differences);
+    for (differences, (by_name, by_order)) in out.differences.iter_mut().zip(found) {
+        differences.extend(by_name.into_iter().chain(by_order));
     }
 }
 
@@ -307,28 +303,21 @@ fn names_the_process<'l>(path: &str, values: impl Iterator<Item = &'l Leaf>) -> 
     if !is_text && NAMES.contains(&&*last) {
         return true;
     }
-    // `java.lang.Object@1b6d3586`, `pool-1-thread-3`: names that a virtual machine gives.
     let mut any = false;
     let all = values.into_iter().all(|leaf| {
         any = true;
-        let is_object = leaf.value.rsplit_once('@').is_some_and(|(class, hash)| {
-            class.contains('.')
-                && (5..=8).contains(&hash.len())
-                && hash.bytes().all(|b| b.is_ascii_hexdigit())
-        });
-        let is_thread = leaf.value.rsplit_once('-').is_some_and(|(name, number)| {
-            name.to_ascii_lowercase().ends_with("thread") && number.bytes().all(|b| b.is_ascii_digit())
-        });
-        is_object || is_thread
+        is_given_by_a_machine(&leaf.value)
     });
     any && all
 }
 
-/// A value that stands for something (an id, a token), not for a moment or a measure.
-fn is_a_name(value: &str) -> bool {
-    let is_time = value.contains(':')
-        || (value.len() == 10 && value.as_bytes().get(4) == Some(&b'-') && value.as_bytes()[7] == b'-');
-    let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    let is_number = value.parse::<f64>().is_ok();
-    value.len() >= LONG_ENOUGH && digits > 0 && !is_time && !is_number
+/// `java.lang.Object@1b6d3586`, `pool-1-thread-3`: names that a virtual machine gives.
+pub(super) fn is_given_by_a_machine(value: &str) -> bool {
+    let is_object = value.rsplit_once('@').is_some_and(|(class, hash)| {
+        class.contains('.') && (5..=8).contains(&hash.len()) && hash.bytes().all(|b| b.is_ascii_hexdigit())
+    });
+    let is_thread = value.rsplit_once('-').is_some_and(|(name, number)| {
+        name.to_ascii_lowercase().ends_with("thread") && number.bytes().all(|b| b.is_ascii_digit())
+    });
+    is_object || is_thread
 }

@@ -200,8 +200,61 @@ fn sort_what_has_no_order(values: &mut [&mut Value], controls: usize) {
 
 /// What a person would call words, tags and their attributes among them.
 pub fn words(text: &str) -> Vec<&str> {
-    let separates = |c: char| !(c.is_alphanumeric() || "_~.-@".contains(c));
-    text.split(separates).map(|w| w.trim_end_matches('.')).filter(|w| !w.is_empty()).collect()
+    parts(text).into_iter().map(|part| part.word).filter(|word| !word.is_empty()).collect()
+}
+
+/// A word, and what is between it and the one before. The last word is empty where a text ends with something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'t> {
+    pub gap: &'t str,
+    pub word: &'t str,
+    /// Where a process listens: `//host:port`, or `localhost:port`.
+    pub is_port: bool,
+}
+
+pub fn parts(text: &str) -> Vec<Part<'_>> {
+    let is_within = |(at, c): (usize, char)| {
+        c.is_alphanumeric() || "_~.-@".contains(c) || c == ':' && is_between_hours_and_minutes(text, at)
+    };
+    let find = |from: usize, wanted: bool| {
+        let found = text[from..].char_indices().find(|(i, c)| is_within((from + i, *c)) == wanted);
+        found.map_or(text.len(), |(i, _)| from + i)
+    };
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    let (mut known, mut at) = (0, 0);
+    while at < text.len() {
+        let begin = find(at, true);
+        at = find(begin, false);
+        let word = text[begin..at].trim_end_matches('.');
+        if word.is_empty() {
+            continue; // full stops belong to what is between
+        }
+        let gap = &text[known..begin];
+        let is_host =
+            |part: &Part<'_>| part.gap.ends_with("//") || matches!(part.word, "localhost" | "127.0.0.1");
+        let is_of_host = parts.last().is_some_and(is_host);
+        let is_port = gap == ":" && is_of_host && word.bytes().all(|b| b.is_ascii_digit());
+        parts.push(Part { gap, word, is_port });
+        known = begin + word.len();
+    }
+    if known < text.len() {
+        parts.push(Part { gap: &text[known..], word: "", is_port: false });
+    }
+    parts
+}
+
+/// The colon of `10:30`: a time is one value. That of `host:8080` is another matter.
+fn is_between_hours_and_minutes(text: &str, colon: usize) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let before = |by: usize| colon.checked_sub(by);
+    let is_number_longer = is_digit(before(3)) || before(3).is_some_and(|at| bytes[at] == b'.');
+    is_digit(before(1))
+        && is_digit(before(2))
+        && !is_number_longer
+        && is_digit(Some(colon + 1))
+        && is_digit(Some(colon + 2))
+        && !is_digit(Some(colon + 3))
 }
 
 /// How a path is called in a report.
@@ -218,5 +271,29 @@ pub fn spoken(path: &str) -> String {
             }
             None => rest.to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_word_and_a_port_is_none() {
+        assert_eq!(words("at 10:05:07 on <b>Mon.</b>"), ["at", "10:05:07", "on", "b", "Mon", "b"]);
+        assert_eq!(words("2026-01-02T03:04:05.6Z..."), ["2026-01-02T03:04:05.6Z"]);
+        assert_eq!(words("127.0.0.1:8080 a:1 1:2"), ["127.0.0.1", "8080", "a", "1", "1", "2"]);
+        let ports = |text| parts(text).iter().filter(|part| part.is_port).count();
+        assert_eq!((ports("//a:8080/orders/17"), ports("localhost:80"), ports("order:17")), (1, 1, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_the_whole_text(text in "[a-z0-9.:/ é?=-]{0,60}") {
+            let whole: String = parts(&text).iter().flat_map(|part| [part.gap, part.word]).collect();
+            prop_assert_eq!(whole, text);
+        }
     }
 }

@@ -72,7 +72,8 @@ impl Draft<'_> {
         Ok(request)
     }
 
-    fn personal(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    /// What this user sends of its own, cookies included.
+    pub(super) fn personal(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         let cookies = self.cookies.as_ref().map(|cookies| (&COOKIE, cookies));
         self.own.iter().map(|(name, value)| (name, value)).chain(cookies)
     }

@@ -37,6 +37,9 @@ impl Veil {
         }
         for exchange in exchanges {
             exchange.request.target = self.text(&exchange.request.target);
+            for (name, value) in &mut exchange.request.headers {
+                *value = self.sent(name, value);
+            }
             self.content(&mut exchange.request.body);
             if let Some(answer) = &mut exchange.answer {
                 for (name, value) in &mut answer.headers {
@@ -128,6 +131,27 @@ impl Veil {
         text
     }
 
+    /// A header of a request. The fingerprint is the one that the answer has which gave the value.
+    fn sent(&self, name: &str, value: &str) -> String {
+        let pair = |pair: &str| match pair.split_once('=') {
+            Some((name, value)) => {
+                format!("{}={}", name.trim(), self.fingerprint(value.trim().trim_matches('"')))
+            }
+            None => self.fingerprint(pair.trim()),
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "cookie" => value.split(';').map(pair).collect::<Vec<_>>().join("; "),
+            // `Bearer`, and what it bears.
+            "authorization" => match value.split_once(' ') {
+                Some((scheme, value)) => format!("{scheme} {}", self.fingerprint(value)),
+                None => self.fingerprint(value),
+            },
+            "if-match" | "if-none-match" => self.text(value),
+            // A key may be sent under any name.
+            _ => self.fingerprint(value),
+        }
+    }
+
     /// Name and attributes stay.
     fn cookie(&self, text: &str) -> String {
         let (pair, attributes) = text.split_at(text.find(';').unwrap_or(text.len()));
@@ -197,6 +221,39 @@ mod tests {
         let body: Value = serde_json::from_slice(&seen[1].answer.as_ref().unwrap().body.bytes).unwrap();
         assert_eq!(body["n"], 1);
         assert_eq!(body["token"].as_str().unwrap().matches('.').count(), 1);
+    }
+
+    #[test]
+    fn what_is_sent_back_has_the_fingerprint_of_what_was_given() {
+        let mut veil = Veil::default();
+        let mut seen = [
+            exchange("/", &[("set-cookie", "sid=s3cr3t-value; Path=/")], br#"{"token":"a.b-token"}"#),
+            exchange("/", &[], b""),
+        ];
+        seen[1].request.headers = [
+            ("cookie", "sid=s3cr3t-value; theme=dark-mode"),
+            ("authorization", "Bearer a.b-token"),
+            ("x-csrf-token", "a.b-token"),
+            ("if-none-match", "\"e7a9\""),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        veil.cover(&mut seen);
+        let line = serde_json::to_string(&seen).unwrap();
+        assert!(
+            !line.contains("s3cr3t") && !line.contains("b-token") && !line.contains("dark-mode"),
+            "{line}"
+        );
+        let sent = |name| seen[1].request.header(name).unwrap().to_owned();
+        let given = seen[0].answer.as_ref().unwrap().header("set-cookie").unwrap();
+        assert!(sent("cookie").starts_with(given.strip_suffix("; Path=/").unwrap()), "{line}");
+        let body: Value = serde_json::from_slice(&seen[0].answer.as_ref().unwrap().body.bytes).unwrap();
+        let token = body["token"].as_str().unwrap();
+        assert_eq!(
+            (sent("authorization"), sent("x-csrf-token")),
+            (format!("Bearer {token}"), token.to_owned())
+        );
+        assert_eq!(sent("if-none-match"), "\"e7a9\"");
     }
 
     #[test]
