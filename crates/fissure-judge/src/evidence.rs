@@ -171,13 +171,13 @@ impl<'r> Evidence<'r> {
         near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
     }
 
-    /// At the goal's own load some windows kept it and some did not, and there are too few of them to say which were chance.
+    /// At the goal's own load most windows kept it and some did not, and there are too few of them to say which were chance.
     fn disagrees_at_goal(&self, arrangement: &str) -> bool {
         let (goal, points) = (self.goal.users_per_s, self.points(arrangement));
         let at_goal: Vec<&LoadPoint> = points.iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).collect();
-        let kept =
-            at_goal.iter().filter(|p| capacity::hold(&[(**p).clone()], &self.run.header.config.goal)).count();
-        kept > 0 && kept < at_goal.len() && at_goal.len() < WINDOWS_THAT_SHOW
+        let holds = |p: &&&LoadPoint| capacity::hold(std::slice::from_ref(**p), &self.run.header.config.goal);
+        let (kept, all) = (at_goal.iter().filter(holds).count(), at_goal.len());
+        2 * kept >= all && kept < all && all < 2 * WINDOWS_THAT_SHOW
     }
 
     /// Windows that are void because somebody else slowed the answers down, and that kept the goal all the same, with half of the slow

@@ -6,7 +6,6 @@ mod fake_rig;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
-use fissure_facts::fact::ErrorClass;
 use fissure_facts::{Fact, Step, WindowPlan};
 use fissure_judge::judgement::{Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
@@ -69,7 +68,7 @@ fn a_copy_that_was_cold_once_is_asked_again() {
                 _ => None,
             }) {
                 for route in second.routes.values_mut() {
-                    route.errors.insert(ErrorClass::Timeout, route.latency.count() / 4);
+                    route.latency.record_many_us(2_000_000, route.latency.count() / 5);
                 }
             }
         },

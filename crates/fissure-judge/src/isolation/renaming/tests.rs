@@ -1,3 +1,5 @@
+//! Made-up answers whose renamings, merges and splits are known.
+
 use fissure_facts::Exchange;
 use fissure_facts::shadow::ShadowedStep;
 use fissure_facts::traffic::{Answered, Asked, Content};
