@@ -258,8 +258,12 @@ pub struct Waits {
     pub interpreter_held: f64,
     /// Threads that were busy with a request: at work or waiting inside one.
     pub busy_threads: f64,
+    /// Of those, threads of processes in which none serves many connections at once: workers, each of which serves one.
+    pub busy_workers: f64,
     /// Threads that were free to take a request.
     pub idle_threads: f64,
+    /// Of those, workers.
+    pub idle_workers: f64,
     /// A thread serves many connections at once: what their requests wait for does not show on it.
     pub event_loop: bool,
     /// By the functions on the stacks of its language there is one, even where it was never seen to rest.

@@ -46,22 +46,34 @@ pub fn waits(run: &Run) -> Option<Waits> {
     let interpreters = InterpreterLocks::of(&profiles);
     waits.interpreter_held = interpreter_held(&seen);
     waits.runs_event_loop = profiles.iter().flat_map(|p| &p.frames).any(|f| runs_event_loop(&f.function));
-    for (kind, group, looks) in seen.iter().flat_map(|profile| by_thread_group(profile, &seen, &interpreters))
+    let mut processes: BTreeMap<u32, Threads> = BTreeMap::new();
+    for (process, kind, group, looks) in
+        seen.iter().flat_map(|profile| by_thread_group(profile, &seen, &interpreters))
     {
         if group.stays_longer_than(STUCK * looks as f64) {
             continue;
         }
+        let threads = processes.entry(process).or_default();
         match kind {
-            Kind::Idle => waits.idle_threads += group.threads,
-            Kind::EventLoop => waits.event_loop = true,
+            Kind::Idle => threads.idle += group.threads,
+            Kind::EventLoop => threads.runs_event_loop = true,
             Kind::Waits(what, spot) => {
+                threads.waiting += group.threads;
                 let spot = spot.or_else(|| named_by_its_language(&profiles, &what, &interpreters));
                 groups.entry((what, spot)).or_default().add(&group);
             }
         }
     }
     waits.places = groups.iter().filter_map(|(key, group)| place(key, group, under_way)).collect();
-    waits.busy_threads = waits.running + groups.values().map(|group| group.threads).sum::<f64>();
+    let sum = |of: fn(&Threads) -> f64| processes.values().map(of).sum::<f64>();
+    let of_worker = |threads: &Threads, number: f64| if threads.runs_event_loop { 0.0 } else { number };
+    let sum_of_workers =
+        |of: fn(&Threads) -> f64| processes.values().map(|t| of_worker(t, of(t))).sum::<f64>();
+    waits.event_loop = processes.values().any(|threads| threads.runs_event_loop);
+    waits.busy_threads = waits.running + sum(|t| t.waiting);
+    waits.idle_threads = sum(|t| t.idle);
+    waits.busy_workers = waits.running + sum_of_workers(|t| t.waiting);
+    waits.idle_workers = sum_of_workers(|t| t.idle);
     waits.peers = peers(&seen);
     for (link, resting) in statements::resting(run, &window) {
         let peer = waiting::peer_of(&link, &waits.peers, &run.header.config);
@@ -89,6 +101,15 @@ fn profile_of<'r>(fact: &'r Fact, window: &Window) -> Option<&'r Profile> {
         Fact::Profiled(profile) if profile.window == window.plan.window => Some(profile),
         _ => None,
     }
+}
+
+/// What the threads of a process do, in mean numbers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Threads {
+    waiting: f64,
+    idle: f64,
+    /// One of them waits for any of many connections.
+    runs_event_loop: bool,
 }
 
 /// Samples of one kind.
@@ -124,7 +145,7 @@ fn by_thread_group(
     profile: &Profile,
     all: &[&Profile],
     interpreters: &InterpreterLocks,
-) -> Vec<(Kind, Group, u64)> {
+) -> Vec<(u32, Kind, Group, u64)> {
     let knows_less = profile.instrument == ANY_LANGUAGE;
     let others = all.iter().filter(|other| knows_less && other.instrument != ANY_LANGUAGE);
     let known: BTreeSet<u32> = others.flat_map(|other| &other.stacks).map(|stack| stack.process).collect();
@@ -139,7 +160,8 @@ fn by_thread_group(
             *group.holders.entry(spot).or_default() += stack.count;
         }
     }
-    groups.into_iter().map(|((.., kind), group)| (kind, group, profile.looks)).collect()
+    let with_looks = |((process, _, kind), group)| (process, kind, group, profile.looks);
+    groups.into_iter().map(with_looks).collect()
 }
 
 fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {

@@ -231,10 +231,11 @@ pub enum Charset {
 pub enum Predicate {
     Equals(Operand),
     NotEquals(Operand),
-    Greater(f64),
-    GreaterOrEqual(f64),
-    Less(f64),
-    LessOrEqual(f64),
+    /// A number, or a variable that holds one; so with the next three.
+    Greater(Operand),
+    GreaterOrEqual(Operand),
+    Less(Operand),
+    LessOrEqual(Operand),
     StartsWith(Template),
     EndsWith(Template),
     Contains(Template),
@@ -249,7 +250,7 @@ pub enum Predicate {
     IsCollection,
 }
 
-/// The right-hand side of `==` and `!=`.
+/// The right-hand side of `==`, `!=`, `>` and their kin.
 #[derive(Debug, Clone)]
 pub enum Operand {
     Text(Template),

@@ -167,7 +167,7 @@ fn predicate(cursor: &mut Cursor<'_>) -> Parsed<Predicate> {
     for (mark, make) in [
         ("==", None),
         ("!=", None),
-        (">=", Some(Predicate::GreaterOrEqual as fn(f64) -> Predicate)),
+        (">=", Some(Predicate::GreaterOrEqual as fn(Operand) -> Predicate)),
         ("<=", Some(Predicate::LessOrEqual)),
         (">", Some(Predicate::Greater)),
         ("<", Some(Predicate::Less)),
@@ -179,12 +179,12 @@ fn predicate(cursor: &mut Cursor<'_>) -> Parsed<Predicate> {
                 None => operand(cursor).map(Predicate::NotEquals),
                 Some(make) => {
                     let place = *cursor;
-                    let number = text::number(cursor);
-                    number.map(make).ok_or_else(|| {
-                        place.wrong(format!(
-                            "expected a number after `{mark}`: other values are not supported there"
-                        ))
-                    })
+                    match operand(cursor)? {
+                        limit @ (Operand::Number(_) | Operand::Variable(_)) => Ok(make(limit)),
+                        _ => Err(place.wrong(format!(
+                            "expected a number or a variable after `{mark}`: other values are not supported there"
+                        ))),
+                    }
                 }
             };
         }

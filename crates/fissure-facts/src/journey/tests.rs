@@ -165,7 +165,7 @@ fn a_whole_journey_is_read() {
             && matches!(&order.asserts[2].predicate, Predicate::Equals(Operand::Variable(_)))
     );
     assert!(matches!(&order.asserts[6].predicate, Predicate::Matches(r) if r.as_str() == "^/orders/\\d+$"));
-    assert!(matches!(order.asserts[7].predicate, Predicate::Greater(n) if n == -1.0));
+    assert!(matches!(order.asserts[7].predicate, Predicate::Greater(Operand::Number(n)) if n == -1.0));
     assert_eq!(order.asserts[13].filters.len(), 5);
 
     assert_eq!(thumb.status, ExpectedStatus::Unsaid);
@@ -314,7 +314,7 @@ const MISTAKES: &[(&str, u32, u32, &str)] = &[
     ("GET {{base}}/\nHTTP 200\n[Asserts]\nbody == {{newUuid}}", 4, 9, "a fresh value cannot be in an answer"),
     ("GET {{base}}/\nHTTP 200\n[Asserts]\nbody contains \"{{newDate}}\"", 4, 15, "a fresh value"),
     ("GET {{base}}/\nHTTP 200\n[Asserts]\nbody == \"open", 4, 14, "no closing `\"`"),
-    ("GET {{base}}/\nHTTP 200\n[Asserts]\nstatus > \"1\"", 4, 10, "expected a number after `>`"),
+    ("GET {{base}}/\nHTTP 200\n[Asserts]\nstatus > \"1\"", 4, 10, "expected a number or a variable after `>`"),
     ("GET {{base}}/\nHTTP 200\n[Asserts]\nheader Location exists", 4, 8, "expected a string in quotes after `header`, found `Location`"),
     ("GET {{base}}/\nHTTP 200\n[Asserts]\nfoo == 1", 4, 1, "expected a query"),
 ];

@@ -83,7 +83,12 @@ fn used_by_filters(filters: &[Filter]) -> impl Iterator<Item = &str> {
 fn used_by_assert(assert: &Assert) -> Vec<&str> {
     let mut used: Vec<&str> = used_by_filters(&assert.filters).collect();
     match &assert.predicate {
-        Predicate::Equals(operand) | Predicate::NotEquals(operand) => match operand {
+        Predicate::Equals(operand)
+        | Predicate::NotEquals(operand)
+        | Predicate::Greater(operand)
+        | Predicate::GreaterOrEqual(operand)
+        | Predicate::Less(operand)
+        | Predicate::LessOrEqual(operand) => match operand {
             Operand::Text(text) => used.extend(text.variables()),
             Operand::Variable(name) => used.push(name),
             Operand::Number(_) | Operand::Boolean(_) | Operand::Null => {}

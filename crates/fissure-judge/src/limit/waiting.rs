@@ -167,11 +167,13 @@ fn connections(waits: &Waits) -> Option<String> {
     ))
 }
 
-/// Few workers, all of them taken. Of an event loop nobody can tell that.
+/// Few workers, all of them taken. What stands in front of them (a reverse proxy, the process that started them) may serve many
+/// connections at once; of who does so for the app nobody can tell that.
 fn workers(waits: &Waits) -> Option<String> {
-    let busy = waits.busy_threads;
-    let all_taken = !waits.event_loop && busy >= ALL_TAKEN * (busy + waits.idle_threads);
-    (all_taken && (0.5..MOST * waits.under_way).contains(&busy)).then(|| {
+    let (busy, waiting) = (waits.busy_workers, waits.busy_workers - waits.running);
+    let all_taken = busy >= ALL_TAKEN * (busy + waits.idle_workers);
+    let are_there = !waits.event_loop || waiting >= 1.0;
+    (all_taken && are_there && (0.5..MOST * waits.under_way).contains(&busy)).then(|| {
         format!(
             "{busy:.1} workers are taken all the time, none is free, and {:.0} requests are under way",
             waits.under_way

@@ -268,6 +268,18 @@ fn few_workers_that_are_all_taken_are_a_pool_and_idle_ones_are_none() {
     assert!((waits.idle_threads - 3.0).abs() < 0.01);
 }
 
+/// Of php-fpm behind nginx, and of gunicorn's workers behind the process that started them, nobody said that they were too few.
+#[test]
+fn workers_behind_somebody_who_serves_many_are_still_workers() {
+    let of = |process, stack: Stack| Stack { process, ..stack };
+    let in_front = of(9, threads(0.9, Doing::WaitingForEvents, &[], &[], 1));
+    let worker = |process| of(process, threads(0.95, Doing::Sleeping, &[1], &[], 2));
+    assert_eq!(seen(vec![in_front.clone(), worker(1), worker(2)], Vec::new()).1, Some(Resource::Pool));
+    let idle = of(3, threads(0.9, Doing::WaitingForConnection, &[5], &[], 2));
+    assert_eq!(seen(vec![in_front.clone(), worker(1), worker(2), idle], Vec::new()).1, None);
+    assert_eq!(seen(vec![in_front, of(9, worker(1))], Vec::new()).1, None, "a thread beside an event loop");
+}
+
 #[test]
 fn who_never_moved_served_no_request() {
     let stuck = threads(1.0, Doing::WaitingForChild, &[0], &[], LOOKS);

@@ -20,6 +20,10 @@ pub(super) fn holds(
     };
     let text = json.and_then(Value::as_str);
     let number = json.and_then(Value::as_f64);
+    let against = |limit: &Operand, test: fn(&f64, &f64) -> bool| {
+        let limit = limit_of(limit, vars)?;
+        Ok(number.zip(limit).map(|(number, limit)| test(&number, &limit)))
+    };
     let with = |expected: &Template, test: fn(&str, &str) -> bool| {
         let expected = render(expected)?;
         Ok(text.map(|text| test(text, &expected)))
@@ -27,10 +31,10 @@ pub(super) fn holds(
     match predicate {
         Predicate::Equals(operand) => equals(operand, json, render, vars).map(Some),
         Predicate::NotEquals(operand) => equals(operand, json, render, vars).map(|equal| Some(!equal)),
-        Predicate::Greater(limit) => Ok(number.map(|n| n > *limit)),
-        Predicate::GreaterOrEqual(limit) => Ok(number.map(|n| n >= *limit)),
-        Predicate::Less(limit) => Ok(number.map(|n| n < *limit)),
-        Predicate::LessOrEqual(limit) => Ok(number.map(|n| n <= *limit)),
+        Predicate::Greater(limit) => against(limit, f64::gt),
+        Predicate::GreaterOrEqual(limit) => against(limit, f64::ge),
+        Predicate::Less(limit) => against(limit, f64::lt),
+        Predicate::LessOrEqual(limit) => against(limit, f64::le),
         Predicate::StartsWith(expected) => with(expected, |text, part| text.starts_with(part)),
         Predicate::EndsWith(expected) => with(expected, |text, part| text.ends_with(part)),
         Predicate::Contains(expected) => with(expected, |text, part| text.contains(part)),
@@ -54,6 +58,19 @@ pub(super) fn holds(
     }
 }
 
+/// None: the variable holds no number.
+fn limit_of(limit: &Operand, vars: &Variables) -> Result<Option<f64>, String> {
+    Ok(match limit {
+        Operand::Number(number) => Some(*number),
+        Operand::Variable(name) => value_of(name, vars)?.as_f64(),
+        Operand::Text(_) | Operand::Boolean(_) | Operand::Null => None,
+    })
+}
+
+fn value_of<'v>(name: &str, vars: &'v Variables) -> Result<&'v Value, String> {
+    vars.get(name).ok_or_else(|| format!("the variable `{name}` has no value"))
+}
+
 fn equals(
     operand: &Operand,
     json: Option<&Value>,
@@ -68,14 +85,11 @@ fn equals(
         (Operand::Number(expected), Some(Value::Number(number))) => number.as_f64() == Some(*expected),
         (Operand::Boolean(expected), Some(Value::Bool(seen))) => expected == seen,
         (Operand::Null, Some(Value::Null)) => true,
-        (Operand::Variable(name), json) => {
-            let expected = vars.get(name).ok_or_else(|| format!("the variable `{name}` has no value"))?;
-            match (expected, json) {
-                (Value::Number(a), Some(Value::Number(b))) => a == b || a.as_f64() == b.as_f64(),
-                (a, Some(b)) => a == b,
-                (_, None) => false,
-            }
-        }
+        (Operand::Variable(name), json) => match (value_of(name, vars)?, json) {
+            (Value::Number(a), Some(Value::Number(b))) => a == b || a.as_f64() == b.as_f64(),
+            (a, Some(b)) => a == b,
+            (_, None) => false,
+        },
         _ => false,
     })
 }
@@ -85,10 +99,10 @@ pub(super) fn shown(predicate: &Predicate) -> String {
     match predicate {
         Predicate::Equals(operand) => format!("== {}", operand_shown(operand)),
         Predicate::NotEquals(operand) => format!("!= {}", operand_shown(operand)),
-        Predicate::Greater(limit) => format!("> {limit}"),
-        Predicate::GreaterOrEqual(limit) => format!(">= {limit}"),
-        Predicate::Less(limit) => format!("< {limit}"),
-        Predicate::LessOrEqual(limit) => format!("<= {limit}"),
+        Predicate::Greater(limit) => format!("> {}", operand_shown(limit)),
+        Predicate::GreaterOrEqual(limit) => format!(">= {}", operand_shown(limit)),
+        Predicate::Less(limit) => format!("< {}", operand_shown(limit)),
+        Predicate::LessOrEqual(limit) => format!("<= {}", operand_shown(limit)),
         Predicate::StartsWith(text) => format!("startsWith \"{}\"", written(text)),
         Predicate::EndsWith(text) => format!("endsWith \"{}\"", written(text)),
         Predicate::Contains(text) => format!("contains \"{}\"", written(text)),

@@ -171,6 +171,8 @@ jsonpath "$.empty" isEmpty
 jsonpath "$.blank" isEmpty
 jsonpath "$.object" isEmpty
 jsonpath "$.n" == {{three}}
+jsonpath "$.n" >= {{three}}
+jsonpath "$.f" < {{three}}
 jsonpath "$.list[0]" == "{{letter}}"
 jsonpath "$.list[0]" == {{letter}}
 jsonpath "$.list" == {{letters}}
@@ -240,6 +242,7 @@ fn kinds_that_do_not_fit_fail_even_with_not() {
     for line in [
         "jsonpath \"$.n\" contains \"3\"",
         "jsonpath \"$.word\" > 1",
+        "jsonpath \"$.n\" > {{letter}}",
         "status isEmpty",
         "jsonpath \"$.list\" matches /a/",
     ] {

@@ -131,14 +131,13 @@ impl Writer<'_> {
         line: u32,
         predicate: &Predicate,
     ) -> Result<(&'static str, Option<String>), Refusal> {
-        let number = |n: f64| Some(serde_json::Value::from(n).to_string());
         Ok(match predicate {
             Predicate::Equals(operand) => ("==", Some(operand_of(operand))),
             Predicate::NotEquals(operand) => ("!=", Some(operand_of(operand))),
-            Predicate::Greater(n) => (">", number(*n)),
-            Predicate::GreaterOrEqual(n) => (">=", number(*n)),
-            Predicate::Less(n) => ("<", number(*n)),
-            Predicate::LessOrEqual(n) => ("<=", number(*n)),
+            Predicate::Greater(limit) => (">", Some(operand_of(limit))),
+            Predicate::GreaterOrEqual(limit) => (">=", Some(operand_of(limit))),
+            Predicate::Less(limit) => ("<", Some(operand_of(limit))),
+            Predicate::LessOrEqual(limit) => ("<=", Some(operand_of(limit))),
             Predicate::StartsWith(text) => ("startsWith", Some(js::template(text))),
             Predicate::EndsWith(text) => ("endsWith", Some(js::template(text))),
             Predicate::Contains(text) => ("contains", Some(js::template(text))),

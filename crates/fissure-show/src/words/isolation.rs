@@ -1,5 +1,6 @@
 //! Whether copies keep every answer right, in words.
 
+use fissure_facts::arrangement::CACHE;
 use fissure_facts::{Run, Topology};
 use fissure_judge::isolation::{Answer, By, Finding, Isolation, State, Tried};
 
@@ -15,6 +16,7 @@ fn way(tried: &Tried) -> String {
         Topology::Control => "As it is".to_owned(),
         Topology::Replicate => "Two copies".to_owned(),
         Topology::Split => match tried.arrangement.table.values().next() {
+            Some(role) if role == CACHE => "With answers from a cache".to_owned(),
             Some(role) => format!("With `{role}` as its own process"),
             None => "A split".to_owned(),
         },

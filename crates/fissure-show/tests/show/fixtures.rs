@@ -433,7 +433,9 @@ pub fn something_waits() -> Judgement {
         ],
         peers: vec![PeerLoad { address: peer, connections: 16.0, awaited: 0.98, resting: 0.0 }],
         busy_threads: 16.0,
+        busy_workers: 16.0,
         idle_threads: 0.2,
+        idle_workers: 0.2,
         event_loop: false,
         runs_event_loop: false,
     });

@@ -155,7 +155,7 @@ prop_compose! {
         step.asserts = vec![
             assert(Query::Body, Predicate::Contains(answer.clone())),
             assert(Query::Cookie { name: "sid".to_owned(), attribute: Some("Path".to_owned()) }, Predicate::Equals(Operand::Text(answer))),
-            assert(Query::Status, Predicate::Less(f64::from(number))),
+            assert(Query::Status, Predicate::Less(Operand::Number(f64::from(number)))),
             assert(Query::Url, Predicate::Matches(regex)),
         ];
         step

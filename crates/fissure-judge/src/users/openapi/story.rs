@@ -573,7 +573,8 @@ impl<'a, 'd> Story<'a, 'd> {
 /// One of the statuses that are described as a success: an app may say by them whether something was there already.
 fn expect_success(operation: &Operation<'_>, step: &mut JourneyStep) {
     let mut between = |lowest: u16, highest: u16| {
-        let bounds = [Predicate::GreaterOrEqual(lowest.into()), Predicate::LessOrEqual(highest.into())];
+        let limit = |status: u16| Operand::Number(status.into());
+        let bounds = [Predicate::GreaterOrEqual(limit(lowest)), Predicate::LessOrEqual(limit(highest))];
         step.asserts.extend(bounds.map(|predicate| Assert {
             line: 0,
             query: Query::Status,
