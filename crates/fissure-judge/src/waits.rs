@@ -76,8 +76,9 @@ pub fn waits(run: &Run) -> Option<Waits> {
     waits.idle_workers = sum_of_workers(|t| t.idle);
     waits.peers = peers(&seen);
     for (link, resting) in statements::resting(run, &window) {
-        let peer = waiting::peer_of(&link, &waits.peers, &run.header.config);
-        peer.map(|index| waits.peers[index].resting = resting);
+        if let Some(index) = waiting::peer_of(&link, &waits.peers, &run.header.config) {
+            waits.peers[index].resting = resting;
+        }
     }
     let unseen = unseen_peers(&waits, &seen);
     waits.places.extend(unseen);

@@ -124,6 +124,21 @@ fn twins(pair: u32, planted: Planted, random: &mut Pcg64Mcg) -> Vec<Exchange> {
     both
 }
 
+/// A step of the shop's only journey.
+fn shadowed(shadow: u32, pass: u32, step: u32, route: &str, exchange: Exchange) -> Fact {
+    Fact::Shadowed(ShadowedStep {
+        shadow,
+        pass,
+        journey: "shop.hurl".to_owned(),
+        step,
+        line: step * 3 + 1,
+        route: route.parse().unwrap(),
+        exchanges: vec![exchange],
+        problem: None,
+        tables: None,
+    })
+}
+
 fn header(seed: u64, steps: Vec<OutlineStep>) -> Header {
     Header {
         format: FORMAT.to_owned(),
@@ -184,17 +199,7 @@ fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
                     answer: Some(answer(step, planted, &visitor, &mut random)),
                     ..Exchange::default()
                 };
-                tell(Fact::Shadowed(ShadowedStep {
-                    shadow: plan.shadow,
-                    pass,
-                    journey: "shop.hurl".to_owned(),
-                    step: step as u32,
-                    line: step as u32 * 3 + 1,
-                    route: route.parse().unwrap(),
-                    exchanges: vec![exchange],
-                    problem: None,
-                    tables: None,
-                }));
+                tell(shadowed(plan.shadow, pass, step as u32, route, exchange));
             }
         }
         tell(Fact::ShadowEnded(ended(if matches!(planted, Planted::Row | Planted::Job) { 2 } else { 1 })));
@@ -402,17 +407,7 @@ fn hurried(
                     answer: Some(answered),
                     ..Exchange::default()
                 };
-                tell(Fact::Shadowed(ShadowedStep {
-                    shadow: plan.shadow,
-                    pass,
-                    journey: "shop.hurl".to_owned(),
-                    step: step as u32,
-                    line: step as u32 * 3 + 1,
-                    route: route.parse().unwrap(),
-                    exchanges: vec![exchange],
-                    problem: None,
-                    tables: None,
-                }));
+                tell(shadowed(plan.shadow, pass, step as u32, route, exchange));
             }
         }
         let end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: table(1), links: Vec::new() };
