@@ -8,7 +8,7 @@ use fissure_facts::{Fact, Route, Stamped};
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
 use crate::evidence::{Evidence, taken_s};
-use crate::judgement::{Limit, Resource, RouteDemand, Waits, WaitsFor};
+use crate::judgement::{BlamedLink, Limit, Resource, RouteDemand, Waits, WaitsFor};
 use crate::lines::Lines;
 use crate::stats;
 
@@ -22,13 +22,14 @@ const ONE_THREAD_SHARE: f64 = 0.8;
 /// An answer of a heavy route that is larger than this deserves a word.
 const LARGE_BYTES: f64 = 250_000.0;
 
-/// None when something waits and nothing shows what.
+/// None when something waits and nothing shows what. `blamed`: the link that the verdict names.
 pub fn limit(
     found: &Evidence<'_>,
     demands: &Demands,
     fit: Option<&CapacityFit>,
     lines: Option<&Lines>,
     waits: Option<&Waits>,
+    blamed: Option<&BlamedLink>,
     interpreter: Option<String>,
 ) -> Option<Limit> {
     let cpu_share = found.saturated_cpu_share()?;
@@ -42,7 +43,10 @@ pub fn limit(
     let victims = fit.map(|fit| fit.victims.clone()).unwrap_or_default();
     let one_at_a_time = || interpreter.map(|said| (Resource::OneThread, vec![said]));
     let Some((resource, mut evidence)) = cpu_resource(found, cpu_share.mid).or_else(one_at_a_time) else {
-        let (resource, mut evidence) = waiting::resource(waits?, &found.run.header.config)?;
+        let (resource, mut evidence) = match blamed {
+            Some(link) => waiting::of_link(waits?, link),
+            None => waiting::resource(waits?, &found.run.header.config)?,
+        };
         let place = waiting::places(waits?, resource);
         evidence.insert(0, flat_out);
         // Whoever takes a worker has everybody wait: what a route takes alone tells who it is.

@@ -113,6 +113,10 @@ impl<'r> Bench<'r> {
                 self.fit.as_ref(),
                 self.lines.as_ref(),
                 self.waits.as_ref(),
+                match &verdict {
+                    Verdict::ItsTheLink { link, .. } => Some(link),
+                    _ => None,
+                },
                 self.interpreter.clone(),
             ),
             waits: self.waits.clone(),
@@ -263,8 +267,9 @@ impl<'r> Bench<'r> {
 
     /// The database or service that most requests wait for, when no arrangement was seen to help clearly.
     fn blamed_link(&self, remedies: &[RemedyResult]) -> Option<BlamedLink> {
-        let waits = self.waits.as_ref()?;
-        let link = limit::waiting::link(waits, &self.run.header.config)?;
+        let (waits, config) = (self.waits.as_ref()?, &self.run.header.config);
+        let link =
+            limit::waiting::link(waits, config).or_else(|| limit::waiting::link_of_workers(waits, config))?;
         let copies = |r: &RemedyResult| r.kind == RemedyKind::AddReplicas && is_open(r);
         let helps = |r: &RemedyResult| r.capacity_ratio.is_some_and(|c| c.low >= HELPS);
         let is_tried = !remedies.is_empty() && !remedies.iter().any(copies);

@@ -30,9 +30,7 @@ pub(crate) fn resource(waits: &Waits, config: &Config) -> Option<(Resource, Vec<
         return Some((Resource::Lock, vec![format!("{} wait for a lock", of(locked))]));
     }
     if let Some(link) = link(waits, config) {
-        let said = format!("{} wait for an answer of {}", of(link.share.mid), link.address);
-        let resource = if link.is_database { Resource::Database } else { Resource::Downstream };
-        return Some((resource, vec![said]));
+        return Some(of_link(waits, &link));
     }
     let on_disk = waits.share(|what| matches!(what, WaitsFor::File(path) if path.starts_with('/')));
     if on_disk >= MOST {
@@ -77,15 +75,39 @@ fn queue(waits: &Waits) -> Option<String> {
     })
 }
 
+/// The class of a link that is to blame, and what shows it.
+pub(crate) fn of_link(waits: &Waits, link: &BlamedLink) -> (Resource, Vec<String>) {
+    let waiting = link.share.mid * waits.under_way;
+    let said = format!(
+        "{waiting:.1} of the {:.0} requests under way wait for an answer of {}",
+        waits.under_way, link.address
+    );
+    (if link.is_database { Resource::Database } else { Resource::Downstream }, vec![said])
+}
+
 /// The address that most of the requests under way wait for an answer of.
 pub(crate) fn link(waits: &Waits, config: &Config) -> Option<BlamedLink> {
+    link_of(waits, config, MOST)
+}
+
+/// The address that nearly all workers wait for an answer of, where all are taken: the other requests wait for a worker. Whether
+/// that address or the number of workers is what is short, only more workers can tell.
+pub(crate) fn link_of_workers(waits: &Waits, config: &Config) -> Option<BlamedLink> {
+    // Threads without a line of the app on their stacks, such as timers of a library, work for no request.
+    let in_app = waits.places.iter().filter(|wait| wait.at.is_some()).map(|wait| wait.share.mid).sum::<f64>();
+    let busy = waits.running + in_app * waits.under_way;
+    let all_taken = busy >= ALL_TAKEN * (busy + waits.idle_threads) && busy < waits.under_way;
+    all_taken.then(|| link_of(waits, config, NEARLY_ALL * busy / waits.under_way)).flatten()
+}
+
+fn link_of(waits: &Waits, config: &Config, least: f64) -> Option<BlamedLink> {
     waits.peers.iter().find_map(|peer| {
         let awaits = WaitsFor::Peer(Some(peer.address));
         let shares = waits.places.iter().filter(|place| place.what == awaits).map(|place| place.share);
         let sum = |end: fn(Estimate) -> f64| shares.clone().map(end).sum::<f64>().min(1.0);
         let share = Estimate::new(sum(|s| s.mid), sum(|s| s.low), sum(|s| s.high));
         let declared = declared(peer.address, &waits.peers, config);
-        (share.mid >= MOST).then(|| BlamedLink {
+        (share.mid >= least).then(|| BlamedLink {
             address: peer.address,
             name: declared.map(|(name, _)| name.clone()),
             is_database: is_database(peer.address, declared.map(|(_, link)| link)),
@@ -108,8 +130,7 @@ pub(crate) fn is_all_there(waits: &Waits, link: &BlamedLink) -> bool {
 /// itself waits. A lock whose holder is at work is the CPU's.
 pub(crate) fn beside_the_cpu(waits: &Waits, config: &Config) -> Option<(Resource, f64)> {
     if let Some(link) = link(waits, config) {
-        let resource = if link.is_database { Resource::Database } else { Resource::Downstream };
-        return Some((resource, link.share.mid));
+        return Some((of_link(waits, &link).0, link.share.mid));
     }
     let is_held_idle = |wait: &&Wait| {
         wait.what == WaitsFor::Lock && wait.holder.as_ref().is_some_and(|(_, what)| what.is_some())

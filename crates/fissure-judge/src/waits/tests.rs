@@ -268,6 +268,22 @@ fn few_workers_that_are_all_taken_are_a_pool_and_idle_ones_are_none() {
     assert!((waits.idle_threads - 3.0).abs() < 0.01);
 }
 
+/// Eight threads of a web server, seven of them at a database without an index: half of the users waited before the threads, so
+/// nobody was seen to hold up most of the requests.
+#[test]
+fn what_nearly_all_workers_wait_for_is_named_where_all_are_taken() {
+    let at_database = threads(7.0, waiting_for(5432), &[3, 1], &[], 3);
+    let timer = threads(1.0, Doing::Sleeping, &[3], &[], 1);
+    let of = |more: Vec<Stack>| {
+        let stacks = [vec![at_database.clone(), timer.clone()], more].concat();
+        let waits = seen(stacks, vec![peer(5432, 8, 7)]).0;
+        waiting::link_of_workers(&waits, &config()).map(|link| link.is_database)
+    };
+    assert_eq!(of(Vec::new()), Some(true));
+    assert_eq!(of(vec![threads(3.0, Doing::WaitingForConnection, &[5], &[], 2)]), None, "three are free");
+    assert_eq!(of(vec![threads(4.0, Doing::Sleeping, &[1], &[], 2)]), None, "four wait for something else");
+}
+
 /// Of php-fpm behind nginx, and of gunicorn's workers behind the process that started them, nobody said that they were too few.
 #[test]
 fn workers_behind_somebody_who_serves_many_are_still_workers() {

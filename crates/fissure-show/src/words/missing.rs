@@ -39,6 +39,9 @@ pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
             let best = best_so_far(judgement, *best);
             let waits_for = match judgement.limit.as_ref().and_then(|l| Some((l, cure(l)?))) {
                 Some((limit, cure)) => format!("What gives way first is {}. {cure}", resource(limit.resource)),
+                None if judgement.waits.as_ref().is_some_and(|w| !w.places.is_empty()) => {
+                    "The app waits, and no one thing was seen that most of the requests wait for: who waits for what stands below.".to_owned()
+                }
                 None => "The app waits for something, such as a database, a lock, a pool or another service, and this run could not see which: look at slow queries and at the sizes of pools first.".to_owned(),
             };
             format!(
