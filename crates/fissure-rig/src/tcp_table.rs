@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// State of a listening socket (TCP_LISTEN in the kernel's tcp_states.h).
 const LISTEN: &str = "0A";
+/// State of one that is over and belongs to nobody (TCP_TIME_WAIT). After a load there are thousands of them.
+const TIME_WAIT: &str = "06";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpSocket {
@@ -16,7 +18,7 @@ pub struct TcpSocket {
     pub inode: u64,
 }
 
-/// All sockets of a network namespace: `/proc/net` is one's own, `/proc/PID/net` another's.
+/// All sockets of a network namespace that somebody holds: `/proc/net` is one's own, `/proc/PID/net` another's.
 pub fn read(net: &str) -> Vec<TcpSocket> {
     let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("{net}/{table}")));
     tables.iter().flatten().flat_map(|text| text.lines().filter_map(parse)).collect()
@@ -35,13 +37,15 @@ pub fn inode(link: &str) -> Option<u64> {
 
 /// `  0: 0100007F:1F90 00000000:0000 0A ... inode ...`: local and remote address and the state. The first line is a heading.
 fn parse(line: &str) -> Option<TcpSocket> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
+    (state != TIME_WAIT).then_some(())?;
     Some(TcpSocket {
-        local: address(fields.get(1)?)?,
-        remote: address(fields.get(2)?)?,
-        listens: *fields.get(3)? == LISTEN,
-        uid: fields.get(7)?.parse().ok()?,
-        inode: fields.get(9)?.parse().ok()?,
+        local: address(local)?,
+        remote: address(remote)?,
+        listens: state == LISTEN,
+        uid: fields.nth(3)?.parse().ok()?,
+        inode: fields.nth(1)?.parse().ok()?,
     })
 }
 
@@ -95,6 +99,7 @@ mod tests {
         if cfg!(target_endian = "little") {
             assert_eq!(socket.local, "[::1]:8080".parse().unwrap());
         }
+        assert_eq!(parse(&line.replace(" 0A ", " 06 ")), None, "it is over");
         assert_eq!(
             parse("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"),
             None

@@ -1,6 +1,6 @@
 //! Blocking system calls: what `/proc/PID/task/TID/syscall` says, and what it means.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -170,11 +170,11 @@ impl Reader {
     fn connection(&mut self, pid: u32, inode: u64) -> Doing {
         if !self.connections.contains_key(&inode) && !std::mem::replace(&mut self.is_fresh, true) {
             let table = tcp_table::read(&format!("/proc/{pid}/net"));
-            let listens = |port| table.iter().any(|s| s.listens && s.local.port() == port);
+            let listens: HashSet<u16> = table.iter().filter(|s| s.listens).map(|s| s.local.port()).collect();
             for socket in &table {
                 let doing = if socket.listens {
                     Doing::WaitingForConnection
-                } else if listens(socket.local.port()) {
+                } else if listens.contains(&socket.local.port()) {
                     Doing::WaitingForClient
                 } else {
                     let address = Some(socket.remote.ip().to_canonical());
