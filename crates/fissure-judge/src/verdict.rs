@@ -205,6 +205,11 @@ impl<'r> Bench<'r> {
         if self.is_cpu_full && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
+        // Nor does an arrangement help where most of the requests wait for a lock or a file at few lines of the app's own.
+        let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk));
+        if is_held_up && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
+            return Verdict::FixTheseLines { routes: Vec::new() };
+        }
         let best = best_of(remedies);
         let cpus_needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
         if cpus_needed.mid > self.evidence.cpus() {
