@@ -201,13 +201,10 @@ impl<'r> Bench<'r> {
         if let Some(missing) = self.two_limits() {
             return not_enough(missing);
         }
-        // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to.
-        if self.is_cpu_full && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
-            return Verdict::FixTheseLines { routes: Vec::new() };
-        }
-        // Nor does an arrangement help where most of the requests wait for a lock or a file at few lines of the app's own.
+        // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to, or at which most requests wait for a lock or
+        // a file.
         let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk));
-        if is_held_up && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
+        if (self.is_cpu_full || is_held_up) && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let best = best_of(remedies);
