@@ -155,10 +155,15 @@ impl<'r> Evidence<'r> {
 
     /// As far as windows at the goal's own load tell, few as they may be, it holds.
     pub fn held_the_goal(&self, arrangement: &str) -> bool {
-        let goal = self.goal.users_per_s;
-        let at_goal: Vec<LoadPoint> =
-            self.points(arrangement).into_iter().filter(|p| is_at(p, goal, f64::INFINITY)).collect();
+        let at_goal = self.points_at_goal(arrangement, f64::INFINITY);
         !at_goal.is_empty() && capacity::hold(&at_goal, &self.run.header.config.goal)
+    }
+
+    /// Of the loads that were tried, the goal's own, or up to `most` times as much.
+    fn points_at_goal(&self, arrangement: &str, most: f64) -> Vec<LoadPoint> {
+        let mut points = self.points(arrangement);
+        points.retain(|p| is_at(p, self.goal.users_per_s, most));
+        points
     }
 
     fn holds_at_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
@@ -173,9 +178,8 @@ impl<'r> Evidence<'r> {
 
     /// At the goal's own load most windows kept it and some did not, and there are too few of them to say which were chance.
     fn disagrees_at_goal(&self, arrangement: &str) -> bool {
-        let (goal, points) = (self.goal.users_per_s, self.points(arrangement));
-        let at_goal: Vec<&LoadPoint> = points.iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).collect();
-        let holds = |p: &&&LoadPoint| capacity::hold(std::slice::from_ref(**p), &self.run.header.config.goal);
+        let at_goal = self.points_at_goal(arrangement, ABOVE_THE_GOAL);
+        let holds = |p: &&LoadPoint| capacity::hold(std::slice::from_ref(*p), &self.run.header.config.goal);
         let (kept, all) = (at_goal.iter().filter(holds).count(), at_goal.len());
         2 * kept >= all && kept < all && all < 2 * WINDOWS_THAT_SHOW
     }
@@ -198,9 +202,8 @@ impl<'r> Evidence<'r> {
 
     /// Whether one more window at the goal's own load could show that it is met: as far as can be told it is, but not for sure.
     pub fn asks_for_the_goal(&self, arrangement: &str, fit: &CapacityFit) -> bool {
-        let goal = self.goal.users_per_s;
-        let at_goal = self.points(arrangement).iter().filter(|p| is_at(p, goal, ABOVE_THE_GOAL)).count();
-        (fit.users_per_s.mid >= goal || self.disagrees_at_goal(arrangement))
+        let at_goal = self.points_at_goal(arrangement, ABOVE_THE_GOAL).len();
+        (fit.users_per_s.mid >= self.goal.users_per_s || self.disagrees_at_goal(arrangement))
             && self.meets_goal(arrangement, fit).is_none()
             && at_goal < 2 * WINDOWS_THAT_SHOW
     }
