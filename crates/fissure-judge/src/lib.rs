@@ -32,6 +32,7 @@ pub mod users;
 pub mod validity;
 pub mod verdict;
 pub mod waits;
+pub mod warming;
 
 pub use judgement::Judgement;
 pub use planner::{Planned, Planner};

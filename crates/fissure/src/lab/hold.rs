@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use fissure_facts::arrangement::WEB;
 use fissure_facts::fact::WindowEnd;
-use fissure_facts::{Arrangement, Fact, Load, Purpose, Window, WindowPlan};
+use fissure_facts::{Arrangement, Fact, Load, Purpose, WindowPlan};
+use fissure_judge::warming::Warming;
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
 use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
@@ -24,10 +25,6 @@ const REST_AT_MOST: Duration = Duration::from_secs(8);
 /// Users without pauses who warm up each copy of an arrangement that has just started, and for how many seconds at most.
 const WARMING_USERS: u32 = 4;
 const WARMING_S: u32 = 10;
-/// Warm is who needs no more CPU for an answer than the whole did, within this, ...
-const AS_WARM: f64 = 1.2;
-/// ... or hardly less than a second before.
-const HARDLY_LESS: f64 = 0.9;
 
 impl Lab<'_> {
     /// Starts the arrangement and plays each journey once, alone.
@@ -216,8 +213,7 @@ impl Lab<'_> {
     }
 
     /// Copies that have just started are cold, and what they load and compile at their first requests is not what their
-    /// arrangement costs: they get some load that nobody measures, until an answer costs what it did a second before. False when
-    /// the user interrupted.
+    /// arrangement costs: they get some load that nobody measures, until they are warm. False when the user interrupted.
     async fn warm(&mut self, plan: &WindowPlan, interrupt: &mut Interrupt) -> Result<bool, Failure> {
         let users = WARMING_USERS * plan.arrangement.copies();
         let mode = Mode::Hold {
@@ -229,7 +225,7 @@ impl Lab<'_> {
         };
         let crowd_plan = self.crowd_plan(&plan.arrangement, mode, None);
         let mut crowd = self.start_crowd(&crowd_plan).await?;
-        let (as_whole, mut before) = (AS_WARM * self.cpu_of_an_answer().unwrap_or(0.0), f64::INFINITY);
+        let mut warming = Warming::of(&self.run);
         let mut meter = Meter::new();
         meter.begin(&self.watched(&plan.arrangement, crowd.pid()));
         loop {
@@ -237,27 +233,18 @@ impl Lab<'_> {
                 event = crowd.next() => match event {
                     None => return Ok(true),
                     Some(Ok(CrowdEvent::Second(seen))) => {
-                        let sample = meter.second(&self.watched(&plan.arrangement, crowd.pid()), plan.window, seen.second);
-                        let right: u64 = seen.routes.values().map(|route| route.latency.count()).sum();
-                        let cost = sample.app_cpu_s / right as f64;
-                        if right > 0 && (cost <= as_whole || cost >= HARDLY_LESS * before) {
+                        let watched = self.watched(&plan.arrangement, crowd.pid());
+                        let app_cpu_s = meter.second(&watched, plan.window, seen.second).app_cpu_s;
+                        let right = seen.routes.values().map(|route| route.latency.count()).sum();
+                        if warming.is_over(app_cpu_s, right) {
                             crowd.stop("warm").await;
                         }
-                        before = if right > 0 { cost } else { f64::INFINITY };
                     }
                     Some(_) => {}
                 },
                 () = interrupt.came() => return self.record(Fact::Interrupted).map(|()| false),
             }
         }
-    }
-
-    /// What a right answer took of the whole when it was flat out the last time, in seconds.
-    fn cpu_of_an_answer(&self) -> Option<f64> {
-        let flat_out =
-            |w: &Window| w.plan.purpose == Purpose::Saturate && w.plan.arrangement == Arrangement::whole();
-        let window = self.run.windows().into_iter().rfind(flat_out)?;
-        Some(window.app_cpu_s() / window.right() as f64).filter(|cost| cost.is_finite())
     }
 
     /// Waits for the instant at which several machines begin together; false when the user interrupted.
