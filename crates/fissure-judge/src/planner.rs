@@ -512,15 +512,16 @@ impl<'r> Desk<'r> {
         Some(if capacity > 0.0 { capacity } else { saturation * 0.6 })
     }
 
-    /// What is open after the rounds: first, in turns, whether a remedy that would come before the answer meets the goal, too; then
-    /// how much more than the goal the answer holds. What surely misses it, or comes after the answer, is measured no more.
+    /// What is open after the rounds: first, in turns, whether a remedy that would come before the answer meets the goal, too, those
+    /// before others that held it so far (what held once and missed once takes more windows than a hurried check has); then how
+    /// much more than the goal the answer holds. What surely misses it, or comes after the answer, is measured no more.
     fn remedy_capacity(&self, candidates: &[Candidate]) -> Option<Next> {
         let isolation = isolation::assess(self.run);
         let is_safe = |c: &&Candidate| !self.failed(&c.arrangement) && !isolation.is_unsafe(&c.arrangement);
         let safe = || worth(candidates).filter(is_safe);
         let answer =
             safe().filter(|c| self.meets_goal(&c.arrangement) == Some(true)).min_by_key(|c| c.kind.rung());
-        let mut turns: Vec<((bool, u32), &Candidate)> = safe()
+        let mut turns: Vec<((bool, bool, u32), &Candidate)> = safe()
             .filter_map(|c| {
                 let done = self
                     .count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
@@ -528,7 +529,8 @@ impl<'r> Desk<'r> {
                 let may_be_it = is_open && answer.is_none_or(|answer| c.kind.rung() <= answer.kind.rung());
                 let is_it = done < BEYOND_THE_GOAL
                     && answer.is_some_and(|answer| answer.arrangement == c.arrangement);
-                (may_be_it || is_it).then_some(((!is_open, done), c))
+                let held = self.evidence.held_the_goal(&c.arrangement.name);
+                (may_be_it || is_it).then_some(((!is_open, !held, done), c))
             })
             .collect();
         turns.sort_by_key(|(turn, _)| *turn);
