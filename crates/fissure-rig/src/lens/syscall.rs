@@ -3,9 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 
 use fissure_facts::profile::Doing;
+use rustix::net::{getpeername, getsockname};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::process::read_into;
 use crate::tcp_table;
@@ -128,6 +131,8 @@ fn select(files: u64) -> Call {
 #[derive(Default)]
 pub(super) struct Reader {
     connections: HashMap<u64, Doing>,
+    /// Ports on which somebody listens.
+    listens: HashSet<u16>,
     /// The table was read since the last [`Reader::next_look`].
     is_fresh: bool,
 }
@@ -162,38 +167,70 @@ impl Reader {
         let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
         let target = target.to_string_lossy();
         match tcp_table::inode(&target) {
-            Some(inode) => self.connection(pid, inode),
+            Some(inode) => self.connection(pid, fd, inode),
             None => Doing::WaitingForFile { path: target.into_owned() },
         }
     }
 
-    fn connection(&mut self, pid: u32, inode: u64) -> Doing {
+    fn connection(&mut self, pid: u32, fd: u64, inode: u64) -> Doing {
         if !self.connections.contains_key(&inode) && !std::mem::replace(&mut self.is_fresh, true) {
             let table = tcp_table::read(&format!("/proc/{pid}/net"));
-            let listens: HashSet<u16> = table.iter().filter(|s| s.listens).map(|s| s.local.port()).collect();
+            self.listens = table.iter().filter(|s| s.listens).map(|s| s.local.port()).collect();
             for socket in &table {
                 let doing = if socket.listens {
                     Doing::WaitingForConnection
-                } else if listens.contains(&socket.local.port()) {
-                    Doing::WaitingForClient
                 } else {
-                    let address = Some(socket.remote.ip().to_canonical());
-                    Doing::WaitingForPeer { address, port: Some(socket.remote.port()) }
+                    self.over(socket.local, socket.remote)
                 };
                 self.connections.insert(socket.inode, doing);
             }
         }
-        // Another kind of socket, or one that was opened since the table was read.
-        let unknown = Doing::WaitingForPeer { address: None, port: None };
-        self.connections.get(&inode).cloned().unwrap_or(unknown)
+        let known = self.connections.get(&inode).cloned();
+        // Opened since the table was read, or another kind of socket.
+        known
+            .or_else(|| ends(pid, fd).map(|(local, remote)| self.over(local, remote)))
+            .unwrap_or(Doing::WaitingForPeer { address: None, port: None })
     }
+
+    fn over(&self, local: SocketAddr, remote: SocketAddr) -> Doing {
+        if self.listens.contains(&local.port()) {
+            return Doing::WaitingForClient;
+        }
+        Doing::WaitingForPeer { address: Some(remote.ip().to_canonical()), port: Some(remote.port()) }
+    }
+}
+
+/// Both ends of a connection, by the socket itself, which is ours too for that moment. Linux 5.6; needs what reading the process's
+/// memory needs.
+fn ends(pid: u32, fd: u64) -> Option<(SocketAddr, SocketAddr)> {
+    let process = pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::empty()).ok()?;
+    let socket = pidfd_getfd(process, fd.try_into().ok()?, PidfdGetfdFlags::empty()).ok()?;
+    let remote = getpeername(&socket).ok()??;
+    Some((getsockname(&socket).ok()?.try_into().ok()?, remote.try_into().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_connection_that_was_opened_behind_the_reading_of_the_table_has_its_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut reader = Reader::default();
+        let mut of =
+            |socket: &dyn AsRawFd| reader.file(std::process::id(), socket.as_raw_fd().try_into().unwrap());
+        assert_eq!(of(&listener), Doing::WaitingForConnection);
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let peer = Doing::WaitingForPeer { address: Some(address.ip()), port: Some(address.port()) };
+        assert_eq!((of(&client), of(&server)), (peer, Doing::WaitingForClient));
+    }
 
     #[test]
     fn a_blocked_thread_is_read_and_a_running_one_is_none() {
