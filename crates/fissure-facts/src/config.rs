@@ -86,6 +86,9 @@ pub struct Users {
     /// Journey file -> how often it is played relative to the others (1 when not named).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, f64>,
+    /// What routes are called whose paths do not say that they are one: `GET /pages/{page}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// Requests per second of each hour, as a log showed them: for `fissure load --profile fissure.toml`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<f64>,
@@ -281,6 +284,7 @@ impl Default for Users {
         Self {
             journeys: all_journeys(),
             weights: BTreeMap::new(),
+            routes: Vec::new(),
             hours: Vec::new(),
             think_max: one_second(),
             data: None,

@@ -17,6 +17,8 @@ pub enum Step {
     Hold(WindowPlan),
     /// Play the journeys, one user after another, on a stack of its own, and keep every answer.
     Shadow(ShadowPlan),
+    /// End this arrangement, so that what comes next begins with a fresh one, and with the app's data as they were.
+    Renew { arrangement: Arrangement },
     /// Nothing more is worth measuring.
     Finish,
 }

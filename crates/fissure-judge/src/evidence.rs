@@ -19,6 +19,7 @@ use crate::sim;
 use crate::stats;
 use crate::validity::{self, Void};
 use crate::waits;
+use crate::wear::Renewals;
 
 /// Name of the arrangement that is the app as it is.
 pub const WHOLE: &str = "whole";
@@ -63,6 +64,9 @@ const MOST_USERS: u32 = 1024;
 /// An app that used less CPU flat out than this share is not measured well enough to say how much is left.
 const LEAST_BUSY: f64 = 0.01;
 
+/// How often an arrangement that wears out is started anew: each time takes as long as the app does to start.
+const MOST_RENEWALS: usize = 8;
+
 fn closed_users(window: &Window) -> Option<u32> {
     match window.plan.load {
         Load::Closed { users } => Some(users),
@@ -94,16 +98,19 @@ pub struct Evidence<'r> {
 
 impl<'r> Evidence<'r> {
     pub fn of(run: &'r Run) -> Self {
-        let windows = run
-            .windows()
-            .into_iter()
-            .filter(|w| w.plan.purpose != Purpose::Profile)
-            .filter(|w| w.end.as_ref().is_some_and(|end| end.cut_short.is_none() || !run.was_interrupted()))
-            .map(|w| {
-                let void = validity::void(&w, &run.header);
-                (w, void)
-            })
-            .collect();
+        let renewals = Renewals::of(run);
+        let mut windows: Vec<(Window, Option<Void>)> = Vec::new();
+        for window in run.windows() {
+            let is_over =
+                window.end.as_ref().is_some_and(|end| end.cut_short.is_none() || !run.was_interrupted());
+            if window.plan.purpose == Purpose::Profile || !is_over {
+                continue;
+            }
+            let worn = || renewals.worn(&window, windows.iter().map(|(w, _)| w));
+            let void =
+                validity::void(&window, &run.header).or_else(|| worn().map(|route| Void::WornOut { route }));
+            windows.push((window, void));
+        }
         Self { run, goal: goal::view(run), windows }
     }
 
@@ -133,6 +140,17 @@ impl<'r> Evidence<'r> {
     pub fn predicted_users_per_s(&self) -> f64 {
         let model = self.model(&self.demands());
         sim::capacity(&model, &Arrangement::whole(), &self.run.header.config.goal, self.run.header.seed)
+    }
+
+    /// What the arrangement's last window was refused because earlier ones used it up, as long as it was not started anew since.
+    pub fn worn(&self, arrangement: &Arrangement) -> Option<&Route> {
+        let (last, void) = self.windows.iter().rev().find(|(w, _)| w.plan.arrangement == *arrangement)?;
+        let renewals = Renewals::of(self.run);
+        let is_known = renewals.is_since(arrangement, last) || renewals.count(arrangement) >= MOST_RENEWALS;
+        match void {
+            Some(Void::WornOut { route }) if !is_known => Some(route),
+            _ => None,
+        }
     }
 
     /// Does an arrangement with this capacity meet the goal? None: its capacity is somewhere about the goal.

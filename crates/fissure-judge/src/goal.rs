@@ -3,9 +3,12 @@
 //! Windows are planned in users arriving per second, because that is what an open workload controls. Requests follow
 //! from the journeys' mix; users at once follow by Little's law (1961): N = arrivals per second x seconds inside. That
 //! holds for any stable system; beyond its capacity users pile up and N has no bound, so the seconds inside are taken
-//! from the journeys played alone: think times plus latencies without a queue.
+//! from the journeys played alone: think times plus latencies without a queue. Users who never pause are a closed loop: the faster
+//! the app, the more they ask for, and N of them would keep N workers busy for good. They are met when the answers keep the SLO, so
+//! for them a request takes as long as the SLO allows.
 
 use fissure_facts::config::GoalLoad;
+use fissure_facts::fact::PlayedStep;
 use fissure_facts::{Fact, JourneyOutline, Run};
 
 use crate::capacity::{Bound, CapacityFit};
@@ -21,7 +24,7 @@ pub fn requests_of(journeys: &[JourneyOutline]) -> f64 {
     weighted(journeys, |journey| journey.steps.len() as f64)
 }
 
-/// Seconds that one user spends inside a journey without any queueing: think times plus latencies alone.
+/// Seconds that one user spends inside a journey: think times plus latencies alone or, without any pause, what the SLO allows.
 pub fn seconds_per_user(run: &Run) -> f64 {
     weighted(&run.header.journeys, |journey| {
         // The last time that it was played: the first also pays for a cold app.
@@ -31,8 +34,13 @@ pub fn seconds_per_user(run: &Run) -> f64 {
             }
             _ => None,
         });
-        let latency_s: f64 = played.into_iter().flatten().map(|s| s.latency_us as f64 / 1e6).sum();
-        journey.think_s() + latency_s
+        let think_s = journey.think_s();
+        let latency_us = |s: &PlayedStep| {
+            let allowed_us =
+                if think_s > 0.0 { 0 } else { run.header.config.goal.slo_of(&s.route).limit_us() };
+            s.latency_us.max(allowed_us)
+        };
+        think_s + played.into_iter().flatten().map(latency_us).sum::<u64>() as f64 / 1e6
     })
 }
 

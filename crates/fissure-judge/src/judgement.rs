@@ -237,6 +237,9 @@ pub struct Place {
     pub many_statements: bool,
     /// The library's function that most of the time goes to, where it is not the app's own.
     pub inside: Option<String>,
+    /// Where it was called for most of that time, in another file: of a helper that has a library work for everybody (a query function), who
+    /// asks is what can be changed.
+    pub called_at: Option<Spot>,
     /// The function itself is a library's: the app is an installed package, and no file of its own was seen at work.
     pub is_library: bool,
     /// The route that it belongs to, where that could be told.
@@ -278,8 +281,19 @@ pub struct Wait {
     pub at: Option<Spot>,
     /// Share of the requests under way.
     pub share: Estimate,
-    /// Where the one stands that holds the lock, and what it waits for itself.
-    pub holder: Option<(Spot, Option<WaitsFor>)>,
+    /// Of a lock that was seen held.
+    pub holder: Option<Holder>,
+}
+
+/// Who holds a lock that others wait for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holder {
+    /// The line of the function that took the lock, as far as can be told.
+    pub taken: Spot,
+    /// The innermost line of the app, of whatever that called.
+    pub at: Spot,
+    /// What it waits for there.
+    pub what: Option<WaitsFor>,
 }
 
 /// What a thread waits for.

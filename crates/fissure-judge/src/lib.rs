@@ -33,6 +33,7 @@ pub mod validity;
 pub mod verdict;
 pub mod waits;
 pub mod warming;
+pub mod wear;
 
 pub use judgement::Judgement;
 pub use planner::{Planned, Planner};

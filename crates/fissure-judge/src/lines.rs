@@ -104,6 +104,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
                 / base_tally.total as f64,
             many_statements,
             inside: found.busiest_library(),
+            called_at: found.busiest_library().and_then(|_| found.busiest_caller()),
             is_library: found.is_library,
             route,
         });

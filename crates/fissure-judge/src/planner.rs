@@ -124,7 +124,7 @@ impl Planner {
                 desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))
             })
             .unwrap_or_else(finish);
-        let (step, mut why) = next;
+        let (step, mut why) = desk.renewed(next);
         if let (Step::Hold(_), Some((_, Some(void)))) = (&step, desk.evidence.windows.last()) {
             why = format!("{why} (the last window was void: {})", void.word());
         }
@@ -231,6 +231,14 @@ impl<'r> Desk<'r> {
                 "do answers wait to be acknowledged? each journey by a user who does so at once".to_owned(),
             )
         })
+    }
+
+    /// What is worn out is started anew before it is measured again.
+    fn renewed(&self, next: Next) -> Next {
+        let Step::Hold(WindowPlan { arrangement, .. }) = &next.0 else { return next };
+        let Some(route) = self.evidence.worn(arrangement) else { return next };
+        let why = format!("start {} anew: earlier users used up what {route} needs", arrangement.name);
+        (Step::Renew { arrangement: arrangement.clone() }, why)
     }
 
     /// Nothing more can be learned: it would not start, does not answer as expected, keeps dying, or the time is up.

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 
 use fissure_facts::{Arrangement, Latencies, Route};
 
-pub use capacity::{Effort, Targets, capacity, capacity_with};
+pub use capacity::{Effort, Targets, capacity, capacity_of_whole, capacity_with};
 use engine::Layout;
 pub(crate) use engine::cpu_ms;
 pub use trace::Trace;

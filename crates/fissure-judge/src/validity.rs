@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use fissure_facts::fact::{CrowdSecond, ErrorClass, ProbeSecond, RouteSecond};
-use fissure_facts::{Header, Latencies, Purpose, Window};
+use fissure_facts::{Header, Latencies, Purpose, Route, Window};
 
 use crate::stats;
 use crate::threshold::Threshold;
@@ -50,6 +50,8 @@ pub enum Void {
     CrowdBusy { cpu_share: f64 },
     /// The crowd waited for its CPUs.
     CrowdStarved { wait_share: f64 },
+    /// The app refused a route that it had served before: earlier users had used something up.
+    WornOut { route: Route },
     /// Something else used the app's CPUs, or the hypervisor took them.
     NoisyNeighbour { other_share: f64, steal_share: f64 },
 }
@@ -65,6 +67,7 @@ impl Void {
             Self::CrowdUnderSent { .. } => "crowd under-sent",
             Self::CrowdBusy { .. } => "crowd busy",
             Self::CrowdStarved { .. } => "crowd starved",
+            Self::WornOut { .. } => "worn out",
             Self::NoisyNeighbour { .. } => "noisy neighbour",
         }
     }
@@ -107,6 +110,11 @@ impl fmt::Display for Void {
                 f,
                 "the crowd waited for a CPU {:.0} % of the time; close other programs",
                 wait_share * 100.0
+            ),
+            Self::WornOut { route } => write!(
+                f,
+                "{route} was refused although it had been served before: earlier users used up what it needs (stock, seats, names); let users \
+                 ask for different things ([users] data), or give the app more of it"
             ),
             Self::NoisyNeighbour { other_share, steal_share } => write!(
                 f,

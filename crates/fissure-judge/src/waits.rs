@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fissure_facts::profile::{Doing, Frame, SocketAddr, Stack};
 use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
-use crate::judgement::{PeerLoad, Spot, Wait, Waits, WaitsFor};
+use crate::judgement::{Holder, PeerLoad, Spot, Wait, Waits, WaitsFor};
 use crate::limit::waiting;
 use crate::lines::{is_extension, own_frame};
 use crate::{statements, stats};
@@ -120,7 +120,8 @@ struct Group {
     /// Mean number of threads.
     threads: f64,
     separate: u64,
-    holders: BTreeMap<Spot, u64>,
+    /// Where the lock was taken, and where its holder is.
+    holders: BTreeMap<(Spot, Spot), u64>,
 }
 
 impl Group {
@@ -128,8 +129,8 @@ impl Group {
         self.count += other.count;
         self.threads += other.threads;
         self.separate += other.separate;
-        for (spot, count) in &other.holders {
-            *self.holders.entry(spot.clone()).or_default() += count;
+        for (spots, count) in &other.holders {
+            *self.holders.entry(spots.clone()).or_default() += count;
         }
     }
 
@@ -157,18 +158,26 @@ fn by_thread_group(
         group.count += stack.count;
         group.threads += stack.count as f64 / profile.looks as f64;
         group.separate += stack.separate;
-        if let Some(spot) = holder(profile, stack) {
-            *group.holders.entry(spot).or_default() += stack.count;
+        if let Some(spots) = holder(profile, stack) {
+            *group.holders.entry(spots).or_default() += stack.count;
         }
     }
     let with_looks = |((process, _, kind), group)| (process, kind, group, profile.looks);
     groups.into_iter().map(with_looks).collect()
 }
 
-fn holder(profile: &Profile, stack: &Stack) -> Option<Spot> {
-    let frames: Vec<&Frame> =
-        stack.holder.iter().filter_map(|&index| profile.frames.get(index as usize)).collect();
-    own_frame(&frames).map(|(_, spot)| spot)
+/// Where the lock was taken, and where its holder is. Those who ask for one lock mostly stand in one file, so the holder took it at its innermost
+/// line in the file where this one waits, and what is called from there only takes the time.
+fn holder(profile: &Profile, stack: &Stack) -> Option<(Spot, Spot)> {
+    let frames = |indices: &[u32]| -> Vec<&Frame> {
+        indices.iter().filter_map(|&index| profile.frames.get(index as usize)).collect()
+    };
+    let waits = own_frame(&frames(&stack.frames)).map(|(_, spot)| spot.file);
+    let held = frames(&stack.holder);
+    let mut own = (0..held.len()).filter_map(|depth| own_frame(&held[depth..=depth])).map(|(_, spot)| spot);
+    let at = own.next()?;
+    let taken = std::iter::once(at.clone()).chain(own).find(|spot| Some(&spot.file) == waits.as_ref());
+    Some((taken.unwrap_or_else(|| at.clone()), at))
 }
 
 /// Share of the looks at which some thread held the interpreter's lock, of the process in which it is held most. The
@@ -261,9 +270,9 @@ fn name_holders(places: &mut [Wait], groups: &BTreeMap<(WaitsFor, Option<Spot>),
     for place in places {
         let group = groups.get(&(place.what.clone(), place.at.clone()));
         let holder = group.and_then(|g| g.holders.iter().max_by_key(|(_, count)| **count));
-        place.holder = holder.map(|(spot, _)| {
-            let what = doing.iter().find(|(at, _)| at == spot).map(|(_, what)| what.clone());
-            (spot.clone(), what)
+        place.holder = holder.map(|((taken, at), _)| {
+            let what = doing.iter().find(|(spot, _)| spot == at).map(|(_, what)| what.clone());
+            Holder { taken: taken.clone(), at: at.clone(), what }
         });
     }
 }

@@ -6,8 +6,9 @@ mod fake_rig;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
-use fissure_facts::{Fact, Step, WindowPlan};
-use fissure_judge::judgement::{Grows, Missing, RemedyKind, Resource, Verdict};
+use fissure_facts::fact::ErrorClass;
+use fissure_facts::{Fact, Latencies, Step, WindowPlan};
+use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
 
 fn reason(judgement: &Judgement) -> &Missing {
@@ -76,6 +77,43 @@ fn a_copy_that_was_cold_once_is_asked_again() {
     let judgement = judge(&run);
     let copies = judgement.remedies.iter().find(|r| r.kind == RemedyKind::AddReplicas).unwrap();
     assert_eq!(copies.meets_goal, Some(true), "{copies:?}");
+}
+
+/// A library lends so many books and no more, and who asked for fifty in a row to see what one costs gave none back: from then on the
+/// app refused everybody, and fewer at once were said to help.
+#[test]
+fn what_earlier_users_used_up_is_no_lack_of_capacity() {
+    let model = Model::event_loop(&[("GET /titles", 4.0, 1.0, 0.3), ("POST /loans", 1.0, 1.0, 0.3)]);
+    let (plant, loans) = (Plant::new(model, 100).at(200.0), route("POST /loans"));
+    let (mut lent, mut renewed) = (0, 0);
+    let run = plant.check_with(
+        1,
+        |_, _| {},
+        |step, seen| {
+            let plan = match step {
+                Step::Hold(plan) if plan.arrangement.name == "whole" => plan,
+                Step::Renew { .. } => {
+                    (lent, renewed) = (0, renewed + 1);
+                    return;
+                }
+                _ => return,
+            };
+            for fact in seen.iter_mut() {
+                let Fact::SecondPassed(second) = &mut fact.fact else { continue };
+                let Some(route) = second.routes.get_mut(&loans) else { continue };
+                if lent > 500 {
+                    route.errors.insert(ErrorClass::Status, route.latency.count());
+                    route.latency = Latencies::new();
+                } else if plan.emphasis.is_some() {
+                    lent += route.latency.count();
+                }
+            }
+        },
+    );
+    let judgement = judge(&run);
+    assert!(matches!(judgement.verdict, Verdict::HoldingUp { .. }), "{:?}", judgement.verdict);
+    assert_eq!(renewed, 1);
+    assert!(judgement.doubts.iter().any(|d| matches!(d, Doubt::VoidWindows { void: 1, .. })));
 }
 
 /// It was "could not tell", with the lines in the small print.

@@ -38,7 +38,9 @@ fn prove(old: &Model, new: &Model, users_per_s: f64, seed: u64) -> (Run, Proof) 
             Step::Finish => break,
             Step::Play { arrangement } => arrangement,
             Step::Hold(plan) => &plan.arrangement,
-            Step::PlayAcknowledging { .. } | Step::Shadow(_) => panic!("a proof asks for neither"),
+            Step::PlayAcknowledging { .. } | Step::Shadow(_) | Step::Renew { .. } => {
+                panic!("a proof asks for neither")
+            }
         };
         rig.model = if arrangement.before { old.clone() } else { new.clone() };
         rig.take(&mut run, &step);

@@ -7,8 +7,8 @@ use fissure_facts::config::GoalLoad;
 use fissure_facts::{Estimate, Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    BlamedLink, Capacity, CurvePoint, DatabaseWork, Fix, Grows, Growth, LatencyChange, PeerLoad, Place,
-    RemedyResult, RouteDemand, Spot, Verdict, Wait, Waits, WaitsFor,
+    BlamedLink, Capacity, CurvePoint, DatabaseWork, Fix, Grows, Growth, Holder, LatencyChange, PeerLoad,
+    Place, RemedyResult, RouteDemand, Spot, Verdict, Wait, Waits, WaitsFor,
 };
 use serde_json::{Map, Value, json};
 
@@ -128,19 +128,22 @@ fn place(place: &Place) -> Value {
         "own_share": place.own_share,
         "many_statements": place.many_statements,
         "inside": place.inside,
+        "called_at": place.called_at.as_ref().map(spot),
         "is_library": place.is_library,
         "route": place.route,
     })
 }
 
+fn spot(spot: &Spot) -> Value {
+    json!({ "function": spot.function, "file": spot.file, "line": spot.line })
+}
+
 /// Where requests wait when the CPU is not what gives way.
 fn waits(waits: &Waits) -> Value {
-    let spot = |spot: &Spot| json!({ "function": spot.function, "file": spot.file, "line": spot.line });
     let place = |wait: &Wait| {
-        let held = wait
-            .holder
-            .as_ref()
-            .map(|(at, what)| json!({ "at": spot(at), "waits_for": what.as_ref().map(words::waits_for) }));
+        let held = wait.holder.as_ref().map(|Holder { taken, at, what }| {
+            json!({ "taken": spot(taken), "at": spot(at), "waits_for": what.as_ref().map(words::waits_for) })
+        });
         json!({
             "kind": wait_kind(&wait.what),
             "waits_for": words::waits_for(&wait.what),

@@ -93,6 +93,18 @@ impl Project {
         ))
     }
 
+    /// What a goal in users means where they never pause, in a sentence.
+    pub fn users_without_pauses(&self) -> Option<String> {
+        let users = self.config.goal.users?;
+        let is_paced = |journey: &JourneyOutline| journey.think_s() > 0.0;
+        (!self.outlines().iter().any(is_paced)).then(|| {
+            format!(
+                "No journey pauses, so each of {users} users at once asks again as soon as it has its answer, and is taken to wait as \
+                 long as the goal allows. Write `delay` into the journeys, or say `requests_per_s` under [goal]."
+            )
+        })
+    }
+
     pub fn outlines(&self) -> Vec<JourneyOutline> {
         self.journeys.iter().map(|l| l.journey.outline(l.weight, self.config.users.think_max.0)).collect()
     }
@@ -152,7 +164,7 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
 
     // One spelling for each route over all journeys.
     let mut journeys: Vec<Journey> = loaded.iter().map(|l| l.journey.clone()).collect();
-    journey::unify_routes(&mut journeys);
+    journey::unify_routes(&mut journeys, &config.users.routes);
     for (loaded, journey) in loaded.iter_mut().zip(journeys) {
         loaded.journey = journey;
     }

@@ -401,9 +401,42 @@ fn what_varies_in_a_path_becomes_a_parameter() {
 fn the_first_spelling_of_a_route_wins_in_all_journeys() {
     let mut journeys =
         [read("GET {{base}}/a/{{one}}\nGET {{base}}/a/7\nPOST {{base}}/a/7"), read("GET {{base}}/a/{{two}}")];
-    unify_routes(&mut journeys);
+    unify_routes(&mut journeys, &[]);
     let routes: Vec<String> = journeys.iter().flat_map(|j| &j.steps).map(|s| s.route.to_string()).collect();
     assert_eq!(routes, ["GET /a/{one}", "GET /a/{one}", "POST /a/{id}", "GET /a/{one}"]);
+}
+
+/// A forecast of each of two leagues was two routes, and to run one of them apart helped nobody.
+#[test]
+fn values_behind_a_plural_are_one_route_and_the_user_may_name_others() {
+    let mut journeys = [read(
+        "GET {{base}}/leagues/north/table\nGET {{base}}/leagues/west/table\nGET {{base}}/leagues/south/fixtures\n\
+         GET {{base}}/users/new\nGET {{base}}/users/search\nGET {{base}}/admin/users/list\nGET {{base}}/admin/posts/list\n\
+         GET {{base}}/companies/acme/staff\nGET {{base}}/companies/zeta/staff\nGET {{base}}/pages/about\nGET {{base}}/status/db/now\n\
+         GET {{base}}/status/web/now\nPOST {{base}}/leagues/north/table",
+    )];
+    unify_routes(&mut journeys, &["GET /pages/{page}".parse().unwrap()]);
+    let routes: Vec<String> = journeys[0].steps.iter().map(|s| s.route.to_string()).collect();
+    let wanted = [
+        "GET /leagues/{league}/table",
+        "GET /leagues/{league}/table",
+        "GET /leagues/south/fixtures",
+        "GET /users/new",
+        "GET /users/search",
+        "GET /admin/users/list",
+        "GET /admin/posts/list",
+        "GET /companies/{company}/staff",
+        "GET /companies/{company}/staff",
+        "GET /pages/{page}",
+        "GET /status/db/now",
+        "GET /status/web/now",
+        "POST /leagues/north/table",
+    ];
+    assert_eq!(routes, wanted);
+    // The crowd reads the journeys again and names them once more.
+    let before = routes;
+    unify_routes(&mut journeys, &[]);
+    assert!(journeys[0].steps.iter().map(|s| s.route.to_string()).eq(before));
 }
 
 #[test]

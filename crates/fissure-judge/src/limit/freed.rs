@@ -1,7 +1,7 @@
 //! What the app would hold if nobody had to wait at the lines at which most requests wait: a lock that is held across something
 //! slow, a file that is written for each request, a pool that is too small.
 
-use fissure_facts::{Arrangement, Config, Estimate};
+use fissure_facts::{Config, Estimate};
 
 use super::waiting;
 use crate::judgement::{Fix, Resource, Waits, WaitsFor};
@@ -33,7 +33,7 @@ pub fn fix(waits: &Waits, config: &Config, model: &Model, cpus_needed: Estimate,
     let sum = |end: fn(&Estimate) -> f64| shares.iter().map(end).sum::<f64>().min(1.0);
     let share = Estimate::new(sum(|s| s.mid), sum(|s| s.low), sum(|s| s.high));
 
-    let capacity = |model: &Model| sim::capacity(model, &Arrangement::whole(), &config.goal, seed);
+    let capacity = sim::capacity_of_whole(model, &config.goal, seed);
     let mut freed = Model { slots: None, ..model.clone() };
     if resource == Resource::Disk {
         freed.routes.iter_mut().for_each(|route| route.wait_ms *= 1.0 - share.mid);

@@ -5,7 +5,7 @@ use fissure_facts::profile::SocketAddr;
 use fissure_facts::{Config, Estimate, Route};
 
 use crate::evidence::Evidence;
-use crate::judgement::{BlamedLink, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
+use crate::judgement::{BlamedLink, Holder, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
 use crate::model::{Model, RouteModel};
 
 /// What half of the requests wait for, the others can at most double.
@@ -133,13 +133,13 @@ pub(crate) fn beside_the_cpu(waits: &Waits, config: &Config) -> Option<(Resource
         return Some((of_link(waits, &link).0, link.share.mid));
     }
     let is_held_idle = |wait: &&Wait| {
-        wait.what == WaitsFor::Lock && wait.holder.as_ref().is_some_and(|(_, what)| what.is_some())
+        wait.what == WaitsFor::Lock && wait.holder.as_ref().is_some_and(|holder| holder.what.is_some())
     };
     let locked: f64 = waits.places.iter().filter(is_held_idle).map(|wait| wait.share.mid).sum();
     (locked >= MOST).then_some((Resource::Lock, locked))
 }
 
-/// The lines of the app that it comes down to: of a lock where it is held first, then where the others wait.
+/// The lines of the app that it comes down to: of a lock where it was taken and is held first, then where the others wait.
 pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
     let is_it = |wait: &&Wait| match resource {
         Resource::Lock => wait.what == WaitsFor::Lock,
@@ -156,12 +156,16 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
         own_share: wait.share.mid,
         many_statements: false,
         inside: None,
+        called_at: None,
         is_library: false,
         route: None,
     };
     let mut places: Vec<Place> = Vec::new();
     let found: Vec<&Wait> = waits.places.iter().filter(is_it).collect();
-    let holders = found.iter().filter_map(|wait| Some((&wait.holder.as_ref()?.0, *wait)));
+    let held = |spot: fn(&Holder) -> &Spot| {
+        found.iter().filter_map(move |wait| Some((spot(wait.holder.as_ref()?), *wait)))
+    };
+    let holders = held(|holder| &holder.taken).chain(held(|holder| &holder.at));
     let waiters = found.iter().filter_map(|wait| Some((wait.at.as_ref()?, *wait)));
     for (spot, wait) in holders.chain(waiters) {
         let is_new = |p: &Place| (&p.function, &p.file, p.line) != (&spot.function, &spot.file, spot.line);

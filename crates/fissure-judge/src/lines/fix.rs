@@ -1,7 +1,7 @@
 //! What the app would hold if its dearest own lines cost nothing.
 
 use fissure_facts::config::Goal;
-use fissure_facts::{Arrangement, Estimate, Route};
+use fissure_facts::{Estimate, Route};
 
 use super::{LEAST_SHARE, Lines, OwnLine};
 use crate::judgement::Fix;
@@ -30,7 +30,7 @@ pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, see
     if share.mid < MOST_OF_IT {
         return None;
     }
-    let capacity = |model: &Model| sim::capacity(model, &Arrangement::whole(), goal, seed);
+    let capacity = sim::capacity_of_whole(model, goal, seed);
     let whole = capacity(model);
     if !(whole > 0.0 && whole.is_finite()) {
         return None;

@@ -7,6 +7,7 @@ use fissure_facts::profile::{Doing, Frame, Stack};
 
 use super::origin::{Origin, origin, short_name};
 use super::{engine, mapper};
+use crate::judgement::Spot;
 
 /// A function of the app.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,8 @@ pub(super) struct Found {
     engines: BTreeMap<&'static str, u64>,
     /// Functions of libraries that worked for it.
     libraries: BTreeMap<String, u64>,
+    /// The next places of the app further out, in another file.
+    callers: BTreeMap<Spot, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,6 +61,14 @@ impl Found {
         }
         let (name, _) = self.libraries.iter().max_by_key(|(_, count)| **count)?;
         (2 * self.own < self.count).then(|| name.clone())
+    }
+}
+
+impl Found {
+    /// Where most of it was called from.
+    pub fn busiest_caller(&self) -> Option<Spot> {
+        let (spot, count) = self.callers.iter().max_by_key(|(_, count)| **count)?;
+        (2 * *count >= self.count).then(|| spot.clone())
     }
 }
 
@@ -102,6 +113,13 @@ impl Tally {
         let mapper = inner.iter().find_map(|f| mapper::of(f)).filter(|_| engine.is_none());
         let library = library.filter(|_| engine.is_none());
         let own = if library.is_none() { stack.count } else { 0 };
+        let is_caller = |f: &&&Frame| origin(f) == whose && f.line.is_some() && f.file != frame.file;
+        if let Some(caller) = frames[depth + 1..].iter().find(is_caller)
+            && let (Some(file), Some(line)) = (&caller.file, caller.line)
+        {
+            let spot = Spot { function: short_name(&caller.function), file: file.clone(), line };
+            *found.callers.entry(spot).or_default() += stack.count;
+        }
         let at = found.lines.entry(line).or_default();
         at.count += stack.count;
         at.own += own;
@@ -226,6 +244,10 @@ mod tests {
         };
         assert_eq!(tally.total, 100, "what no line of the app asked for counts too");
         assert_eq!((found("shop::resize").count, found("shop::resize").own), (60, 0));
+        assert_eq!(
+            found("shop::resize").busiest_caller().map(|at| (at.function, at.line)),
+            Some(("main".to_owned(), 1))
+        );
         assert!(!found("shop::resize").is_library, "although the library's function may have the same name");
         assert_eq!(found("shop::resize").busiest_library().as_deref(), Some("resample"));
         assert_eq!(

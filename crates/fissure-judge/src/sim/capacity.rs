@@ -99,6 +99,14 @@ pub fn capacity(model: &Model, arrangement: &Arrangement, goal: &Goal, seed: u64
     capacity_with(model, arrangement, &Targets::new(model, goal), &trace, Effort::CAREFUL.precision)
 }
 
+/// What the whole holds by this model, and by others that differ from it in what things cost: of the routes that can keep their SLO,
+/// because one that misses it even alone would leave nothing to compare with.
+pub fn capacity_of_whole(model: &Model, goal: &Goal, seed: u64) -> impl Fn(&Model) -> f64 {
+    let trace = Trace::new(model, Effort::CAREFUL.requests, seed);
+    let (targets, _) = Targets::new(model, goal).attainable(model, &trace);
+    move |other| capacity_with(other, &Arrangement::whole(), &targets, &trace, Effort::CAREFUL.precision)
+}
+
 /// The same on a given trace, so that arrangements are compared on the same users.
 ///
 /// Bisection: with the same arrivals and sizes, more load makes nearly every answer later. A run has an end, so an

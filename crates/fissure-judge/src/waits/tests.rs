@@ -39,6 +39,8 @@ fn frames() -> Vec<Frame> {
         of_libc("recv"),
         of_libc("pthread_cond_wait"),
         of_libc("accept"),
+        Frame { file: Some("src/client.c".to_owned()), ..own("rate", 9) },
+        own("order", 40),
     ]
 }
 
@@ -112,12 +114,27 @@ fn a_lock_that_is_held_across_a_call_is_the_lock_and_not_whom_is_called() {
     assert_eq!(resource, Some(Resource::Lock));
     let lock = &waits.places[0];
     assert!((lock.share.mid - 14.8 / 16.0).abs() < 0.01 && lock.share.low < lock.share.mid, "{lock:?}");
-    let (holder, what) = lock.holder.clone().unwrap();
-    assert_eq!((holder.function.as_str(), holder.line), ("charge", 18));
-    assert_eq!(what, Some(WaitsFor::Peer(Some("127.0.0.1:7311".parse().unwrap()))));
+    let holder = lock.holder.clone().unwrap();
+    assert_eq!((holder.at.function.as_str(), holder.at.line), ("charge", 18));
+    assert_eq!(holder.what, Some(WaitsFor::Peer(Some("127.0.0.1:7311".parse().unwrap()))));
     let places = waiting::places(&waits, Resource::Lock);
     let named: Vec<(&str, u32)> = places.iter().map(|p| (p.function.as_str(), p.line)).collect();
     assert_eq!(named, [("charge", 18), ("buy", 31)], "who holds it comes first");
+}
+
+/// The client that was called was to hold the lock for less, and not who called it.
+#[test]
+fn a_lock_was_taken_where_others_ask_for_it_and_not_in_what_is_called_meanwhile() {
+    let stacks = vec![
+        threads(14.8, LOCK, &[2, 0], &[3, 6, 7, 1], 20),
+        threads(1.0, waiting_for(7311), &[3, 6, 7, 1], &[], 2),
+    ];
+    let (waits, resource) = seen(stacks, vec![peer(7311, 1, 1)]);
+    assert_eq!(resource, Some(Resource::Lock));
+    let holder = waits.places[0].holder.clone().unwrap();
+    assert_eq!((holder.taken.line, holder.at.line, holder.what.is_some()), (40, 9, true));
+    let places = waiting::places(&waits, Resource::Lock);
+    assert!(places.iter().map(|p| &*p.function).eq(["order", "rate", "buy"]), "{places:?}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl FakeRig {
             Step::Hold(plan) if plan.purpose == Purpose::Profile => self.look_inside(plan),
             Step::Hold(plan) => self.perform(plan),
             Step::Shadow(plan) => shadow::answers(run, plan, self.forgets, &self.repeats),
-            Step::Finish => Vec::new(),
+            Step::Renew { .. } | Step::Finish => Vec::new(),
         };
         run.facts.push(Stamped { at_s: self.now_s, fact: began });
         self.now_s += match step {

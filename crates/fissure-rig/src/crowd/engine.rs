@@ -104,7 +104,7 @@ impl Engine {
             },
         };
         let mut journeys = plan.journeys.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        journey::unify_routes(&mut journeys);
+        journey::unify_routes(&mut journeys, &plan.routes);
         let writes = (!plan.read_back.is_empty()).then(|| Writes::new(plan.read_back.clone()));
         let mut scripts = Vec::new();
         let mut weight = 0.0;

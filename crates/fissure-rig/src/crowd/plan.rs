@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct CrowdPlan {
     pub mode: Mode,
     pub journeys: Vec<JourneySource>,
+    /// What routes are called whose paths do not say that they are one.
+    #[serde(default)]
+    pub routes: Vec<Route>,
     /// Rows of the users' data; user n takes row n, beginning anew when they run out.
     pub data: Vec<BTreeMap<String, String>>,
     /// Variables that every user has.

@@ -86,13 +86,16 @@ impl Image {
             let (offset, size) = segment.file_range();
             (offset..offset + size, segment.address())
         });
+        // Of Go's own code only `.debug_frame` tells how to unwind it, and `.eh_frame` would be preferred to it. Frame pointers do not do:
+        // what copies a struct (`runtime.duffcopy`) is called with one that leads nowhere.
+        let is_go = file.section_by_name(".go.buildinfo").is_some();
+        let tables: &[&str] = if is_go { &[".debug_frame"] } else { &[".eh_frame", ".eh_frame_hdr"] };
+        let read = tables.iter().map(|&name| (name, true));
         let mut sections = HashMap::new();
-        for (name, is_read) in
-            [(".eh_frame", true), (".eh_frame_hdr", true), (".text", false), (".got", false)]
-        {
+        for (name, is_read) in read.chain([(".text", false), (".got", false)]) {
             if let Some(section) = file.section_by_name(name) {
                 let range = section.address()..section.address() + section.size();
-                let content = is_read.then(|| section.data().ok().map(Arc::from)).flatten();
+                let content = is_read.then(|| section.uncompressed_data().ok()).flatten().map(Arc::from);
                 sections.insert(name, Section { range, content });
             }
         }

@@ -51,6 +51,31 @@ fn the_hot_line_of_a_go_program_is_found_with_its_share() {
     assert!(names.contains(&"main.work"), "{names:?}");
 }
 
+/// More than half of an app's work was on no line: what copies a struct is called with a frame pointer that leads nowhere.
+#[test]
+fn what_go_copies_is_the_work_of_the_line_that_copies() {
+    if go::minor().is_none() {
+        return;
+    }
+    let program = Program::built("copies.go", include_str!("apps/copies.go"), &mut go::compiler(&[]));
+    let profile = program.look_at_work("native");
+    let all: u64 = profile.stacks.iter().map(|stack| stack.count).sum();
+    let on = |mark: &str, depth: usize| {
+        let line = Some(program.line(mark));
+        let frame = |stack| profile.frames(stack).filter(|f| f.in_app).nth(depth);
+        let there = profile.stacks.iter().filter(|stack| frame(stack).is_some_and(|f| f.line == line));
+        there.map(|stack| stack.count).sum::<u64>()
+    };
+    let copied: u64 = profile
+        .stacks
+        .iter()
+        .filter(|s| profile.frames(s).any(|f| f.function == "runtime.duffcopy"))
+        .map(|s| s.count)
+        .sum();
+    assert!(copied * 4 > all, "{copied} of {all} copy\n{profile:#?}");
+    assert!(on("// COPIES", 0) * 2 > all && on("// CALLS", 1) * 20 > all * 19, "{all}\n{profile:#?}");
+}
+
 #[test]
 #[ignore = "needs g++: cargo test -p fissure-rig --test profile -- --ignored"]
 fn a_method_of_a_cpp_template_is_named_as_its_source_does() {

@@ -154,13 +154,13 @@ pub fn difference(finding: &Finding) -> String {
         n => format!(" {} of the journey differ too.", count(n as u64, "more answer", "more answers")),
     };
     format!(
-        "`{}`{after} ({}:{}): {} is `{}` on one copy, but `{}`.{others}",
+        "`{}`{after} ({}:{}): {} is {} on one copy, but {}.{others}",
         finding.request,
         finding.journey,
         finding.line,
         finding.what,
-        finding.expected.replace('`', ""),
-        finding.got.replace('`', "")
+        quoted(&finding.expected),
+        quoted(&finding.got)
     )
 }
 
@@ -254,4 +254,8 @@ pub fn trouble(run: &Run) -> Option<String> {
         Fact::Interrupted => Some("It was interrupted.".to_owned()),
         _ => None,
     })
+}
+
+fn quoted(value: &str) -> String {
+    if value.is_empty() { "empty".to_owned() } else { format!("`{}`", value.replace('`', "")) }
 }

@@ -7,14 +7,17 @@ use fissure_judge::judgement::{Fix, Limit, Place, Resource, Verdict};
 use super::goal::{asked_claim, load, times_the_goal};
 use super::grammar::{and, code};
 use super::remedies::remedy_name;
+use super::waits::spot;
 use crate::units::{brief, claim, count, percent};
 
 /// Places that a sentence names; the page's table has all.
 const NAMED: usize = 3;
 
-/// `resize` (`src/thumbnail.rs:27`).
+/// `resize` (`src/thumbnail.rs:27`), and who calls it where that is what can be changed.
 pub fn place(place: &Place) -> String {
-    format!("{} ({})", code(&place.function), code(format!("{}:{}", place.file, place.line)))
+    let called = place.called_at.as_ref().map(|at| format!(", called from {}", spot(Some(at))));
+    let here = format!("{} ({})", code(&place.function), code(format!("{}:{}", place.file, place.line)));
+    format!("{here}{}", called.unwrap_or_default())
 }
 
 /// Share of the CPU with its interval, for a table cell.

@@ -192,7 +192,7 @@ pub(super) fn fix_sentence(routes: &[SoloMiss]) -> String {
     };
     let names: Vec<Route> = routes.iter().map(|r| r.route.clone()).collect();
     format!(
-        "Make {} cheaper: even alone {} takes {}, of which {} is CPU, and its goal is {}, so no arrangement of the app can help.",
+        "Make {} cheaper: even alone {} takes {}, of which {} is CPU, and its goal is {}, so no arrangement of the app can help. Where that is what it takes, give it a goal of its own under [goal.routes]: then the others' goal is looked at.",
         routes_text(&names),
         if routes.len() == 1 { "it".to_owned() } else { code(&first.route) },
         ms(first.latency_ms),

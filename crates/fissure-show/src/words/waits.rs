@@ -1,6 +1,6 @@
 //! The waits: where the requests are that the CPU does not work for, for what, and who is in the way.
 
-use fissure_judge::judgement::{Limit, Resource, Spot, Wait, Waits, WaitsFor};
+use fissure_judge::judgement::{Holder, Limit, Resource, Spot, Wait, Waits, WaitsFor};
 
 use super::grammar::{and, code};
 use crate::units::{brief, number, percent};
@@ -39,9 +39,10 @@ pub fn spot(at: Option<&Spot>) -> String {
 
 /// Who holds the lock, for a table cell.
 pub fn holder(wait: &Wait) -> Option<String> {
-    let (at, what) = wait.holder.as_ref()?;
+    let Holder { taken, at, what } = wait.holder.as_ref()?;
+    let inside = (taken != at).then(|| format!(", which calls {}", spot(Some(at))));
     let meanwhile = what.as_ref().map(|what| format!(", waiting for {}", waits_for(what)));
-    Some(format!("{}{}", spot(Some(at)), meanwhile.unwrap_or_default()))
+    Some(format!("{}{}{}", spot(Some(taken)), inside.unwrap_or_default(), meanwhile.unwrap_or_default()))
 }
 
 /// Share of the requests under way with its interval, for a table cell.
@@ -65,13 +66,19 @@ pub(super) fn who_waits(waits: &Waits) -> Vec<String> {
     if !named.is_empty() {
         lines.push(format!("Who waits, of the {under_way} requests under way flat out: {}.", and(&named)));
     }
-    lines.extend(waits.places.iter().filter_map(|wait| {
-        Some(format!(
-            "The lock that is waited for in {} is held in {}.",
-            spot(wait.at.as_ref()),
-            holder(wait)?
-        ))
-    }));
+    let mut held: Vec<(String, Vec<String>)> = Vec::new();
+    for wait in &waits.places {
+        let Some(holder) = holder(wait) else { continue };
+        let waits_in = spot(wait.at.as_ref());
+        match held.iter_mut().find(|(known, _)| *known == holder) {
+            Some((_, places)) => places.push(waits_in),
+            None => held.push((holder, vec![waits_in])),
+        }
+    }
+    let told = |(holder, places): (String, Vec<String>)| {
+        format!("The lock that is waited for in {} is held in {holder}.", and(&places))
+    };
+    lines.extend(held.into_iter().map(told));
     let seen: f64 =
         waits.places.iter().map(|wait| wait.share.mid).sum::<f64>() + waits.running / waits.under_way;
     let rest = 1.0 - seen;

@@ -194,6 +194,11 @@ fn place(function: &str, file: &str, line: u32, share: f64, inside: Option<&str>
         own_share: if inside.is_some() { 0.01 } else { share },
         is_library: false,
         inside: inside.map(str::to_owned),
+        called_at: inside.map(|_| Spot {
+            function: "upload".to_owned(),
+            file: "src/web.rs".to_owned(),
+            line: 9,
+        }),
         route: Some(route("POST /photos")),
     }
 }
@@ -426,7 +431,11 @@ pub fn something_waits() -> Judgement {
                 WaitsFor::Lock,
                 Some(spot("buy", 31)),
                 0.76,
-                Some((charge.clone(), Some(WaitsFor::Peer(Some(peer))))),
+                Some(Holder {
+                    taken: spot("order", 40),
+                    at: charge.clone(),
+                    what: Some(WaitsFor::Peer(Some(peer))),
+                }),
             ),
             wait(WaitsFor::Peer(Some(peer)), Some(charge), 0.06, None),
             wait(WaitsFor::Time, None, 0.05, None),

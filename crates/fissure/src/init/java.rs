@@ -1,6 +1,6 @@
 //! Java and Kotlin: what Maven or Gradle builds, or the one class with a `main`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Start;
 use super::command::quote;
@@ -112,21 +112,27 @@ fn between<'t>(text: &'t str, open: &str, close: &str) -> Option<&'t str> {
     text.split_once(open)?.1.split_once(close).map(|(inside, _)| inside)
 }
 
-/// No build tool: the classes beside the one with a `main` are compiled, which takes a second.
+/// No build tool: all classes are compiled, which takes a second, if they need nothing but Java.
 fn classes(folder: &Folder) -> Option<Start> {
-    let sources: Vec<String> =
-        folder.files(&["java"]).into_iter().filter(|file| !file.contains('/')).collect();
-    let is_main = |file: &&String| {
-        folder.text(file).is_some_and(|code| {
-            code.contains("void main(") && !code.lines().any(|line| line.trim().starts_with("package "))
-        })
+    let read = |file: String| folder.text(&file).map(|code| (file, code));
+    let files: Vec<(String, String)> = folder.files(&["java"]).into_iter().filter_map(read).collect();
+    let packages: BTreeSet<&str> = files.iter().filter_map(|(_, code)| package(code)).collect();
+    let is_there = |import: &str| {
+        ["java.", "javax.", "jdk.", "com.sun."].iter().any(|own| import.starts_with(own))
+            || packages
+                .iter()
+                .any(|package| import.strip_prefix(package).is_some_and(|rest| rest.starts_with('.')))
     };
-    let mains: Vec<&String> = sources.iter().filter(is_main).collect();
-    let entry = (*mains.first()?).clone();
-    let class = entry.strip_suffix(".java")?;
-    let listed: Vec<String> = sources.iter().map(|file| quote(file)).collect();
+    files.iter().all(|(_, code)| imports(code).all(is_there)).then_some(())?;
+    let mains: Vec<&(String, String)> =
+        files.iter().filter(|(_, code)| code.contains("void main(")).collect();
+    let (entry, code) = mains.first()?;
+    let stem = entry.rsplit('/').next()?.strip_suffix(".java")?;
+    let class = package(code).map_or_else(|| stem.to_owned(), |package| format!("{package}.{stem}"));
+    let sources = files.iter().map(|(file, _)| file);
+    let listed: Vec<String> = sources.map(|file| quote(file)).collect();
     Some(Start {
-        command: format!("java -cp .fissure/classes {}", quote(class)),
+        command: format!("java -cp .fissure/classes {}", quote(&class)),
         why: format!("{entry} has a main method"),
         sure: mains.len() == 1,
         setup: Some((
@@ -137,4 +143,17 @@ fn classes(folder: &Folder) -> Option<Start> {
         entry: Some(entry.clone()),
         ..Start::default()
     })
+}
+
+fn package(code: &str) -> Option<&str> {
+    said(code, "package ").next()
+}
+
+fn imports(code: &str) -> impl Iterator<Item = &str> {
+    said(code, "import ").map(|import| import.strip_prefix("static ").unwrap_or(import))
+}
+
+/// What stands behind a word at the beginning of a line, up to the semicolon.
+fn said<'c>(code: &'c str, word: &'static str) -> impl Iterator<Item = &'c str> {
+    code.lines().filter_map(move |line| Some(line.trim().strip_prefix(word)?.split_once(';')?.0.trim()))
 }

@@ -8,7 +8,7 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     let mut start = if folder.has("config/application.rb") {
         rails(folder)
     } else if folder.has("config.ru") {
-        rack(&gemfile)
+        rack(folder, &gemfile)
     } else {
         sinatra(folder, &gemfile)?
     };
@@ -62,9 +62,12 @@ fn rails(folder: &Folder) -> Start {
     start
 }
 
-fn rack(gemfile: &str) -> Start {
-    let server = ["puma", "unicorn", "thin", "falcon"].into_iter().find(|name| has_gem(gemfile, name));
-    let command = match server {
+fn rack(folder: &Folder, gemfile: &str) -> Start {
+    let names = ["puma", "unicorn", "thin", "falcon"];
+    let of_gemfile = names.into_iter().find(|name| has_gem(gemfile, name)).map(|name| (name, "the Gemfile"));
+    let is_set_up = folder.has("config/puma.rb");
+    let server = of_gemfile.or(is_set_up.then_some(("puma", "config/puma.rb")));
+    let command = match server.map(|(name, _)| name) {
         Some("puma") => "bundle exec puma -b tcp://127.0.0.1:$PORT config.ru",
         Some("unicorn") => "bundle exec unicorn -l 127.0.0.1:$PORT config.ru",
         Some("thin") => "bundle exec thin start -a 127.0.0.1 -p $PORT -R config.ru",
@@ -75,8 +78,8 @@ fn rack(gemfile: &str) -> Start {
         command: command.to_owned(),
         why: format!(
             "config.ru is a Rack app; {}",
-            server.map_or("no server in the Gemfile, so rackup".to_owned(), |s| format!(
-                "{s} is in the Gemfile"
+            server.map_or("no server in the Gemfile, so rackup".to_owned(), |(name, place)| format!(
+                "{place} names {name}"
             ))
         ),
         sure: true,

@@ -298,12 +298,27 @@ fn java_by_gradle() {
 }
 
 #[test]
+fn a_rack_app_with_a_file_of_puma_is_started_by_puma() {
+    let guess = of(&[("config.ru", "run App"), ("config/puma.rb", "threads 5, 5")]);
+    assert_eq!(guess.app.command, "puma -b tcp://127.0.0.1:$PORT config.ru");
+}
+
+#[test]
 fn java_without_a_build_tool() {
     let main = "public class Bank { public static void main(String[] args) { System.getenv(\"PORT\"); } }";
     let guess = of(&[("Bank.java", main), ("Account.java", "class Account {}")]);
     assert_eq!(guess.app.command, "java -cp .fissure/classes Bank");
     assert_eq!(guess.app.setup.as_deref(), Some("javac -d .fissure/classes Account.java Bank.java"));
     assert_eq!(guess.app.port, None);
+    let depot = "package depot;\nimport com.sun.net.httpserver.HttpServer;\nimport depot.goods.Goods;\nclass Main { public static void main(String[] a) {} }";
+    let goods =
+        ("src/depot/goods/Goods.java", "package depot.goods;\nimport java.util.List;\npublic class Goods {}");
+    let guess = of(&[("src/depot/Main.java", depot), goods]);
+    assert_eq!(guess.app.command, "java -cp .fissure/classes depot.Main");
+    let sources = "src/depot/Main.java src/depot/goods/Goods.java";
+    assert_eq!(guess.app.setup, Some(format!("javac -d .fissure/classes {sources}")));
+    let needs_more = goods.1.replace("java.util.List", "com.google.gson.Gson");
+    assert_eq!(of(&[("src/depot/Main.java", depot), (goods.0, &needs_more)]).app.command, "");
 }
 
 #[test]

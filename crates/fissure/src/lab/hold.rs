@@ -366,6 +366,7 @@ impl Lab<'_> {
         CrowdPlan {
             mode,
             journeys: sources.collect(),
+            routes: self.project.config.users.routes.clone(),
             data: self.project.data.clone(),
             variables: BTreeMap::new(),
             targets,

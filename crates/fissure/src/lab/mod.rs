@@ -151,9 +151,8 @@ impl<'p> Lab<'p> {
         plan: &mut dyn FnMut(&Run) -> Planned,
     ) -> Result<(Run, Option<PathBuf>), Failure> {
         let mut interrupt = Interrupt::listen();
-        if let Some(sentence) = self.project.shortened_pause() {
-            self.progress.note(&sentence);
-        }
+        let told = [self.project.shortened_pause(), self.project.users_without_pauses()];
+        told.iter().flatten().for_each(|sentence| self.progress.note(sentence));
         let mut outcome;
         loop {
             let planned = plan(&self.run);
@@ -189,6 +188,10 @@ impl<'p> Lab<'p> {
             Step::PlayAcknowledging { arrangement } => self.play(&arrangement, true, interrupt).await,
             Step::Hold(plan) => self.hold(&plan, interrupt).await,
             Step::Shadow(plan) => self.shadow(&plan, interrupt).await,
+            Step::Renew { arrangement } => {
+                self.stage.strike_one(&arrangement).await;
+                Ok(())
+            }
             Step::Finish => Ok(()),
         }
     }
