@@ -20,6 +20,7 @@ use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::held_back;
 use crate::isolation::{self, Answer};
 use crate::remedy::{self, Candidate};
+use crate::verdict;
 
 /// How long a check measures when nobody says otherwise, in seconds.
 pub const BUDGET_S: f64 = 480.0;
@@ -43,6 +44,8 @@ const BLOCKS_UNTIL: f64 = 0.85;
 /// Of a goal that is surely missed nobody needs to know by how many per cent: the remedies need the time.
 const ROUGH: f64 = 0.15;
 const ROUGH_WINDOWS: usize = 4;
+/// Nor of one that is missed by more than this how vague the rest is.
+const FAR_BELOW: f64 = 0.5;
 /// After so many windows around one crossing its interval is what it is.
 const ENOUGH_WINDOWS: usize = 8;
 /// Windows that look for how much more than the goal the remedy holds that will be advised.
@@ -121,7 +124,11 @@ impl Planner {
             .or_else(|| {
                 let candidates =
                     self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
-                desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))
+                let next = desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))?;
+                // Each was seen once, to compare with; the answer does not wait for more.
+                let is_first =
+                    matches!(&next.0, Step::Hold(plan) if plan.purpose == Purpose::Rehearse { block: 0 });
+                Some(if !is_first && verdict::lines_would_do(run) { finish() } else { next })
             })
             .unwrap_or_else(finish);
         let (step, mut why) = desk.renewed(next);
@@ -368,7 +375,10 @@ impl<'r> Desk<'r> {
             && let Some(fit) = self.evidence.fit(WHOLE)
             && self.evidence.meets_goal(WHOLE, &fit) == Some(false)
             && (fit.users_per_s.half_width_share() <= ROUGH
-                || fit.bound == Bound::Inside && (self.pace.is_race || points.len() >= ENOUGH_WINDOWS))
+                || fit.bound == Bound::Inside
+                    && (self.pace.is_race
+                        || points.len() >= ENOUGH_WINDOWS
+                        || fit.users_per_s.high < FAR_BELOW * goal))
         {
             return None;
         }

@@ -42,6 +42,12 @@ pub fn judge(run: &Run) -> Judgement {
     Bench::new(run).judge()
 }
 
+/// What the whole misses few lines would give back, by the whole interval of the prediction: whatever arrangements do beside it, the answer is those lines.
+pub(crate) fn lines_would_do(run: &Run) -> bool {
+    let bench = Bench::new(run);
+    bench.void_windows().is_none() && bench.would_do(bench.fix().as_ref())
+}
+
 /// The evidence, laid out for the verdict.
 struct Bench<'r> {
     run: &'r Run,
@@ -157,14 +163,12 @@ impl<'r> Bench<'r> {
         if let Some(verdict) = self.slow_alone() {
             return verdict;
         }
-        // Where two things may be it, no prediction that counts on one of them is worth a promise.
-        let fix = fix.filter(|_| self.beside_the_cpu.is_none());
+        let fix = fix.filter(|_| self.is_one_thing());
         // Nobody needs a remedy for what may well hold already.
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.mid >= goal) {
             return self.too_close(fit);
         }
-        // Of a pool it is not known whether what stands behind it can do more; to rehearse copies tells.
-        if self.would_do(fix) && self.resource_that_waits() != Some(Resource::Pool) {
+        if self.would_do(fix) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let lowest = |is_unsafe: bool| {
@@ -252,9 +256,17 @@ impl<'r> Bench<'r> {
         Some(fix)
     }
 
+    /// Where two things may be it, no prediction that counts on one of them is worth a promise.
+    fn is_one_thing(&self) -> bool {
+        self.beside_the_cpu.is_none()
+    }
+
     /// Even at the lower end of the prediction the goal would be met.
     fn would_do(&self, fix: Option<&Fix>) -> bool {
-        fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
+        // Of a pool it is not known whether what stands behind it can do more; to rehearse copies tells.
+        let is_known = self.is_one_thing() && self.resource_that_waits() != Some(Resource::Pool);
+        is_known
+            && fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
     }
 
     /// In the middle of the prediction it would.
