@@ -41,7 +41,7 @@ const ALMOST_NOT: f64 = 1.08;
 const AT_THE_GOAL: f64 = 0.98;
 /// ... up to this.
 const ABOVE_THE_GOAL: f64 = 1.1;
-/// So many windows at the goal, together within the SLO, show that it is met.
+/// So many windows at the goal, together and most of them by themselves within the SLO, show that it is met.
 const WINDOWS_THAT_SHOW: usize = 3;
 
 /// Held at the goal's load, or up to `most` times as much.
@@ -191,14 +191,20 @@ impl<'r> Evidence<'r> {
         let (points, in_spite) = (self.points(arrangement), self.held_in_spite(arrangement));
         let near: Vec<LoadPoint> =
             points.into_iter().chain(in_spite).filter(|p| is_at(p, goal, most)).collect();
-        near.len() >= WINDOWS_THAT_SHOW && capacity::hold(&near, &self.run.header.config.goal)
+        let (kept, all) = (self.kept(&near), near.len());
+        all >= WINDOWS_THAT_SHOW && 3 * kept >= 2 * all && capacity::hold(&near, &self.run.header.config.goal)
+    }
+
+    /// How many of these windows keep the goal, each by itself. Few that are far within it would outweigh many that miss it narrowly.
+    fn kept(&self, points: &[LoadPoint]) -> usize {
+        let holds = |p: &&LoadPoint| capacity::hold(std::slice::from_ref(*p), &self.run.header.config.goal);
+        points.iter().filter(holds).count()
     }
 
     /// At the goal's own load most windows kept it and some did not, and there are too few of them to say which were chance.
     fn disagrees_at_goal(&self, arrangement: &str) -> bool {
         let at_goal = self.points_at_goal(arrangement, ABOVE_THE_GOAL);
-        let holds = |p: &&LoadPoint| capacity::hold(std::slice::from_ref(*p), &self.run.header.config.goal);
-        let (kept, all) = (at_goal.iter().filter(holds).count(), at_goal.len());
+        let (kept, all) = (self.kept(&at_goal), at_goal.len());
         2 * kept >= all && kept < all && all < 2 * WINDOWS_THAT_SHOW
     }
 

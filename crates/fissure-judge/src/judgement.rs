@@ -540,8 +540,6 @@ pub enum Doubt {
     RareRoute { route: Route, requests: u64 },
     /// The crowd shares CPUs with the app.
     SharedCpus,
-    /// Latency or memory drifted while the load was steady.
-    Drift { what: String },
     /// A remedy's measurement fell outside what the model predicted by more than a third, and their intervals lie apart.
     PredictionOff { remedy: String, predicted: f64, measured: f64 },
     /// The route's cost could not be separated from its neighbours'.

@@ -544,7 +544,11 @@ impl<'r> Desk<'r> {
                 let done = self
                     .count(|w| w.plan.purpose == Purpose::Capacity && w.plan.arrangement == c.arrangement);
                 let is_open = self.meets_goal(&c.arrangement).is_none();
-                let may_be_it = is_open && answer.is_none_or(|answer| c.kind.rung() <= answer.kind.rung());
+                // What is about the goal for so long is no better an answer than the next that surely meets it.
+                let may_be_it = is_open
+                    && answer.is_none_or(|answer| {
+                        c.kind.rung() <= answer.kind.rung() && done < ENOUGH_WINDOWS as u32
+                    });
                 let is_it = done < BEYOND_THE_GOAL
                     && answer.is_some_and(|answer| answer.arrangement == c.arrangement);
                 let held = self.evidence.held_the_goal(&c.arrangement.name);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fissure_facts::fact::CrowdSecond;
 use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
 use crate::capacity::{Bound, CapacityFit};
@@ -32,6 +33,8 @@ const TIME_WAS_UP: &str = "the time was up before it was its turn";
 const HELPS: f64 = 1.3;
 /// Lines with this share of the CPU come before more CPUs.
 const GREATER_PART: f64 = 0.5;
+/// Of the requests that could be sent over a connection that is there, those that had to open another one.
+const CHURN: f64 = 0.8;
 /// A route's share of the CPU from which on its exact cost matters.
 const SHARE_THAT_MATTERS: f64 = 0.1;
 /// A capacity interval wider than this deserves a doubt.
@@ -550,6 +553,9 @@ impl<'r> Bench<'r> {
         if machine.app_cpus.iter().any(|cpu| machine.crowd_cpus.contains(cpu)) {
             doubts.push(Doubt::SharedCpus);
         }
+        if let Some(per_request) = self.connections_for_each_request() {
+            doubts.push(Doubt::ConnectionChurn { per_request });
+        }
         if let Some(fit) = &self.fit {
             for (route, requests) in &fit.rare {
                 doubts.push(Doubt::RareRoute { route: route.clone(), requests: *requests });
@@ -586,6 +592,17 @@ impl<'r> Bench<'r> {
             }
         }
         doubts
+    }
+
+    /// Connections that were opened for each request, where the app closes nearly every one behind an answer.
+    fn connections_for_each_request(&self) -> Option<f64> {
+        let seconds = || self.evidence.valid(WHOLE).flat_map(|w| &w.crowd);
+        let sum = |of: fn(&CrowdSecond) -> u64| seconds().map(of).sum::<u64>() as f64;
+        let (opened, again) = (sum(|s| s.connects), sum(|s| s.reconnects));
+        let ended = self.evidence.valid(WHOLE).map(Window::ended).sum::<u64>() as f64;
+        // The first request of each user opens one in any case.
+        let could_be_kept = ended - (opened - again);
+        (could_be_kept > 0.0 && again >= CHURN * could_be_kept).then_some(opened / ended)
     }
 
     fn not_checked(&self, isolation: &Isolation) -> Vec<String> {

@@ -6,7 +6,7 @@ mod fake_rig;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
-use fissure_facts::fact::ErrorClass;
+use fissure_facts::fact::{ErrorClass, RouteSecond};
 use fissure_facts::{Fact, Latencies, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
@@ -130,6 +130,29 @@ fn a_lock_that_is_held_across_something_slow_is_lines_to_fix() {
         let lines: Vec<u32> = limit.place.iter().map(|p| p.line).collect();
         assert_eq!(lines, [53, 51], "the holder, then those that wait");
     }
+}
+
+#[test]
+fn an_app_that_closes_its_connections_is_told_so() {
+    let model = Model::event_loop(&[("GET /titles", 4.0, 1.0, 0.3), ("GET /loans", 1.0, 1.0, 0.3)]);
+    let plant = Plant::new(model, 100).at(200.0).within(170);
+    let told = |closed_share: f64| {
+        let run = plant.check_with(
+            1,
+            |_, _| {},
+            |_, seen| {
+                for fact in seen.iter_mut() {
+                    let Fact::SecondPassed(second) = &mut fact.fact else { continue };
+                    let ended: u64 = second.routes.values().map(RouteSecond::ended).sum();
+                    second.reconnects = (ended as f64 * closed_share) as u64;
+                    second.connects = second.users_arrived + second.reconnects;
+                }
+            },
+        );
+        let doubts = judge(&run).doubts;
+        doubts.iter().any(|d| matches!(d, Doubt::ConnectionChurn { per_request } if *per_request > 0.9))
+    };
+    assert!(told(0.98) && !told(0.1));
 }
 
 /// One CPU is full, and most requests wait for somebody else all the same: to mend one of the two may change nothing.

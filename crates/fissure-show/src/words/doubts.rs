@@ -5,7 +5,7 @@ use fissure_judge::Judgement;
 use fissure_judge::judgement::Doubt;
 
 use super::goal::times_the_goal;
-use super::grammar::{and, code, fragment, of_windows, reasons};
+use super::grammar::{and, code, of_windows, reasons};
 use crate::units::{brief, count, number, percent};
 
 /// A sentence for each doubt; doubts that differ only in their route share one, so that nobody reads it twenty times.
@@ -46,10 +46,6 @@ fn one(doubt: &Doubt) -> String {
         ),
         Doubt::RareRoute { route, requests } => rare_routes(&[(route, *requests)]),
         Doubt::SharedCpus => "The load generator shared CPUs with the app, so every latency holds some of its noise. Use a machine with more CPUs, or give the app fewer (`app_cpus` under [limits]).".to_owned(),
-        Doubt::Drift { what } => format!(
-            "Something drifted while the load was steady: {}. Look for a leak, a cache that fills or data that grows, and check again.",
-            fragment(what)
-        ),
         Doubt::PredictionOff { remedy, predicted, measured } => format!(
             "For {remedy} the model predicted {} times the capacity and {} times was measured, so the model misses something about this app. Trust what was measured, and doubt what was only predicted.",
             number(*predicted),

@@ -506,7 +506,6 @@ pub fn every_doubt() -> Vec<Doubt> {
         Doubt::ControlDiffers { ratio: estimate(1.04, 1.02, 1.06) },
         Doubt::RareRoute { route: route.clone(), requests: 1 },
         Doubt::SharedCpus,
-        Doubt::Drift { what: "memory grew by 3 MB a second.".to_owned() },
         Doubt::PredictionOff { remedy: "2 replicas".to_owned(), predicted: 1.9, measured: 1.2 },
         Doubt::VagueDemand { route },
         Doubt::ConnectionChurn { per_request: 0.97 },

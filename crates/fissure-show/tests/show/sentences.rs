@@ -51,12 +51,11 @@ fn number_of_doubt(doubt: &Doubt) -> usize {
         Doubt::ControlDiffers { .. } => 1,
         Doubt::RareRoute { .. } => 2,
         Doubt::SharedCpus => 3,
-        Doubt::Drift { .. } => 4,
-        Doubt::PredictionOff { .. } => 5,
-        Doubt::VagueDemand { .. } => 6,
-        Doubt::ConnectionChurn { .. } => 7,
-        Doubt::WideInterval { .. } => 8,
-        Doubt::LittleHeadroom { .. } => 9,
+        Doubt::PredictionOff { .. } => 4,
+        Doubt::VagueDemand { .. } => 5,
+        Doubt::ConnectionChurn { .. } => 6,
+        Doubt::WideInterval { .. } => 7,
+        Doubt::LittleHeadroom { .. } => 8,
     }
 }
 
