@@ -136,12 +136,12 @@ fn a_goal_that_no_machine_can_meet_is_not_met_but_answered() {
 
 #[test]
 fn a_journey_with_a_mistake_is_shown_by_line_and_column() {
-    let journey = "GET {{base}}/\nHTTP 200\n[Asserts]\nxpath \"//a\" exists\n";
+    let journey = "GET {{base}}/\nHTTP 200\n[Asserts]\nmd5 == hex,00;\n";
     Folder::with_hostile_app("none", journey)
         .check()
         .exits(65)
         .says("home.hurl:4:1")
-        .says("xpath")
+        .says("md5")
         .leaves_nothing();
 }
 

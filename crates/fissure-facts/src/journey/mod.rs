@@ -16,6 +16,7 @@ mod response;
 mod routes;
 mod text;
 mod variables;
+pub mod xpath;
 
 #[cfg(test)]
 mod tests;

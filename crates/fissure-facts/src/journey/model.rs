@@ -6,6 +6,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::json_path::JsonPath;
+use super::xpath::XPath;
 use crate::run::OutlineStep;
 use crate::{HttpVersion, JourneyOutline, Route};
 
@@ -184,6 +185,8 @@ pub enum Query {
         attribute: Option<String>,
     },
     JsonPath(JsonPath),
+    /// In a page.
+    XPath(XPath),
     Regex(Regex),
     /// A variable of the user.
     Variable(String),

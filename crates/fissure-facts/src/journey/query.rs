@@ -6,6 +6,7 @@ use super::cursor::Cursor;
 use super::error::Parsed;
 use super::response::settled;
 use super::text;
+use super::xpath::XPath;
 use super::{Charset, Filter, JsonPath, Query};
 
 pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
@@ -23,11 +24,7 @@ pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
         "jsonpath" => Query::JsonPath(jsonpath(cursor, &of)?),
         "regex" => Query::Regex(capturing_regex(cursor, &of)?),
         "variable" => Query::Variable(argument(cursor, &of)?),
-        "xpath" => {
-            return Err(start.wrong(
-                "`xpath` is not supported: use `regex`, like `regex \"name=\\\"csrf\\\" value=\\\"([^\\\"]+)\\\"\"`, or `jsonpath` for JSON",
-            ));
-        }
+        "xpath" => Query::XPath(xpath(cursor, &of)?),
         "certificate" => {
             return Err(
                 start.wrong("`certificate` is not supported: on this machine every certificate is taken")
@@ -44,7 +41,7 @@ pub(super) fn query(cursor: &mut Cursor<'_>) -> Parsed<Query> {
         _ => {
             let found = start.shown();
             return Err(start.wrong(format!(
-                "expected a query (status, header, cookie, body, bytes, jsonpath, regex, url, variable, duration), found {found}"
+                "expected a query (status, header, cookie, body, bytes, jsonpath, xpath, regex, url, variable, duration), found {found}"
             )));
         }
     })
@@ -88,6 +85,17 @@ fn capturing_regex(cursor: &mut Cursor<'_>, of: &str) -> Parsed<Regex> {
         return Err(start.wrong("put parentheses around the part of this regular expression that you want"));
     }
     Ok(regex)
+}
+
+fn xpath(cursor: &mut Cursor<'_>, of: &str) -> Parsed<XPath> {
+    space(cursor, of)?;
+    let start = *cursor;
+    let path = text::quoted(cursor, of)?;
+    XPath::parse(&path).map_err(|e| {
+        start.wrong(format!(
+            "this XPath is not supported, because {e}; `regex` finds whatever stands in a text"
+        ))
+    })
 }
 
 /// The parser of JSON paths recurses and backtracks, so what it gets is kept small.

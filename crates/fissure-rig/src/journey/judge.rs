@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::filter::{Seen, apply, first_group};
 use super::predicate::holds;
 use super::secret::{excerpt, is_secret, without_query};
-use super::{Answer, cookie, render};
+use super::{Answer, cookie, render, xpath};
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +24,9 @@ pub struct Problem {
 
 /// Must the answer's body be kept for `judge`? If not, the crowd may throw it away unread.
 pub fn needs_body(step: &JourneyStep) -> bool {
-    let reads =
-        |query: &Query| matches!(query, Query::Body | Query::Bytes | Query::JsonPath(_) | Query::Regex(_));
+    let reads = |query: &Query| {
+        matches!(query, Query::Body | Query::Bytes | Query::JsonPath(_) | Query::XPath(_) | Query::Regex(_))
+    };
     step.captures.iter().any(|c| reads(&c.query)) || step.asserts.iter().any(|a| reads(&a.query))
 }
 
@@ -168,6 +169,7 @@ fn look(query: &Query, answer: &Answer<'_>, vars: &Variables) -> Result<Option<S
         },
         Query::Cookie { name, attribute } => cookie::find(answer.headers, name, attribute.as_deref()),
         Query::JsonPath(path) => answer.json_at(path)?.map(Seen::Json),
+        Query::XPath(path) => xpath::find(path, answer.text()?).map(Seen::Json),
         Query::Regex(regex) => first_group(regex, answer.text()?),
         Query::Variable(name) => vars.get(name).cloned().map(Seen::Json),
         Query::Duration => Some(Seen::Json((answer.duration.as_millis() as u64).into())),
@@ -197,6 +199,7 @@ fn name_of(query: &Query) -> Cow<'static, str> {
             format!("cookie \"{name}[{attribute}]\"").into()
         }
         Query::JsonPath(path) => format!("jsonpath \"{path}\"").into(),
+        Query::XPath(path) => format!("xpath \"{path}\"").into(),
         Query::Regex(regex) => format!("regex /{regex}/").into(),
         Query::Variable(name) => format!("variable \"{name}\"").into(),
     }
@@ -210,7 +213,7 @@ fn subject(query: &Query, filters: &[Filter]) -> String {
 fn found_nothing(query: &Query, filters: &[Filter], answer: &Answer<'_>) -> String {
     let subject = subject(query, filters);
     match query {
-        Query::JsonPath(_) | Query::Regex(_) | Query::Body => match answer.text() {
+        Query::JsonPath(_) | Query::XPath(_) | Query::Regex(_) | Query::Body => match answer.text() {
             Ok("") => format!("{subject} found nothing in an empty body"),
             Ok(text) => format!("{subject} found nothing in {}", excerpt(text)),
             Err(why) => format!("{subject} found nothing: {why}"),
@@ -227,6 +230,7 @@ fn shown(query: &Query, seen: &Seen) -> String {
         Query::Header(name) => is_secret(name),
         Query::Variable(_) => true,
         Query::JsonPath(path) => is_secret(&path.to_string()),
+        Query::XPath(path) => is_secret(&path.to_string()),
         Query::Regex(regex) => is_secret(regex.as_str()),
         _ => false,
     };

@@ -13,6 +13,7 @@ mod predicate;
 mod render;
 mod request;
 pub(crate) mod secret;
+mod xpath;
 
 #[cfg(test)]
 mod tests;

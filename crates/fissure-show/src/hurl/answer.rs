@@ -66,6 +66,7 @@ pub fn query(query: &Query) -> String {
             format!("cookie {}", quoted_text(&format!("{name}[{attribute}]")))
         }
         Query::JsonPath(path) => format!("jsonpath {}", json_path(path)),
+        Query::XPath(path) => format!("xpath {}", quoted_text(&path.to_string())),
         Query::Regex(regex) => format!("regex {}", pattern(regex)),
         Query::Variable(name) => format!("variable {}", quoted_text(name)),
     }

@@ -71,6 +71,7 @@ impl Writer<'_> {
                 }
             },
             Query::JsonPath(path) => format!("jsonpath(text(r), {})", path_of(line, path)?),
+            Query::XPath(_) => return no("k6 has no `xpath`: use `regex`"),
             Query::Regex(regex) => {
                 let regex = self.regex(line, regex.as_str(), "")?;
                 format!("regex({regex}, text(r))")
