@@ -84,11 +84,18 @@ fn method(cursor: &mut Cursor<'_>) -> Parsed<String> {
     Ok(method.to_owned())
 }
 
-/// `{{base}}/path?query`: gives what stands behind `{{base}}`.
+/// `{{base}}/path?query`: gives what stands behind `{{base}}`. A link out of an answer may stand behind it, or alone.
 fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
     let start = *cursor;
-    let is_base =
-        cursor.starts_with("{{") && text::placeholder(cursor)? == Piece::Variable("base".to_owned());
+    let first = if cursor.starts_with("{{") { Some(text::placeholder(cursor)?) } else { None };
+    let is_base = first == Some(Piece::Variable("base".to_owned()));
+    if let Some(link @ Piece::Variable(_)) = first
+        && !is_base
+        && is_over(cursor)
+    {
+        cursor.line_end()?;
+        return Ok(Template(vec![link]));
+    }
     if !is_base {
         return Err(start.wrong(
             "a URL begins with `{{base}}`, the app's address: fissure starts the app on a port of its own and sends load nowhere else",
@@ -109,11 +116,7 @@ fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
             _ => break,
         }
     }
-    let blank = cursor.is_at_line_end()
-        || cursor.starts_with(" ")
-        || cursor.starts_with("\t")
-        || cursor.starts_with("#");
-    if !blank {
+    if !is_over(cursor) {
         let found = cursor.peek().unwrap_or_default();
         return Err(
             cursor.wrong(format!("`{found}` may not stand in a URL: percent-encode it, or use [Query]"))
@@ -123,8 +126,10 @@ fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
     match pieces.0.first_mut() {
         None => pieces.push('/'),
         Some(Piece::Text(text)) if text.starts_with('/') => {}
+        // A path out of an answer, as links have it.
+        Some(Piece::Variable(_)) => {}
         Some(Piece::Text(text)) if text.starts_with('?') => text.insert(0, '/'),
-        Some(_) => return Err(behind.wrong("expected `/` behind `{{base}}`")),
+        Some(_) => return Err(behind.wrong("expected `/`, or a link out of an answer, behind `{{base}}`")),
     }
     if has_dot_segment(&pieces.0) {
         return Err(
@@ -132,6 +137,11 @@ fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
         );
     }
     Ok(Template(pieces.0))
+}
+
+/// Nothing but a comment is left of the line.
+fn is_over(cursor: &Cursor<'_>) -> bool {
+    cursor.is_at_line_end() || [" ", "\t", "#"].iter().any(|blank| cursor.starts_with(blank))
 }
 
 fn has_dot_segment(pieces: &[Piece]) -> bool {

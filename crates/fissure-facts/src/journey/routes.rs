@@ -40,7 +40,10 @@ pub fn route_of(method: &str, target: &Template) -> Option<Route> {
         segment.push_str(&format!("{{{name}}}"));
     }
     close(&mut segment, fixed_segment, &mut path);
-    Route::new(method, if path.is_empty() { "/" } else { &path }).ok()
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    Route::new(method, &path).ok()
 }
 
 /// The parameter that a literal segment probably is a value of.

@@ -16,7 +16,7 @@ pub fn target(
 ) -> Result<String, MissingVariable> {
     let written = render(&step.target, vars, random, now)?;
     // A fragment never goes over the wire.
-    let mut out = legal(written.split('#').next().unwrap_or_default());
+    let mut out = legal(path_of_link(&written).split('#').next().unwrap_or_default());
     if !out.starts_with('/') {
         out.insert(0, '/');
     }
@@ -29,6 +29,12 @@ pub fn target(
         let _ = write!(out, "{}={}", legal(name), percent_encoded(&value));
     }
     Ok(out)
+}
+
+/// A link that was captured may be a whole address. Only the app is ever asked, so of its own and of any other the path is left.
+fn path_of_link(link: &str) -> &str {
+    let behind_scheme = ["http://", "https://"].iter().find_map(|scheme| link.strip_prefix(scheme));
+    behind_scheme.map_or(link, |address| address.find('/').map_or("/", |at| &address[at..]))
 }
 
 /// A step's body with the content type that it implies; a `Content-Type` header of the step goes before that one

@@ -362,6 +362,19 @@ fn a_body_that_nobody_looks_at_is_not_needed() {
 }
 
 #[test]
+fn a_link_out_of_an_answer_is_followed() {
+    let at = |text: &str, link: &str| {
+        let user = Variables::from([("link".to_owned(), json!(link))]);
+        target(&step(text), &user, &mut || 0, &String::new).unwrap()
+    };
+    assert_eq!(at("GET {{base}}{{link}}", "/posts/7?a=b#c"), "/posts/7?a=b");
+    assert_eq!(at("GET {{base}}{{link}}/edit", "/posts/7"), "/posts/7/edit");
+    assert_eq!(at("GET {{link}}", "http://127.0.0.1:9000/posts/7"), "/posts/7");
+    assert_eq!(at("GET {{link}}", "https://shop.example"), "/");
+    assert_eq!(at("GET {{link}} # the new one", "posts/7"), "/posts/7");
+}
+
+#[test]
 fn a_target_is_legal_and_keeps_what_is_encoded_already() {
     let user = vars(json!({ "q": "a b/ü?&", "id": 7 }));
     let at = |text: &str| target(&step(text), &user, &mut || 0, &now).unwrap();

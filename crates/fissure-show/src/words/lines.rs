@@ -7,7 +7,7 @@ use fissure_judge::judgement::{Fix, Limit, Place, Resource, Verdict};
 use super::goal::{asked_claim, load, times_the_goal};
 use super::grammar::{and, code};
 use super::remedies::remedy_name;
-use super::waits::spot;
+use super::waits::{line_of, spot};
 use crate::units::{brief, claim, count, percent};
 
 /// Places that a sentence names; the page's table has all.
@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 /// `resize` (`src/thumbnail.rs:27`), and who calls it where that is what can be changed.
 pub fn place(place: &Place) -> String {
     let called = place.called_at.as_ref().map(|at| format!(", called from {}", spot(Some(at))));
-    let here = format!("{} ({})", code(&place.function), code(format!("{}:{}", place.file, place.line)));
+    let here = format!("{} ({})", code(&place.function), code(line_of(&place.file, place.line)));
     format!("{here}{}", called.unwrap_or_default())
 }
 

@@ -30,10 +30,17 @@ pub fn waits_for(what: &WaitsFor) -> String {
     }
 }
 
+/// `app.c:12`; of an installed package, wherever it was installed.
+pub(super) fn line_of(file: &str, line: u32) -> String {
+    let packages = ["/site-packages/", "/dist-packages/", "/node_modules/"];
+    let behind = packages.iter().find_map(|folder| Some(file.rsplit_once(folder)?.1));
+    format!("{}:{line}", behind.unwrap_or(file))
+}
+
 /// `charge` (`app.c:12`), or that no line is known.
 pub fn spot(at: Option<&Spot>) -> String {
     at.map_or("a place that no instrument could name".to_owned(), |spot| {
-        format!("{} ({})", code(&spot.function), code(format!("{}:{}", spot.file, spot.line)))
+        format!("{} ({})", code(&spot.function), code(line_of(&spot.file, spot.line)))
     })
 }
 
