@@ -326,6 +326,13 @@ impl Config {
         Ok(config)
     }
 
+    /// What routes are called whose paths do not say so: by `routes` under [users], and where a goal or an area names a path as it is.
+    pub fn named_routes(&self) -> Vec<Route> {
+        let elsewhere = self.goal.routes.keys().chain(self.areas.values().flatten());
+        let as_it_is = elsewhere.filter(|route| !route.template().contains('{'));
+        self.users.routes.iter().chain(as_it_is).cloned().collect()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |sentence: String| Err(ConfigError(sentence));
         if self.app.command.trim().is_empty() {

@@ -7,7 +7,7 @@
 //! the app, the more they ask for, and N of them would keep N workers busy for good. They are met when the answers keep the SLO, so
 //! for them a request takes as long as the SLO allows.
 
-use fissure_facts::config::GoalLoad;
+use fissure_facts::config::{GoalLoad, Slo};
 use fissure_facts::fact::PlayedStep;
 use fissure_facts::{Fact, JourneyOutline, Run};
 
@@ -24,8 +24,22 @@ pub fn requests_of(journeys: &[JourneyOutline]) -> f64 {
     weighted(journeys, |journey| journey.steps.len() as f64)
 }
 
-/// Seconds that one user spends inside a journey: think times plus latencies alone or, without any pause, what the SLO allows.
+/// Seconds that one user spends inside a journey without any queueing: think times plus latencies alone.
 pub fn seconds_per_user(run: &Run) -> f64 {
+    inside(run, |_, step| step.latency_us)
+}
+
+/// The same of the goal's users: those who never pause wait as long as the goal allows.
+fn seconds_allowed(run: &Run) -> f64 {
+    inside(run, |journey, step| {
+        let slo = run.header.config.goal.slo_of(&step.route);
+        let waits = journey.think_s() <= 0.0 && slo != Slo::default();
+        if waits { step.latency_us.max(slo.limit_us()) } else { step.latency_us }
+    })
+}
+
+/// Think times, and of each step what counts of it, in microseconds.
+fn inside(run: &Run, counts_us: impl Fn(&JourneyOutline, &PlayedStep) -> u64) -> f64 {
     weighted(&run.header.journeys, |journey| {
         // The last time that it was played: the first also pays for a cold app.
         let played = run.facts.iter().rev().find_map(|stamped| match &stamped.fact {
@@ -34,13 +48,8 @@ pub fn seconds_per_user(run: &Run) -> f64 {
             }
             _ => None,
         });
-        let think_s = journey.think_s();
-        let latency_us = |s: &PlayedStep| {
-            let allowed_us =
-                if think_s > 0.0 { 0 } else { run.header.config.goal.slo_of(&s.route).limit_us() };
-            s.latency_us.max(allowed_us)
-        };
-        think_s + played.into_iter().flatten().map(latency_us).sum::<u64>() as f64 / 1e6
+        let steps_us: u64 = played.into_iter().flatten().map(|step| counts_us(journey, step)).sum();
+        journey.think_s() + steps_us as f64 / 1e6
     })
 }
 
@@ -48,7 +57,7 @@ pub fn seconds_per_user(run: &Run) -> f64 {
 pub fn view(run: &Run) -> GoalView {
     let asked = run.header.config.goal.load();
     let requests = requests_per_user(run);
-    let seconds = seconds_per_user(run).max(1e-6);
+    let seconds = seconds_allowed(run).max(1e-6);
     let users_per_s = match asked {
         GoalLoad::Users(users) => users / seconds,
         GoalLoad::RequestsPerS(rate) => rate / requests,
@@ -69,7 +78,7 @@ pub fn capacity(run: &Run, fit: &CapacityFit) -> Capacity {
         at_least: fit.bound == Bound::AtLeast,
         users_per_s,
         requests_per_s: users_per_s.scaled(requests_per_user(run)),
-        users_at_once: users_per_s.scaled(seconds_per_user(run)),
+        users_at_once: users_per_s.scaled(seconds_allowed(run)),
     }
 }
 

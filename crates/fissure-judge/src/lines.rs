@@ -63,8 +63,9 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
         });
         Tally::of_running(&profiles.collect::<Vec<_>>())
     };
-    let base = windows.iter().find(|w| w.plan.emphasis.is_none())?;
-    let base_tally = tally(base)?;
+    // The last one: the first may have met the app while it did nothing.
+    let mut as_it_is = windows.iter().rev().filter(|w| w.plan.emphasis.is_none());
+    let (base, base_tally) = as_it_is.find_map(|w| Some((w, tally(w)?)))?;
     let hot = windows.iter().find_map(|w| {
         let route = &w.plan.emphasis.as_ref()?.route;
         let parts = Parts { hot: share_of(w, route, demands)?, base: share_of(base, route, demands)? };

@@ -19,6 +19,7 @@ use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::held_back;
 use crate::isolation::{self, Answer};
+use crate::limit::FULL;
 use crate::remedy::{self, Candidate};
 use crate::verdict;
 
@@ -60,8 +61,10 @@ const NEARLY_SATURATED: f64 = 0.95;
 const HARDLY: f64 = 0.05;
 /// The lines are looked for when the whole holds less than this many times the goal.
 const NEARLY_MISSED: f64 = 1.1;
-/// Windows for the profilers: the mix as it is, and the heaviest route emphasised.
-const PROFILE_WINDOWS: u32 = 2;
+/// Windows for the profilers with the mix as it is, until the app works in one. Behind it the heaviest route is emphasised in another.
+const PROFILE_TRIES: usize = 2;
+/// Share of its CPUs below which an app does next to nothing.
+const STOOD_STILL: f64 = 0.1;
 /// Share of the budget after which nobody looks for lines any more: remedies must get their time.
 const PROFILE_UNTIL: f64 = 0.6;
 /// How often the heaviest route is repeated at least, so that the two windows clearly differ.
@@ -412,21 +415,18 @@ impl<'r> Desk<'r> {
     /// profilers; none of them is measured.
     fn profile(&self) -> Option<Next> {
         let profiled = Arrangement::profiled();
-        let begun = |s: &&fissure_facts::Stamped| match &s.fact {
-            Fact::StepBegan { step: Step::Hold(plan), .. } => plan.purpose == Purpose::Profile,
-            _ => false,
-        };
-        let begun = self.run.facts.iter().filter(begun).count() as u32;
+        let looked = self.run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile);
+        let (emphasised, as_it_is): (Vec<Window>, Vec<Window>) =
+            looked.partition(|w| w.plan.emphasis.is_some());
         let goal = self.evidence.goal.users_per_s;
         let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.mid >= goal * NEARLY_MISSED);
-        let is_idle =
-            begun >= PROFILE_WINDOWS || self.has_rehearsed() || self.elapsed_share() >= PROFILE_UNTIL;
+        let is_idle = !emphasised.is_empty() || self.has_rehearsed() || self.elapsed_share() >= PROFILE_UNTIL;
         if is_idle || self.failed(&profiled) || (holds && self.evidence.solo_misses().is_empty()) {
             return None;
         }
         let load = Load::Closed { users: self.evidence.saturating_users()? };
         let mut plan = self.window(Purpose::Profile, profiled, load, 1.0, self.pace.window_s);
-        if begun == 0 {
+        if as_it_is.len() < PROFILE_TRIES && as_it_is.iter().all(|w| self.stood_still(w)) {
             return Some((Step::Hold(plan), "look inside: which lines run, and which wait".to_owned()));
         }
         let demands = self.evidence.demands().routes;
@@ -438,6 +438,12 @@ impl<'r> Desk<'r> {
         let why = format!("which of them are {hot}: {} of them in a row in each journey", emphasis.times);
         plan.emphasis = Some(emphasis);
         Some((Step::Hold(plan), why))
+    }
+
+    /// An app that fills its CPUs did next to nothing, as when it waits for a lock until its patience ends: nobody could see who works.
+    fn stood_still(&self, window: &Window) -> bool {
+        let is_busy = self.evidence.saturated_cpu_share().is_some_and(|share| share.mid >= FULL);
+        is_busy && window.app_cpu_s() < STOOD_STILL * window.seconds() * self.evidence.cpus()
     }
 
     /// Much of the time goes to a GET: do its answers repeat, so that they could be kept? The same shadow is the first of those

@@ -30,7 +30,7 @@ const STUCK: f64 = 1.0 / 3.0;
 /// Nothing when nobody looked at the threads while the journeys' mix was played flat out.
 pub fn waits(run: &Run) -> Option<Waits> {
     let is_base = |w: &Window| w.plan.purpose == Purpose::Profile && w.plan.emphasis.is_none();
-    let window = run.windows().into_iter().find(is_base)?;
+    let window = run.windows().into_iter().rfind(is_base)?;
     let Load::Closed { users } = window.plan.load else { return None };
     let profiles: Vec<&Profile> = run.facts.iter().filter_map(|s| profile_of(&s.fact, &window)).collect();
     let seen: Vec<&Profile> = profiles.iter().copied().filter(|p| p.looks >= FEWEST_LOOKS).collect();

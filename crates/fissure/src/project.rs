@@ -164,7 +164,7 @@ fn read_journeys(folder: &Path, config: &Config, columns: &[String]) -> Result<V
 
     // One spelling for each route over all journeys.
     let mut journeys: Vec<Journey> = loaded.iter().map(|l| l.journey.clone()).collect();
-    journey::unify_routes(&mut journeys, &config.users.routes);
+    journey::unify_routes(&mut journeys, &config.named_routes());
     for (loaded, journey) in loaded.iter_mut().zip(journeys) {
         loaded.journey = journey;
     }

@@ -414,9 +414,12 @@ fn values_behind_a_plural_are_one_route_and_the_user_may_name_others() {
         "GET {{base}}/leagues/north/table\nGET {{base}}/leagues/west/table\nGET {{base}}/leagues/south/fixtures\n\
          GET {{base}}/users/new\nGET {{base}}/users/search\nGET {{base}}/admin/users/list\nGET {{base}}/admin/posts/list\n\
          GET {{base}}/companies/acme/staff\nGET {{base}}/companies/zeta/staff\nGET {{base}}/pages/about\nGET {{base}}/status/db/now\n\
-         GET {{base}}/status/web/now\nPOST {{base}}/leagues/north/table",
+         GET {{base}}/status/web/now\nPOST {{base}}/leagues/north/table\nGET {{base}}/cities/rome/weather\n\
+         GET {{base}}/cities/oslo/weather",
     )];
-    unify_routes(&mut journeys, &["GET /pages/{page}".parse().unwrap()]);
+    // A goal for one of the values.
+    let named = ["GET /pages/{page}", "GET /companies/zeta/staff"].map(|route| route.parse().unwrap());
+    unify_routes(&mut journeys, &named);
     let routes: Vec<String> = journeys[0].steps.iter().map(|s| s.route.to_string()).collect();
     let wanted = [
         "GET /leagues/{league}/table",
@@ -426,17 +429,19 @@ fn values_behind_a_plural_are_one_route_and_the_user_may_name_others() {
         "GET /users/search",
         "GET /admin/users/list",
         "GET /admin/posts/list",
-        "GET /companies/{company}/staff",
-        "GET /companies/{company}/staff",
+        "GET /companies/acme/staff",
+        "GET /companies/zeta/staff",
         "GET /pages/{page}",
         "GET /status/db/now",
         "GET /status/web/now",
         "POST /leagues/north/table",
+        "GET /cities/{city}/weather",
+        "GET /cities/{city}/weather",
     ];
     assert_eq!(routes, wanted);
     // The crowd reads the journeys again and names them once more.
     let before = routes;
-    unify_routes(&mut journeys, &[]);
+    unify_routes(&mut journeys, &named);
     assert!(journeys[0].steps.iter().map(|s| s.route.to_string()).eq(before));
 }
 

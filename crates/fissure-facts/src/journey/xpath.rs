@@ -203,15 +203,13 @@ impl<'t> Rest<'t> {
         if self.takes("last()") {
             return Ok(Test::Last);
         }
-        let functions: [(&str, fn(Of, String) -> Test); 2] =
-            [("contains(", Test::Contains), ("starts-with(", Test::StartsWith)];
-        for (name, test) in functions {
+        for (name, is_start) in [("contains(", false), ("starts-with(", true)] {
             if self.takes(name) {
                 let of = self.of()?;
                 self.expect(",")?;
                 let text = self.quoted()?;
                 self.expect(")")?;
-                return Ok(test(of, text));
+                return Ok(if is_start { Test::StartsWith(of, text) } else { Test::Contains(of, text) });
             }
         }
         let of = if self.takes("normalize-space(") {

@@ -366,7 +366,7 @@ impl Lab<'_> {
         CrowdPlan {
             mode,
             journeys: sources.collect(),
-            routes: self.project.config.users.routes.clone(),
+            routes: self.project.config.named_routes(),
             data: self.project.data.clone(),
             variables: BTreeMap::new(),
             targets,

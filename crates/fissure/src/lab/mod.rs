@@ -151,7 +151,8 @@ impl<'p> Lab<'p> {
         plan: &mut dyn FnMut(&Run) -> Planned,
     ) -> Result<(Run, Option<PathBuf>), Failure> {
         let mut interrupt = Interrupt::listen();
-        let told = [self.project.shortened_pause(), self.project.users_without_pauses()];
+        let of_goal = (self.run.header.verb == "check").then(|| self.project.users_without_pauses());
+        let told = [self.project.shortened_pause(), of_goal.flatten()];
         told.iter().flatten().for_each(|sentence| self.progress.note(sentence));
         let mut outcome;
         loop {
