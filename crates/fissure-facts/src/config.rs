@@ -326,7 +326,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What routes are called whose paths do not say so: by `routes` under [users], and where a goal or an area names a path as it is.
+    /// What routes are called whose paths do not say so: by `routes` of the users, and where a goal or an area names a path as it is.
     pub fn named_routes(&self) -> Vec<Route> {
         let elsewhere = self.goal.routes.keys().chain(self.areas.values().flatten());
         let as_it_is = elsewhere.filter(|route| !route.template().contains('{'));
