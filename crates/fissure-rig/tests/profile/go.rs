@@ -83,7 +83,8 @@ fn is_named(profile: &Profile, program: &Program, peer: u16) {
     assert!(own_of_others.iter().all(|&mark| count(profile, at(mark)) == 0), "{profile:#?}");
     let idle =
         count(profile, |stack| stack.doing == Doing::WaitingForClient && own(profile, stack).is_none());
-    assert!((5.0..7.0).contains(&mean(idle)), "{} connections rest\n{profile:#?}", mean(idle));
+    // Five over which nothing is asked, and those whose client has its answer and no CPU to ask again.
+    assert!((4.9..15.0).contains(&mean(idle)), "{} connections rest\n{profile:#?}", mean(idle));
 
     // Where the lock is held, it waits for the time or the disk, whoever waits for it.
     let is_held_at = |mark: &'static str| {
