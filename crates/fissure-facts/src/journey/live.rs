@@ -60,10 +60,7 @@ impl Open {
         if !matches!(step.body, Body::None) || step.follow_redirects {
             return wrong("what stays open is opened without a body and without redirects");
         }
-        let looks_inside = |q: &Query| {
-            matches!(q, Query::Body | Query::Bytes | Query::JsonPath(_) | Query::XPath(_) | Query::Regex(_))
-        };
-        if queries(&step.captures, &step.asserts).any(looks_inside) {
+        if queries(&step.captures, &step.asserts).any(Query::reads_body) {
             return wrong("the answer that opens it has no body: look at what is received");
         }
         step.kind = match source {

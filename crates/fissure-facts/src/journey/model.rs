@@ -194,6 +194,13 @@ pub enum Query {
     Duration,
 }
 
+impl Query {
+    /// The body must be there.
+    pub fn reads_body(&self) -> bool {
+        matches!(self, Self::Body | Self::Bytes | Self::JsonPath(_) | Self::XPath(_) | Self::Regex(_))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Filter {
     Count,

@@ -24,10 +24,7 @@ pub struct Problem {
 
 /// Must the answer's body be kept for `judge`? If not, the crowd may throw it away unread.
 pub fn needs_body(step: &JourneyStep) -> bool {
-    let reads = |query: &Query| {
-        matches!(query, Query::Body | Query::Bytes | Query::JsonPath(_) | Query::XPath(_) | Query::Regex(_))
-    };
-    step.captures.iter().any(|c| reads(&c.query)) || step.asserts.iter().any(|a| reads(&a.query))
+    step.captures.iter().any(|c| c.query.reads_body()) || step.asserts.iter().any(|a| a.query.reads_body())
 }
 
 /// Checks an answer in the order of the language: version and status, then captures (into `vars`), so that they serve the
