@@ -192,7 +192,7 @@ impl<'r> Evidence<'r> {
         let near: Vec<LoadPoint> =
             points.into_iter().chain(in_spite).filter(|p| is_at(p, goal, most)).collect();
         let (kept, all) = (self.kept(&near), near.len());
-        all >= WINDOWS_THAT_SHOW && 3 * kept >= 2 * all && capacity::hold(&near, &self.run.header.config.goal)
+        all >= WINDOWS_THAT_SHOW && 4 * kept >= 3 * all && capacity::hold(&near, &self.run.header.config.goal)
     }
 
     /// How many of these windows keep the goal, each by itself. Few that are far within it would outweigh many that miss it narrowly.
