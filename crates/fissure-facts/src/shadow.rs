@@ -46,6 +46,8 @@ pub enum Act {
     Play,
     /// The journeys are played, and after each request the databases are looked at.
     Trace,
+    /// The journeys are played, and right after the answer to a GET somebody without cookies, whom the app cannot know, asks for the same.
+    AskAgain,
     /// Nobody asks for so long. `at_once`: all processes were started at the same instant, not one after the other.
     Idle { seconds: u32, at_once: bool },
     /// A journey is played up to a step, which is then sent twice at the same instant: so often, each time by another user.
@@ -59,7 +61,7 @@ impl Act {
     }
 }
 
-/// The same request, sent twice at the same instant.
+/// The same request, sent twice: at the same instant, or the second right after the answer to the first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Twinned {
     pub shadow: u32,

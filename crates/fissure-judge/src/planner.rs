@@ -21,6 +21,7 @@ use crate::held_back;
 use crate::isolation::{self, Answer};
 use crate::limit::FULL;
 use crate::remedy::{self, Candidate};
+use crate::repeats;
 use crate::verdict;
 
 /// How long a check measures when nobody says otherwise, in seconds.
@@ -446,8 +447,7 @@ impl<'r> Desk<'r> {
         is_busy && window.app_cpu_s() < STOOD_STILL * window.seconds() * self.evidence.cpus()
     }
 
-    /// Much of the time goes to a GET: do its answers repeat, so that they could be kept? The same shadow is the first of those
-    /// that tell whether a remedy is safe.
+    /// Much of the time goes to a GET: does everybody get the same, so that it could be kept?
     fn repeats(&self) -> Option<Next> {
         let is_shadow =
             |s: &fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Shadow(_), .. });
@@ -457,11 +457,8 @@ impl<'r> Desk<'r> {
         if is_late || !is_plain || self.run.facts.iter().any(is_shadow) || !self.evidence.has_dear_get() {
             return None;
         }
-        let plan = isolation::first_control(self.run);
-        Some((
-            Step::Shadow(plan),
-            "do answers repeat, so that they could be kept? the journeys, one user after another".to_owned(),
-        ))
+        let why = "does everybody get the same answers, so that they could be kept? somebody without cookies asks again";
+        Some((Step::Shadow(repeats::plan(self.run)), why.to_owned()))
     }
 
     /// Holding up as far as can be told, or slow even alone: no arrangement is worth rehearsing.
@@ -485,7 +482,7 @@ impl<'r> Desk<'r> {
             return None;
         }
         let controls = controls();
-        let load = self.rehearsal_load()?;
+        let load = self.rehearsal_load(candidates)?;
         for block in 0..self.pace.blocks {
             let purpose = Purpose::Rehearse { block };
             let mut order: Vec<&Arrangement> = controls.iter().chain(remedies.iter().copied()).collect();
@@ -520,7 +517,7 @@ impl<'r> Desk<'r> {
     }
 
     /// The goal's load, if any arrangement could stand it; else what the whole just stands.
-    fn rehearsal_load(&self) -> Option<f64> {
+    fn rehearsal_load(&self, candidates: &[Candidate]) -> Option<f64> {
         // The load of the blocks that were begun already must not change with later windows.
         let begun =
             self.evidence.windows.iter().find(|(w, _)| matches!(w.plan.purpose, Purpose::Rehearse { .. }));
@@ -529,7 +526,8 @@ impl<'r> Desk<'r> {
         }
         let saturation = self.evidence.saturation_users_per_s()?.mid;
         let goal = self.evidence.goal.users_per_s;
-        if goal <= self.evidence.ceiling_users_per_s()? * HOPELESS {
+        let ceilings = worth(candidates).filter_map(|c| self.evidence.ceiling_of(&c.arrangement));
+        if goal <= ceilings.fold(self.evidence.ceiling_users_per_s()?, f64::max) * HOPELESS {
             return Some(goal);
         }
         let capacity = self.evidence.fit(WHOLE).map_or(0.0, |fit| fit.users_per_s.mid);
@@ -583,7 +581,7 @@ impl<'r> Desk<'r> {
         let Some(fit) = self.evidence.fit(name) else {
             // Every window of it was void.
             let tried = self.count(|w| w.plan.arrangement == candidate.arrangement);
-            return self.rehearsal_load().filter(|_| tried < 2 * TRIES);
+            return self.rehearsal_load(&[]).filter(|_| tried < 2 * TRIES);
         };
         let goal = self.evidence.goal.users_per_s;
         let ceiling = self.evidence.ceiling_of(&candidate.arrangement)?;

@@ -171,7 +171,7 @@ fn isolate(seed: u64, planted: Planted) -> (Run, Isolation) {
             links: Vec::new(),
         };
         match &plan.act {
-            Act::Play | Act::Trace => {}
+            Act::Play | Act::Trace | Act::AskAgain => {}
             Act::Idle { at_once, .. } => {
                 let races = *at_once && planted == Planted::Migration && random.random_bool(0.7);
                 tell(Fact::ShadowEnded(ended(if planted == Planted::Job || races { 2 } else { 1 })));

@@ -16,6 +16,7 @@ mod process;
 pub mod scratch;
 pub mod shadow;
 mod tcp_table;
+mod timerfd;
 mod tls;
 mod weight;
 pub mod wire;

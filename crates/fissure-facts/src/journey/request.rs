@@ -70,7 +70,7 @@ fn method(cursor: &mut Cursor<'_>) -> Parsed<String> {
         let what = if start.starts_with("[") {
             let known = start.rest().split(']').next().unwrap_or_default().trim_start_matches('[');
             format!(
-                "`[{}]` does not belong here: sections come before the body",
+                "`[{}]` does not belong here: sections come before the body; move it up, below the request's line and headers",
                 known.chars().take(30).collect::<String>()
             )
         } else {

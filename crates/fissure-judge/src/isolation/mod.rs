@@ -8,7 +8,7 @@ pub mod compare;
 pub mod coupling;
 mod idle;
 pub mod leaves;
-mod moments;
+pub(crate) mod moments;
 mod plan;
 mod renaming;
 mod sent;
@@ -23,7 +23,7 @@ use fissure_facts::{Arrangement, Exchange, Fact, Route, Run, ShadowPlan, Topolog
 use serde::Serialize;
 
 use compare::{Answers, Comparison, Difference, Place, compare};
-pub use plan::{Wanted, first_control, next};
+pub use plan::{Wanted, next};
 pub use state::State;
 use tables::Change;
 
@@ -217,8 +217,13 @@ fn whole<'s, 'r>(
         .collect()
 }
 
-fn answers<'r>(shadows: &[&Shadow<'r>]) -> Vec<Answers<'r>> {
-    shadows.iter().map(|s| s.answers.clone()).collect()
+/// What is to be compared when the app runs in this way. Answers out of a cache may be older, which is what a cache is.
+fn answers<'r>(shadows: &[&Shadow<'r>], arrangement: &Arrangement) -> Vec<Answers<'r>> {
+    let is_compared = |step: &&ShadowedStep| !arrangement.caches(&step.route);
+    let of = |s: &&Shadow<'r>| {
+        s.answers.iter().filter(|(_, step)| is_compared(step)).map(|(p, s)| (p.clone(), *s)).collect()
+    };
+    shadows.iter().map(of).collect()
 }
 
 /// What differs in the databases after the journeys. A restart may well leave notes of its own.
@@ -251,7 +256,7 @@ fn tried(topology: Topology, arrangement: &Arrangement, all: &[Shadow<'_>]) -> T
     let passes = plan::passes(topology);
     let controls = whole(all, Topology::Control, None, &[], passes);
     let runs = whole(all, topology, Some(arrangement), &[], passes);
-    let comparison = compare(&answers(&controls), &answers(&runs));
+    let comparison = compare(&answers(&controls, arrangement), &answers(&runs, arrangement));
     let changes = table_changes(topology, &controls, &runs);
     let known: Vec<&[TableSeen]> = controls.iter().map(|s| s.tables).collect();
     let is_replicate = topology == Topology::Replicate;

@@ -12,6 +12,9 @@ const LEAST: usize = 3;
 /// What is further apart within one run is no clock, but numbers that look like one.
 const RUN_S_MOST: f64 = 86_400.0;
 
+/// Between two answers of which the second was asked for right after the first, on a busy machine.
+const A_MOMENT_S: f64 = 5.0;
+
 /// A moment, and how it is written: only moments that are written alike are compared.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment {
@@ -114,6 +117,39 @@ pub(super) fn is_a_moment(value: &str) -> bool {
         && bytes[..4].iter().all(u8::is_ascii_digit)
         && bytes[5..7].iter().all(u8::is_ascii_digit);
     has_minutes || is_date || epoch(value).is_some()
+}
+
+/// What one was told, and another one a moment later: the same, or another moment in the same place.
+pub fn differ_by_the_clock_at_most(one: &[u8], later: &[u8]) -> bool {
+    if one == later {
+        return true;
+    }
+    let (Ok(one), Ok(later)) = (std::str::from_utf8(one), std::str::from_utf8(later)) else { return false };
+    let is_within = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '+');
+    // What stands between the pieces counts, too.
+    let pieces = |text| -> Vec<&str> { piecewise(text, is_within) };
+    let (one, later) = (pieces(one), pieces(later));
+    one.len() == later.len() && one.iter().zip(&later).all(|(one, later)| one == later || follows(one, later))
+}
+
+fn piecewise(text: &str, is_within: impl Fn(char) -> bool) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_within(c) != is_within(first)).unwrap_or(rest.len());
+        let (piece, behind) = rest.split_at(end);
+        pieces.push(piece);
+        rest = behind;
+    }
+    pieces
+}
+
+/// A moment later, and no more than a moment.
+fn follows(one: &str, later: &str) -> bool {
+    // What a number follows, `"at":1790000000`.
+    let bare = |piece: &str| read(piece.trim_start_matches(':'));
+    let (Some(one), Some(later)) = (bare(one), bare(later)) else { return false };
+    one.shape == later.shape && (one.at_s..=one.at_s + A_MOMENT_S).contains(&later.at_s)
 }
 
 fn read(value: &str) -> Option<Moment> {

@@ -44,19 +44,6 @@ pub(super) fn passes(topology: Topology) -> u32 {
     if topology == Topology::Restart { 1 } else { 2 }
 }
 
-/// The journeys on one copy as it is, before anything else was tried.
-pub fn first_control(run: &Run) -> ShadowPlan {
-    ShadowPlan {
-        shadow: shadows(run).len() as u32 + 1,
-        topology: Topology::Control,
-        arrangement: Arrangement::whole(),
-        parts: Vec::new(),
-        passes: passes(Topology::Control),
-        seed: run.header.seed,
-        act: Act::Play,
-    }
-}
-
 /// The next shadow for `wanted`; None when it is told, or cannot be within `left_s`. With little time only journeys are played.
 pub fn next(run: &Run, wanted: &Wanted, left_s: f64, is_hurried: bool) -> Option<(ShadowPlan, String)> {
     let all = shadows(run);
@@ -107,7 +94,7 @@ fn played(
         took.map(|s| s.took_s).fold(0.0, f64::max)
     };
     // Control, candidate, control: what drifts is no difference. Then whichever was tried less.
-    let comparison = compare(&answers(&controls), &answers(&runs));
+    let comparison = compare(&answers(&controls, arrangement), &answers(&runs, arrangement));
     let steady = comparison.steady();
     let enough = match is_hurried {
         true => REPEATS_IN_A_HURRY,

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use fissure_facts::shadow::{Act, ShadowEnd, ShadowedStep};
+use fissure_facts::shadow::{Act, ShadowEnd, ShadowedStep, Twinned};
 use fissure_facts::traffic::{Answered, Asked, Content};
 use fissure_facts::{Exchange, Fact, Route, Run, ShadowPlan, Topology};
 
 pub fn answers(run: &Run, plan: &ShadowPlan, forgets: bool, repeats: &BTreeSet<Route>) -> Vec<Fact> {
     let mut facts = Vec::new();
     let end = ShadowEnd { shadow: plan.shadow, cut_short: None, tables: Vec::new(), links: Vec::new() };
-    if plan.act != Act::Play {
+    if !matches!(plan.act, Act::Play | Act::AskAgain) {
         return vec![Fact::ShadowEnded(end)];
     }
     for pass in 1..=plan.passes {
@@ -29,6 +29,14 @@ pub fn answers(run: &Run, plan: &ShadowPlan, forgets: bool, repeats: &BTreeSet<R
                     }),
                     ..Exchange::default()
                 };
+                if plan.act == Act::AskAgain && route.method() == "GET" {
+                    facts.push(Fact::Twinned(Twinned {
+                        shadow: plan.shadow,
+                        pair: pass,
+                        route: route.clone(),
+                        exchanges: vec![exchange.clone(), exchange.clone()],
+                    }));
+                }
                 facts.push(Fact::Shadowed(ShadowedStep {
                     shadow: plan.shadow,
                     pass,

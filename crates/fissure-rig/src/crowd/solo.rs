@@ -36,6 +36,8 @@ struct Playing {
     script: Rc<Script>,
     /// Steps that are still to be played, the next one last.
     left: Vec<usize>,
+    /// The step that was played last.
+    played: Option<usize>,
     in_a_row: u64,
 }
 
@@ -83,6 +85,7 @@ impl Solo {
             user: User::new(&self.engine, user),
             left: (0..script.steps.len()).rev().filter(is_wanted).collect(),
             script: Rc::clone(script),
+            played: None,
             in_a_row: u64::from(in_a_row.max(1)),
         });
         self.asked = 0;
@@ -96,8 +99,9 @@ impl Solo {
 
     /// Plays the next step; None at the end of the journey.
     pub async fn step(&mut self) -> Option<SoloStep> {
-        let Playing { user, script, left, in_a_row } = self.playing.as_mut()?;
+        let Playing { user, script, left, played, in_a_row } = self.playing.as_mut()?;
         let index = left.pop()?;
+        *played = Some(index);
         let step = &script.steps[index];
         self.engine.dispatch.take_turn(self.asked / *in_a_row);
         let outcome = self.local.run_until(user.step_alone(step, monotonic_ns())).await;
@@ -148,6 +152,17 @@ impl Solo {
             exchanges,
             problem: None,
         })
+    }
+
+    /// Asks for what the last step asked for once more, in the name of somebody without cookies. Whom an `Authorization` names it
+    /// still names.
+    pub async fn ask_again(&mut self) -> Vec<Exchange> {
+        let Some(Playing { user, script, played: Some(index), .. }) = &self.playing else {
+            return Vec::new();
+        };
+        let mut stranger = user.stranger();
+        self.local.run_until(stranger.step_alone(&script.steps[*index], 0)).await;
+        self.engine.kept_exchanges()
     }
 
     /// Closes the user's connections, as if the user's machine had slept: what is kept in the jar stays.

@@ -9,30 +9,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
-    timerfd_create, timerfd_settime,
-};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use crate::timerfd::Timerfd;
+pub use crate::timerfd::monotonic_ns;
 
 const NEVER: u64 = u64::MAX;
-
-/// Nanoseconds of CLOCK_MONOTONIC, which is the same clock in every process of the machine.
-pub fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
 
 /// All alarms of this process.
 #[derive(Debug)]
 pub(super) struct Timers {
-    fd: AsyncFd<OwnedFd>,
+    timer: Timerfd,
     /// What the timerfd is set to.
     armed_ns: Cell<u64>,
     queue: RefCell<Queue>,
@@ -59,8 +48,7 @@ struct Slot {
 impl Timers {
     /// Must be called inside the runtime.
     pub(super) fn new() -> io::Result<Rc<Self>> {
-        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        Ok(Rc::new(Self { fd: watch(fd)?, armed_ns: Cell::new(NEVER), queue: RefCell::default() }))
+        Ok(Rc::new(Self { timer: Timerfd::new()?, armed_ns: Cell::new(NEVER), queue: RefCell::default() }))
     }
 
     pub(super) fn alarm(self: &Rc<Self>) -> Alarm {
@@ -75,8 +63,7 @@ impl Timers {
     /// Wakes whoever is due, for as long as the process lives.
     pub(super) async fn run(&self) -> io::Result<()> {
         loop {
-            // The expiry is not read from the timerfd: tokio's readiness is edge-triggered and setting it anew resets it.
-            self.fd.readable().await?.clear_ready();
+            self.timer.rings().await?;
             self.armed_ns.set(NEVER);
             let next_ns = self.queue.borrow_mut().wake_due();
             self.arm(next_ns);
@@ -88,26 +75,8 @@ impl Timers {
             return;
         }
         self.armed_ns.set(at_ns);
-        let it_value =
-            Timespec { tv_sec: (at_ns / 1_000_000_000) as i64, tv_nsec: (at_ns % 1_000_000_000) as _ };
-        let never_again = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // Fails only for a bad descriptor or a bad time, and neither can be here.
-        let set = timerfd_settime(
-            self.fd.get_ref(),
-            TimerfdTimerFlags::ABSTIME,
-            &Itimerspec { it_interval: never_again, it_value },
-        );
-        debug_assert!(set.is_ok(), "{set:?}");
+        self.timer.set(at_ns);
     }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "tokio cannot know that a descriptor's owner never closes it early; OwnedFd does not"
-)]
-fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is open and names the same file until it is dropped, and AsyncFd owns it until then.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
 impl Queue {

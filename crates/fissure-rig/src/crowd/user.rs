@@ -153,6 +153,11 @@ impl User {
         }
     }
 
+    /// Somebody who knows what to ask for, and whom no cookie names.
+    pub(super) fn stranger(&self) -> Self {
+        Self { jar: Jar::default(), ..self.twin() }
+    }
+
     /// Opens a connection to every replica that may get the step, so that what is sent then is there at once.
     pub(super) async fn connect_ahead(&mut self, step: &ScriptStep) {
         let protocol = self.engine.protocol;

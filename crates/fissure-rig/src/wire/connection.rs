@@ -11,19 +11,18 @@ use rand::RngExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::pace::Pace;
 use super::request::{of_http, strikes};
 use super::state::State;
+use crate::timerfd::{Timerfd, monotonic_ns};
 
 const PIECE_BYTES: usize = 16 * 1024;
 /// Pieces on their way in one direction: enough that a delay does not become a limit of bandwidth.
 const PIECES: usize = 256;
 /// A limited link carries its bytes in portions of this much time, so that it trickles rather than bursts.
 const PORTION: Duration = Duration::from_millis(10);
-/// Tokio's timer wakes at the next whole millisecond: half of one earlier makes the error even.
-const TIMER_ROUNDS_UP: Duration = Duration::from_micros(500);
 /// How long whoever was told that the connection ends may go on sending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -199,7 +198,7 @@ impl Line {
                 self.write(way, piece, &mut to).await?;
             }
             if let (Way::Down, Some(FaultKind::SlowClose { ms })) = (way, self.fault()) {
-                sleep(Duration::from_millis(u64::from(ms))).await;
+                pause(Duration::from_millis(u64::from(ms))).await;
             }
             self.through_blackhole().await;
             to.shutdown().await.map_err(|_| End::ByReset)
@@ -238,9 +237,7 @@ impl Line {
     }
 
     async fn write(&self, way: Way, piece: Piece, to: &mut (impl AsyncWrite + Unpin)) -> Result<(), End> {
-        if piece.release > Instant::now() {
-            sleep_until(piece.release.checked_sub(TIMER_ROUNDS_UP).unwrap_or(piece.release)).await;
-        }
+        pause(piece.release.saturating_duration_since(Instant::now())).await;
         let bytes = piece.bytes.as_slice();
         self.look_at(way, bytes);
         self.through_blackhole().await;
@@ -249,7 +246,7 @@ impl Line {
                 return Err(End::Saying(code));
             }
             (Way::Up, Some(FaultKind::Delay { ms })) if of_http(bytes).is_some() => {
-                sleep(Duration::from_millis(u64::from(ms))).await;
+                pause(Duration::from_millis(u64::from(ms))).await;
                 to.write_all(bytes).await
             }
             (Way::Down, Some(FaultKind::Truncate)) => {
@@ -322,14 +319,26 @@ impl Line {
 async fn sliced(
     bytes: &[u8],
     size: usize,
-    pause: Duration,
+    between: Duration,
     to: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
     for slice in bytes.chunks(size.max(1)) {
         to.write_all(slice).await?;
-        sleep(pause).await;
+        pause(between).await;
     }
     Ok(())
+}
+
+/// A timer of its own for each pause: connections move between threads, and only what is delayed pays for it.
+async fn pause(time: Duration) {
+    if time.is_zero() {
+        return;
+    }
+    let until_ns = monotonic_ns() + time.as_nanos() as u64;
+    let exact = async { Timerfd::new()?.until(until_ns).await };
+    if exact.await.is_err() {
+        tokio::time::sleep(Duration::from_nanos(until_ns.saturating_sub(monotonic_ns()))).await;
+    }
 }
 
 /// Where an answer is cut: in the middle of its body, where it looks like one of HTTP, else in the middle.

@@ -50,7 +50,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
                 lines.extend(side_effects(run, judgement, remedy));
                 lines.extend(judgement.tried(remedy).map(isolation::tried));
                 if remedy.kind == RemedyKind::CacheAnswers {
-                    lines.push("Users who ask within that second get the same bytes, which was seen to be what they got anyway; what a write changes shows up to a second later. The rehearsed cache is a process of fissure's own on the app's CPUs; any reverse proxy can do the same.".to_owned());
+                    lines.push("Users who ask within that second get the same bytes: whoever asked right after another, known to the app or not, was seen to get the same anyway; what a write changes shows up to a second later. The rehearsed cache is a process of fissure's own on the app's CPUs; any reverse proxy can do the same.".to_owned());
                 }
                 let is_several = matches!(remedy.kind, RemedyKind::AddReplicas | RemedyKind::SplitThisArea);
                 if is_several && judgement.tried(remedy).is_none() {

@@ -67,7 +67,7 @@ impl Lab<'_> {
 
     async fn act(&mut self, plan: &ShadowPlan, standing: &mut Standing) -> Result<Option<String>, Failure> {
         match &plan.act {
-            Act::Play | Act::Trace => self.play_shadow(plan, standing).await,
+            Act::Play | Act::Trace | Act::AskAgain => self.play_shadow(plan, standing).await,
             Act::Idle { seconds, .. } => {
                 tokio::time::sleep(Duration::from_secs(u64::from(*seconds))).await;
                 Ok(None)
@@ -123,6 +123,7 @@ impl Lab<'_> {
             Err(sentence) => return Ok(Some(sentence)),
         };
         let mut written = (plan.act == Act::Trace).then(Written::default);
+        let mut pair = 0;
         let journeys: Vec<String> = self.project.journeys.iter().map(|l| l.journey.name.clone()).collect();
         for pass in 1..=plan.passes {
             for (turn, journey) in journeys.iter().enumerate() {
@@ -150,6 +151,14 @@ impl Lab<'_> {
                         (Some(written), Some(copy)) => Some(written.after(copy, &self.veil)),
                         _ => None,
                     };
+                    if plan.act == Act::AskAgain && step.route.method() == "GET" && step.problem.is_none() {
+                        let mut exchanges = step.exchanges.clone();
+                        exchanges.extend(solo.ask_again().await);
+                        self.veil.cover(&mut exchanges);
+                        pair += 1;
+                        let (shadow, route) = (plan.shadow, step.route.clone());
+                        self.record(Fact::Twinned(Twinned { shadow, pair, route, exchanges }))?;
+                    }
                     self.veil.cover(&mut step.exchanges);
                     self.record(Fact::Shadowed(ShadowedStep {
                         shadow: plan.shadow,
