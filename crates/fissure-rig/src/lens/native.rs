@@ -20,7 +20,9 @@ use perf_event_open::sample::record::Record;
 use perf_event_open::sample::record::sample::Sample as Seen;
 
 use super::folded::{Folded, Sample};
+use super::go;
 use super::profiler::{Stop, Subject};
+use super::runtime::Runtime;
 use super::source::Sources;
 use super::symbols;
 use super::threads::name_of;
@@ -45,8 +47,12 @@ const REGISTERS: u64 = 1 << 29 | 1 << 30 | 1 << 31 | 1 << 32;
 /// Samples until told to stop.
 pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     let mut library = Library::default();
+    let mut processes: HashMap<u32, Option<Process>> = HashMap::new();
+    // Finding out what a process is takes longer than a ring has room for.
+    for &pid in &subject.processes {
+        processes.insert(pid, Process::of(pid, &mut library));
+    }
     let (rings, user_only) = open(subject)?;
-    let mut spaces: HashMap<u32, Option<AddressSpace>> = HashMap::new();
     let mut names: HashMap<u32, String> = HashMap::new();
     let mut folded: Folded<Place> = Folded::default();
     let mut lost = 0;
@@ -55,7 +61,7 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
         for (_, record) in rings.samplers.iter().flat_map(Sampler::iter) {
             match record {
                 Record::Sample(seen) => {
-                    let Some(sample) = understand(&seen, &mut spaces, &mut library, &mut names) else {
+                    let Some(sample) = understand(&seen, &mut processes, &mut library, &mut names) else {
                         lost += 1;
                         continue;
                     };
@@ -166,9 +172,26 @@ fn write_into(counter: &Counter, other: &Counter) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// A process that is sampled.
+struct Process {
+    space: AddressSpace,
+    /// Of C in a Go program.
+    callers: Option<go::Callers>,
+}
+
+impl Process {
+    fn of(pid: u32, library: &mut Library) -> Option<Self> {
+        let is_go = Runtime::of(pid) == Runtime::Go;
+        Some(Self {
+            space: AddressSpace::of(pid, library)?,
+            callers: is_go.then(|| go::Callers::of(pid)).flatten(),
+        })
+    }
+}
+
 fn understand(
     seen: &Seen,
-    spaces: &mut HashMap<u32, Option<AddressSpace>>,
+    processes: &mut HashMap<u32, Option<Process>>,
     library: &mut Library,
     names: &mut HashMap<u32, String>,
 ) -> Option<Sample<Place>> {
@@ -176,14 +199,16 @@ fn understand(
     let (values, _) = seen.user_regs.as_ref()?;
     let registers = registers(values)?;
     let stack = seen.user_stack.as_deref().unwrap_or_default();
-    let space = spaces.entry(task.pid).or_insert_with(|| AddressSpace::of(task.pid, library)).as_mut()?;
+    let known = processes.entry(task.pid).or_insert_with(|| Process::of(task.pid, library));
+    let Process { space, callers } = known.as_mut()?;
     if !space.knows(registers.pc) {
         space.refresh(library);
     }
-    let addresses = space.walk(registers, |address| {
+    let mut addresses = space.walk(registers, |address| {
         let at = usize::try_from(address.checked_sub(registers.sp)?).ok()?;
         Some(u64::from_ne_bytes(stack.get(at..at.checked_add(8)?)?.try_into().ok()?))
     });
+    addresses.extend(callers.as_mut().and_then(|callers| callers.of_c(stack)).unwrap_or_default());
     let stack = addresses.into_iter().filter_map(|address| space.place(address)).collect();
     let thread = names.entry(task.tid).or_insert_with(|| name_of(task.pid, task.tid)).clone();
     Some(Sample { process: task.pid, thread, doing: Doing::Running, stack, holder: Vec::new() })

@@ -76,6 +76,24 @@ fn what_go_copies_is_the_work_of_the_line_that_copies() {
     assert!(on("// COPIES", 0) * 2 > all && on("// CALLS", 1) * 20 > all * 19, "{all}\n{profile:#?}");
 }
 
+/// An app whose work was SQLite's, which is C, was told to buy CPUs: its own lines that asked for it were on another stack.
+#[test]
+fn what_c_works_for_go_is_the_work_of_the_go_line_that_called_it() {
+    if go::minor().is_none() {
+        return;
+    }
+    let program = Program::built("calls_c.go", include_str!("apps/calls_c.go"), &mut go::compiler(&[]));
+    let profile = program.look_at_work("native");
+    let all: u64 = profile.stacks.iter().map(|stack| stack.count).sum();
+    let from = |mark: &str| {
+        let line = Some(program.line(mark));
+        let there = profile.stacks.iter().filter(|s| profile.frames(s).any(|f| f.line == line));
+        there.map(|stack| stack.count).sum::<u64>() as f64 / all as f64
+    };
+    let (often, seldom) = (from("// OFTEN"), from("// SELDOM"));
+    assert!((often - 0.75).abs() < 0.12 && often + seldom > 0.85, "{often} and {seldom}\n{profile:#?}");
+}
+
 #[test]
 #[ignore = "needs g++: cargo test -p fissure-rig --test profile -- --ignored"]
 fn a_method_of_a_cpp_template_is_named_as_its_source_does() {

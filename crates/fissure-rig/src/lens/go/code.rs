@@ -74,6 +74,11 @@ impl Code {
         })
     }
 
+    /// Is there a function of Go's?
+    pub fn knows(&self, at: u64) -> bool {
+        self.function(at).is_some()
+    }
+
     /// What is called at an address.
     pub fn call(&self, memory: &impl Memory, at: u64) -> Option<Call> {
         let function = self.function(at)?;

@@ -102,10 +102,12 @@ pub(super) fn list(memory: &impl Memory, variables: Range<u64>) -> Option<u64> {
 }
 
 fn is_goroutine(memory: &impl Memory, list: u64, number: u64) -> bool {
-    let goroutine = memory.word(list, 8 * number);
-    goroutine.is_some_and(|address| {
-        address != 0 && address % 8 == 0 && memory.word(address, layout::SELF as u64) == Some(address)
-    })
+    memory.word(list, 8 * number).is_some_and(|address| knows_itself(memory, address))
+}
+
+/// What stands there says, as every goroutine does, that it stands there.
+pub(super) fn knows_itself(memory: &impl Memory, address: u64) -> bool {
+    address != 0 && address % 8 == 0 && memory.word(address, layout::SELF as u64) == Some(address)
 }
 
 /// All goroutines that are there, and were.

@@ -3,6 +3,7 @@
 //!
 //! Only goroutines that serve a request count, and those that they started for it: a server keeps many others, which wait for work.
 
+mod cgo;
 mod code;
 mod goroutine;
 mod layout;
@@ -35,6 +36,7 @@ use others::{Connections, Helpers, Holders};
 use program::Program;
 use server::Role;
 
+pub(super) use cgo::Callers;
 pub(super) use program::is_go;
 
 /// A process that has just started is seen whole at the next try.
