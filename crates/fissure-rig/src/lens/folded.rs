@@ -6,8 +6,10 @@ use std::hash::Hash;
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 
-/// Rarer stacks than the first so many say nothing that can be told from chance: they keep their count, not their frames.
+/// Rarer stacks than the first so many are kept without what libraries call inside of themselves, which may be another one each time: of a
+/// database in the process two thirds of the samples would be lost. What is rarer still keeps its count, not its frames.
 const STACKS_KEPT: usize = 400;
+const BRIEF_STACKS_KEPT: usize = 400;
 
 /// Frames that are kept beyond the app's outermost one; all that is kept where there is none.
 const CALLERS_KEPT: usize = 6;
@@ -79,9 +81,16 @@ impl<P: Hash + Eq + Clone> Folded<P> {
                 doing: sample.doing,
                 ..Stack::default()
             };
-            if folded.len() < STACKS_KEPT {
-                stack.frames = table.indices(&trimmed(sample.stack.iter().flat_map(&frames_of).collect()));
-                stack.holder = table.indices(&trimmed(sample.holder.iter().flat_map(&frames_of).collect()));
+            let is_whole = folded.len() < STACKS_KEPT;
+            let mut frames_at = |places: &[P]| {
+                let frames = trimmed(places.iter().flat_map(&frames_of).collect());
+                table.indices(&if is_whole { frames } else { brief(frames) })
+            };
+            stack.frames = frames_at(&sample.stack);
+            stack.holder = frames_at(&sample.holder);
+            let is_one_too_many = folded.len() >= STACKS_KEPT + BRIEF_STACKS_KEPT;
+            if is_one_too_many && !stacks.contains_key(&stack) {
+                (stack.frames, stack.holder) = (Vec::new(), Vec::new());
             }
             let index = *stacks.entry(stack.clone()).or_insert_with(|| {
                 folded.push(stack);
@@ -128,6 +137,17 @@ fn trimmed(mut frames: Vec<Frame>) -> Vec<Frame> {
     frames
 }
 
+/// The function where it is, the app's own frames, and what each of them called.
+fn brief(mut frames: Vec<Frame>) -> Vec<Frame> {
+    if let Some(inner) = frames.first_mut().filter(|frame| !frame.in_app) {
+        inner.line = None;
+    }
+    let is_told: Vec<bool> = (0..frames.len())
+        .map(|i| i == 0 || frames[i].in_app || frames.get(i + 1).is_some_and(|caller| caller.in_app))
+        .collect();
+    frames.into_iter().zip(is_told).filter_map(|(frame, is_told)| is_told.then_some(frame)).collect()
+}
+
 /// `kept` of them, from everywhere in the window.
 pub(super) fn evenly<T>(all: Vec<T>, kept: usize) -> impl Iterator<Item = T> {
     let count = all.len();
@@ -144,6 +164,30 @@ mod tests {
     fn frame(place: u8) -> Vec<Frame> {
         // Two places of one line, as two calls on it are.
         vec![Frame { function: format!("f{}", place / 2), ..Frame::default() }]
+    }
+
+    /// SQLite's own calls are thousands of different stacks; the app's line that asks is one, and was on none of them.
+    #[test]
+    fn what_a_library_does_inside_of_itself_does_not_hide_who_asked() {
+        let mut folded = Folded::default();
+        for inside in 0..5_000u32 {
+            let stack = vec![inside % 70, 100 + inside / 70, 999, 1_000, 1_001];
+            let sample = Sample {
+                process: 1,
+                thread: "web".to_owned(),
+                doing: Doing::Running,
+                stack,
+                holder: Vec::new(),
+            };
+            folded.add(sample, 1);
+        }
+        let profile = folded.into_profile(|place| {
+            vec![Frame { function: format!("f{place}"), in_app: *place >= 1_000, ..Frame::default() }]
+        });
+        let of_app =
+            |stack: &Stack| stack.frames.iter().filter(|&&f| profile.frames[f as usize].in_app).count();
+        let told: u64 = profile.stacks.iter().filter(|s| of_app(s) == 2).map(|s| s.count).sum();
+        assert!(told == 5_000 && profile.stacks.len() <= STACKS_KEPT + BRIEF_STACKS_KEPT + 1, "{told}");
     }
 
     proptest! {

@@ -57,12 +57,12 @@ impl Sources {
         }
         let folder = self.folders.first()?;
         let parts: Vec<Component<'_>> = path.components().collect();
-        // A bare file name says too little.
-        let ends = (0..parts.len().saturating_sub(1)).map(|skip| parts[skip..].iter().collect::<PathBuf>());
+        let ends = (0..parts.len()).map(|skip| parts[skip..].iter().collect::<PathBuf>());
         let end = ends.filter(|end| end.is_relative()).find(|end| folder.join(end).is_file())?;
         let same = match fs::read(path) {
             Ok(stated) => fs::read(folder.join(&end)).is_ok_and(|here| here == stated),
-            Err(_) => true,
+            // A bare file name says too little.
+            Err(_) => end.components().count() > 1,
         };
         same.then_some(end)
     }
@@ -105,6 +105,13 @@ mod tests {
         assert_eq!(sources.resolve(&folder.join("lib/../src/./main.rs")), ours);
         assert_eq!(sources.resolve(Path::new("/not/there/src/main.rs")), ours);
         assert_eq!(sources.resolve(&root.path().join("other/src/main.rs")), ours);
+        // Built in a folder of which this one is a copy, with its sources at the top.
+        let original = root.path().join("original");
+        fs::create_dir_all(&original).unwrap();
+        for folder in [&original, &copy] {
+            fs::write(folder.join("piers.go"), "ours").unwrap();
+        }
+        assert_eq!(sources.resolve(&original.join("piers.go")), ("piers.go".to_owned(), true));
         fs::write(copy.join("go.mod"), "module example.com/shop\n\ngo 1.22\n").unwrap();
         fs::write(copy.join("main.go"), "").unwrap();
         assert_eq!(sources.resolve(Path::new("example.com/shop/main.go")), ("main.go".to_owned(), true));

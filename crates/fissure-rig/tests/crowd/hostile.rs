@@ -1,11 +1,12 @@
 //! Servers that misbehave: each kind is an error class of its own, nothing hangs, nothing grows without end.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fissure_facts::fact::ErrorClass;
+use fissure_rig::crowd::Mode;
 
 use crate::server::{ok, raw, read_request, serve, status};
 use crate::{Heard, closed, plan, run};
@@ -42,6 +43,28 @@ fn assert_only(web: SocketAddr, class: ErrorClass) {
     assert!(heard.route("GET /").latency.is_empty());
     let [problem] = &heard.problems[..] else { panic!("one example of one class: {:?}", heard.problems) };
     assert!(problem.class == class && problem.sentence.starts_with("line 1: "), "{problem:?}");
+}
+
+/// Gunicorn's workers wait for the client's end before they take the next client: one that thinks for a second held one up for as long.
+#[test]
+fn an_app_that_closes_is_not_kept_waiting_until_the_user_has_thought() {
+    let (told, waited) = std::sync::mpsc::channel();
+    let web = raw(move |mut stream| {
+        let peer = stream.peer_addr().unwrap();
+        if matches!(read_request(&mut BufReader::new(&stream), peer), Ok(Some(_))) {
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+            let answered = Instant::now();
+            let _ = stream.read(&mut [0]);
+            let _ = told.send(answered.elapsed());
+        }
+    });
+    const THINKS: Duration = Duration::from_secs(1);
+    let journey = "GET {{base}}/\n\nGET {{base}}/later\n[Options]\ndelay: 1s\n";
+    let began = Instant::now();
+    run(&plan(web, Mode::Play, &[journey]));
+    assert!(began.elapsed() >= THINKS, "nobody thought");
+    let first = waited.recv().unwrap();
+    assert!(first < THINKS / 2, "{first:?}");
 }
 
 #[test]

@@ -71,6 +71,10 @@ impl Http1 {
         .await?;
         let (reply, keeps_open) = answer.into_reply();
         self.is_at_rest = keeps_open && is_sent;
+        if !self.is_at_rest {
+            // Some apps wait for the client's end before they take the next one (gunicorn with few workers, up to two seconds).
+            poll_fn(|cx| Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(cx).is_ready())).await;
+        }
         Ok(reply)
     }
 
