@@ -9,7 +9,7 @@ use fissure_facts::profile::{Doing, Frame, Stack};
 /// Rarer stacks than the first so many are kept without what libraries call inside of themselves, which may be another one each time: of a
 /// database in the process two thirds of the samples would be lost. What is rarer still keeps its count, not its frames.
 const STACKS_KEPT: usize = 400;
-const BRIEF_STACKS_KEPT: usize = 400;
+const BRIEF_STACKS_KEPT: usize = 2_000;
 
 /// Frames that are kept beyond the app's outermost one; all that is kept where there is none.
 const CALLERS_KEPT: usize = 6;
