@@ -28,6 +28,9 @@ const CROWD_STARVED_SHARE: f64 = 0.20;
 const NEIGHBOUR_SHARE: f64 = 0.10;
 /// Share of the CPUs' time that the hypervisor may give away.
 const STEAL_SHARE: f64 = 0.05;
+/// Share of a window in which fissure must have watched the app. A crowd that a fast app keeps busy can leave fissure itself no CPU: then
+/// 70,000 requests cost nothing.
+const WATCHED_SHARE: f64 = 0.5;
 /// CPU per request hardly feels neighbours (1 to 6 % at a pressure of 90 %, where throughput varied by 20 to 100 %), so they may take
 /// half of the CPUs before caches and frequencies make even that doubtful.
 const NEIGHBOUR_SHARE_FOR_CPU: f64 = 0.50;
@@ -42,6 +45,8 @@ pub enum Void {
     CutShort { why: String },
     /// The run was cut off inside the window, or nothing was seen in it.
     Incomplete,
+    /// Fissure itself came to look at the app for this share of the window only.
+    Unwatched { share: f64 },
     /// The crowd sent requests later than planned.
     CrowdLate { p99_ms: f64, limit_ms: f64 },
     /// The crowd sent fewer requests than planned.
@@ -63,6 +68,7 @@ impl Void {
             Self::AppDied { .. } => "app died",
             Self::CutShort { .. } => "cut short",
             Self::Incomplete => "incomplete",
+            Self::Unwatched { .. } => "unwatched",
             Self::CrowdLate { .. } => "crowd late",
             Self::CrowdUnderSent { .. } => "crowd under-sent",
             Self::CrowdBusy { .. } => "crowd busy",
@@ -91,6 +97,11 @@ impl fmt::Display for Void {
                 write!(f, "the window ended early ({why}); mend that and measure again")
             }
             Self::Incomplete => write!(f, "the run was cut off inside the window; let it run to its end"),
+            Self::Unwatched { share } => write!(
+                f,
+                "fissure itself got so little CPU beside its crowd that it saw {:.0} % of the window; ask for less, or give the app fewer CPUs ([limits] app_cpus)",
+                share * 100.0
+            ),
             Self::CrowdLate { p99_ms, limit_ms } => write!(
                 f,
                 "the crowd itself sent 1 in 100 requests {p99_ms:.1} ms late or later, where {limit_ms:.1} ms would do; \
@@ -148,9 +159,16 @@ fn broken(window: &Window) -> Option<Void> {
         None => Some(Void::Incomplete),
         Some(end) => match &end.cut_short {
             Some(why) => Some(Void::CutShort { why: why.clone() }),
-            None => (window.crowd.is_empty() || window.probes.is_empty()).then_some(Void::Incomplete),
+            None if window.crowd.is_empty() || window.probes.is_empty() => Some(Void::Incomplete),
+            None => unwatched(window),
         },
     }
+}
+
+fn unwatched(window: &Window) -> Option<Void> {
+    let watched_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
+    let share = watched_s / window.seconds();
+    (share < WATCHED_SHARE).then_some(Void::Unwatched { share })
 }
 
 /// The strictest limit decides, of the goal or of the thresholds; where nobody set one, 1 ms is the limit.

@@ -51,6 +51,14 @@ fn a_window_without_its_end_is_void_for_everything() {
     assert_eq!(words(dead), (Some("app died"), Some("app died")), "the death explains the missing end");
 }
 
+/// A report of 212 ms was said to cost 43: beside it stood windows in which 70,000 requests had cost nothing.
+#[test]
+fn a_window_that_nobody_watched_is_void_for_everything() {
+    let watched = |share: f64| move |w: &mut Window| w.probes.iter_mut().for_each(|p| p.elapsed_s = share);
+    assert_eq!(words(watched(0.002)), (Some("unwatched"), Some("unwatched")));
+    assert_eq!(words(watched(0.7)), (None, None));
+}
+
 #[test]
 fn a_late_crowd_voids_latency_but_not_cpu() {
     let late = |ms: u64, share: f64| {

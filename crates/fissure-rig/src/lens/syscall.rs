@@ -106,6 +106,7 @@ impl Parked {
             libc::SYS_pselect6 => select(first),
             libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Call::Sleep,
             libc::SYS_wait4 | libc::SYS_waitid => Call::Child,
+            libc::SYS_restart_syscall => restarted(first, second),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_poll => poll(first, second),
             #[cfg(target_arch = "x86_64")]
@@ -120,6 +121,18 @@ impl Parked {
 /// With no file to wait for only the time is left.
 fn poll(address: u64, count: u64) -> Call {
     if count == 0 { Call::Sleep } else { Call::Poll { address, count } }
+}
+
+/// Whoever was stopped for a moment (Python is, while its stacks are read) goes on waiting by another name, with the arguments as they were
+/// (restart_syscall(2)). One file is what a client waits for; a futex is told by what is to be done with it (futex(2)).
+fn restarted(first: u64, second: u64) -> Call {
+    const WAIT: u64 = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as u64;
+    const WAIT_BITSET: u64 = (libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG) as u64;
+    match second {
+        1 => Call::Poll { address: first, count: 1 },
+        WAIT | WAIT_BITSET => Call::Futex { address: first },
+        _ => Call::Other,
+    }
 }
 
 fn select(files: u64) -> Call {
@@ -249,6 +262,15 @@ mod tests {
         assert_eq!(call(libc::SYS_ppoll, [8, 0]), Call::Sleep);
         assert_eq!(call(libc::SYS_ppoll, [8, 1]), Call::Poll { address: 8, count: 1 });
         assert_eq!(call(libc::SYS_futex, [0x55d0, 0]), Call::Futex { address: 0x55d0 });
+    }
+
+    /// A mail relay that an app waited for was told as "system call 219".
+    #[test]
+    fn whoever_was_stopped_waits_for_the_same_as_before() {
+        let call = |arguments| Parked { number: libc::SYS_restart_syscall, arguments, sp: 0, pc: 0 }.call();
+        assert_eq!(call([8, 1]), Call::Poll { address: 8, count: 1 });
+        assert_eq!(call([0x55d0, 128]), Call::Futex { address: 0x55d0 });
+        assert_eq!(call([0x55d0, 0]), Call::Other);
     }
 
     proptest! {

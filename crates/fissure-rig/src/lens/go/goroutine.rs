@@ -94,7 +94,7 @@ const OUTERMOST: &str = "runtime.goexit";
 /// address. Nothing else holds one; the symbol's name is missing from stripped programs.
 pub(super) fn list(memory: &impl Memory, variables: Range<u64>) -> Option<u64> {
     search(memory, variables, |at, first| {
-        (first != 0 && first % 8 == 0).then_some(())?;
+        (first != 0 && first.is_multiple_of(8)).then_some(())?;
         let (count, room) = (memory.word(at, 8)?, memory.word(at, 16)?);
         let is_slice = (1..=room).contains(&count) && room <= MOST_ROOM;
         (is_slice && (0..count.min(PROBED)).all(|number| is_goroutine(memory, first, number))).then_some(at)
@@ -107,7 +107,7 @@ fn is_goroutine(memory: &impl Memory, list: u64, number: u64) -> bool {
 
 /// What stands there says, as every goroutine does, that it stands there.
 pub(super) fn knows_itself(memory: &impl Memory, address: u64) -> bool {
-    address != 0 && address % 8 == 0 && memory.word(address, layout::SELF as u64) == Some(address)
+    address != 0 && address.is_multiple_of(8) && memory.word(address, layout::SELF as u64) == Some(address)
 }
 
 /// All goroutines that are there, and were.
