@@ -581,7 +581,7 @@ impl<'r> Desk<'r> {
         let Some(fit) = self.evidence.fit(name) else {
             // Every window of it was void.
             let tried = self.count(|w| w.plan.arrangement == candidate.arrangement);
-            return self.rehearsal_load(&[]).filter(|_| tried < 2 * TRIES);
+            return self.rehearsal_load(std::slice::from_ref(candidate)).filter(|_| tried < 2 * TRIES);
         };
         let goal = self.evidence.goal.users_per_s;
         let ceiling = self.evidence.ceiling_of(&candidate.arrangement)?;

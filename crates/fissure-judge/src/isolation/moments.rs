@@ -125,14 +125,13 @@ pub fn differ_by_the_clock_at_most(one: &[u8], later: &[u8]) -> bool {
         return true;
     }
     let (Ok(one), Ok(later)) = (std::str::from_utf8(one), std::str::from_utf8(later)) else { return false };
-    let is_within = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '+');
-    // What stands between the pieces counts, too.
-    let pieces = |text| -> Vec<&str> { piecewise(text, is_within) };
     let (one, later) = (pieces(one), pieces(later));
     one.len() == later.len() && one.iter().zip(&later).all(|(one, later)| one == later || follows(one, later))
 }
 
-fn piecewise(text: &str, is_within: impl Fn(char) -> bool) -> Vec<&str> {
+/// What a time is written with, and what stands between such pieces, which counts, too.
+fn pieces(text: &str) -> Vec<&str> {
+    let is_within = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.' | '+');
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -7,8 +7,9 @@ use super::Process;
 use super::goroutine::{Status, Stay, knows_itself};
 use crate::lens::memory::word_in;
 
-/// The function that changes stacks.
+/// The function that changes stacks, and the one that calls it.
 const CHANGES: &str = "runtime.asmcgocall";
+const CALLS: &str = "runtime.cgocall";
 /// Words behind its call of C, one of which is the goroutine. (src/runtime/asm_amd64.s, asm_arm64.s: 8, or 48 bytes up to 1.20.)
 const NOTED_WITHIN: usize = 8;
 /// The sample is some milliseconds old. Who calls C often is soon in C again.
@@ -48,7 +49,9 @@ impl Callers {
                 Stay::read(&*memory, layout, goroutine).filter(|s| s.status == Status::InSystemCall)?;
             let stack = stay.stack(&*memory, code, known);
             let is_still_there = Stay::read(&*memory, layout, goroutine) == Some(stay);
-            (is_still_there && stack.is_whole).then(|| stack.frames.iter().map(|frame| frame.at).collect())
+            // Not in a system call of Go's own meanwhile.
+            let is_in_c = stack.is_whole && stack.frame_of(CALLS).is_some();
+            (is_still_there && is_in_c).then(|| stack.frames.iter().map(|frame| frame.at).collect())
         })
     }
 }
