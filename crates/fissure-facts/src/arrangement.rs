@@ -37,6 +37,10 @@ pub struct Arrangement {
     /// At most so many requests of this route inside the app at once; the others wait in front, first come first served.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub concurrency: BTreeMap<Route, u32>,
+    /// The connection of a user is closed behind each answer, so that no worker of the app is held while users think: as with keep-alive
+    /// off, or behind a proxy that keeps the users' connections itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closes: bool,
     /// Started so that profilers can look inside (an inspector listens, debug information is kept). Never measured.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub profiled: bool,
@@ -72,6 +76,7 @@ impl Arrangement {
             roles: vec![Role { name: WEB.to_owned(), replicas: 1 }],
             table: BTreeMap::new(),
             concurrency: BTreeMap::new(),
+            closes: false,
             profiled: false,
             before: false,
         }
@@ -88,6 +93,11 @@ impl Arrangement {
         let mut arrangement = Self::named(&format!("{route} limited to {at_once}"));
         arrangement.concurrency.insert(route.clone(), at_once);
         arrangement
+    }
+
+    /// No connection is kept open behind an answer.
+    pub fn closing() -> Self {
+        Self { closes: true, ..Self::named("keep-alive off") }
     }
 
     /// `area` served by a role of its own, started from the same code base.

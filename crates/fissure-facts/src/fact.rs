@@ -137,6 +137,12 @@ pub struct RouteSecond {
     pub latency: Latencies,
     /// The same answers, from the instant the request was really sent.
     pub service: Latencies,
+    /// Of these answers, those that came over a connection that was opened for them ...
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first: u64,
+    /// ... and how long they took together, from the instant the request was really sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first_us: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<ErrorClass, u64>,
     /// Bytes of answer bodies.
@@ -156,9 +162,11 @@ impl RouteSecond {
 
     /// Exact: nothing is lost when histograms are added.
     pub fn add(&mut self, other: &Self) {
-        let Self { latency, service, errors, bytes } = other;
+        let Self { latency, service, first, first_us, errors, bytes } = other;
         self.latency.add(latency);
         self.service.add(service);
+        self.first += first;
+        self.first_us += first_us;
         self.bytes += bytes;
         for (&class, count) in errors {
             *self.errors.entry(class).or_default() += count;

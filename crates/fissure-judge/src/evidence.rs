@@ -10,7 +10,8 @@ use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
 use crate::demand::{self, Demands};
 use crate::goal;
 use crate::growth;
-use crate::judgement::{GoalView, Growth, SoloMiss};
+use crate::judgement::{GoalView, Growth, HeldWorkers, SoloMiss};
+use crate::keep_alive;
 use crate::limit;
 use crate::model::{self, Model};
 use crate::remedy::{self, Candidate, Options};
@@ -300,7 +301,8 @@ impl<'r> Evidence<'r> {
         self.saturated().first().and_then(|w| closed_users(w))
     }
 
-    fn cpu_share_of(&self, window: &Window) -> f64 {
+    /// Share of the app's CPUs that was busy, with what others took of it.
+    pub fn cpu_share_of(&self, window: &Window) -> f64 {
         let elapsed_s: f64 = window.probes.iter().map(|p| p.elapsed_s).sum();
         let wanted_s = window.app_cpu_s() + window.probes.iter().map(taken_s).sum::<f64>();
         if elapsed_s > 0.0 { wanted_s / elapsed_s / self.cpus() } else { 0.0 }
@@ -388,6 +390,7 @@ impl<'r> Evidence<'r> {
             cpus: (self.cpus() - background).max(0.1),
             workers: model::workers(&saturated),
             slots: None,
+            admits_per_s: None,
             connection_ms: demands.connection_ms_per_request(),
             hits: repeats::hits(self.run, self.goal.requests_per_s),
             routes: model::routes(demands),
@@ -398,7 +401,15 @@ impl<'r> Evidence<'r> {
             model.workers = 1;
         }
         model.slots = self.slots(&model);
+        // What the whole was seen to hold then is what its workers can be held for.
+        if self.held_workers().is_some() {
+            model.admits_per_s = self.fit(WHOLE).map(|fit| fit.users_per_s.mid * model.requests_per_user);
+        }
         model
+    }
+
+    pub fn held_workers(&self) -> Option<HeldWorkers> {
+        keep_alive::held_workers(self)
     }
 
     /// Flat out neither the CPUs nor the threads are full: then it is a number of requests at once that limits the app.
@@ -468,7 +479,7 @@ impl<'r> Evidence<'r> {
 
     /// Latency of a route without a queue: the least of what was seen alone and the median under the lightest load.
     /// The least, because the first request of a journey played alone also pays for a cold app.
-    fn solo_us(&self, route: &Route) -> Option<f64> {
+    pub fn solo_us(&self, route: &Route) -> Option<f64> {
         let played = self.run.facts.iter().filter_map(|stamped| match &stamped.fact {
             Fact::JourneyPlayed { steps, .. } => Some(steps),
             _ => None,

@@ -26,6 +26,8 @@ pub struct Judgement {
     pub growth: Vec<Growth>,
     /// Routes whose answers wait for an acknowledgement.
     pub held_back: Vec<HeldBack>,
+    /// Where its workers are taken by users who think.
+    pub held_workers: Option<HeldWorkers>,
     /// Of the whole, under the SLO.
     pub capacity: Option<Capacity>,
     /// What the whole does flat out (closed loop), in requests per second.
@@ -132,6 +134,18 @@ pub struct HeldBack {
     pub route: Route,
     pub latency_ms: f64,
     pub acknowledged_ms: f64,
+}
+
+/// Users wait for a worker although the CPUs have time, because others keep theirs while they think: means over the requests at
+/// loads that the whole does not stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldWorkers {
+    /// The first request on a connection takes so long ...
+    pub first_ms: f64,
+    /// ... and later ones so long.
+    pub later_ms: f64,
+    /// Of the app's CPUs, the share that is busy meanwhile.
+    pub cpu_share: f64,
 }
 
 /// Whom the app waits for.
@@ -402,6 +416,7 @@ pub struct ConnectionDemand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemedyKind {
+    ReleaseWorkers,
     LimitConcurrency,
     CacheAnswers,
     AddReplicas,
@@ -411,7 +426,7 @@ pub enum RemedyKind {
 impl RemedyKind {
     pub fn rung(self) -> u8 {
         match self {
-            Self::LimitConcurrency => 2,
+            Self::ReleaseWorkers | Self::LimitConcurrency => 2,
             Self::CacheAnswers => 3,
             Self::AddReplicas => 4,
             Self::SplitThisArea => 5,
@@ -421,6 +436,7 @@ impl RemedyKind {
     /// The word of report.json.
     pub fn name(self) -> &'static str {
         match self {
+            Self::ReleaseWorkers => "ReleaseWorkers",
             Self::LimitConcurrency => "LimitConcurrency",
             Self::CacheAnswers => "CacheAnswers",
             Self::AddReplicas => "AddReplicas",

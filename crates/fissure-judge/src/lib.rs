@@ -14,6 +14,7 @@ pub mod growth;
 pub mod held_back;
 pub mod isolation;
 pub mod judgement;
+pub mod keep_alive;
 pub mod limit;
 pub mod lines;
 pub mod load;

@@ -8,7 +8,7 @@ use fissure_facts::{Fact, Route, Stamped};
 use crate::capacity::CapacityFit;
 use crate::demand::Demands;
 use crate::evidence::{Evidence, taken_s};
-use crate::judgement::{BlamedLink, Limit, Resource, RouteDemand, Waits, WaitsFor};
+use crate::judgement::{BlamedLink, HeldWorkers, Limit, Resource, RouteDemand, Waits, WaitsFor};
 use crate::lines::Lines;
 use crate::stats;
 
@@ -71,6 +71,23 @@ pub fn limit(
     }
     evidence.extend(heavy.iter().filter_map(|route| large_answers(found, route)));
     Some(Limit { resource, is_waited_for: false, routes: heavy, victims, evidence, place })
+}
+
+/// Workers that users keep while they think.
+pub fn of_held_workers(held: &HeldWorkers, fit: Option<&CapacityFit>) -> Limit {
+    let busy = held.cpu_share * 100.0;
+    let said = format!(
+        "beyond its capacity {busy:.0} % of the app's CPU is busy, the first request on a connection takes {:.0} ms and later ones {:.0} ms: the workers are held by users who think",
+        held.first_ms, held.later_ms
+    );
+    Limit {
+        resource: Resource::Pool,
+        is_waited_for: true,
+        routes: Vec::new(),
+        victims: fit.map(|fit| fit.victims.clone()).unwrap_or_default(),
+        evidence: vec![said],
+        place: Vec::new(),
+    }
 }
 
 /// What a heavy route answers is itself a reason for its cost, when it is more than a person reads.

@@ -38,6 +38,8 @@ pub struct Model {
     pub workers: u32,
     /// Requests that one copy serves at once, the time in which they wait included. None where nothing shows a limit.
     pub slots: Option<u32>,
+    /// Requests per second at which the workers of one copy are all held, most of them by users who think, where connections stay open.
+    pub admits_per_s: Option<f64>,
     pub routes: Vec<RouteModel>,
     /// The share of a route's requests that a cache would answer itself, of those whose answers repeat.
     pub hits: BTreeMap<Route, f64>,

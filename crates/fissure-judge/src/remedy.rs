@@ -90,10 +90,15 @@ fn shortlist_at(
     seed: u64,
 ) -> Vec<Candidate> {
     let Some(prophet) = Prophet::new(model, goal, depth, seed) else { return Vec::new() };
-    let mut variants = limits(model, goal);
+    let mut variants: Vec<Variant> = releases(model).into_iter().collect();
+    variants.extend(limits(model, goal));
     variants.extend(caches(model));
     variants.push(copies(model, options));
     variants.extend(splits(model, goal, config_areas));
+    if model.admits_per_s.is_some() {
+        // Whatever stands in front of the app can keep the users' connections itself, and without that nothing else helps.
+        variants.iter_mut().flat_map(|v| &mut v.strengths).for_each(|arrangement| arrangement.closes = true);
+    }
     let mut rated: Vec<Rated> =
         variants.into_iter().map(|variant| variant.simplest_good_enough(&prophet, options)).collect();
     let parts: Vec<(Vec<Route>, f64)> = rated
@@ -162,6 +167,15 @@ impl Variant {
         let (arrangement, ratio) = best.unwrap_or_else(|| (Arrangement::whole(), 1.0));
         Rated { kind: self.kind, area: self.area, arrangement, ratio }
     }
+}
+
+/// Where workers are held by users who think.
+fn releases(model: &Model) -> Option<Variant> {
+    model.admits_per_s.map(|_| Variant {
+        kind: RemedyKind::ReleaseWorkers,
+        strengths: vec![Arrangement::closing()],
+        area: Vec::new(),
+    })
 }
 
 /// A limit on each heavy route. Strictest first: it protects the other routes most, and where the model sees no loss for
@@ -243,7 +257,9 @@ fn why_not(rated: &[Rated], options: &Options) -> Vec<Option<String>> {
     };
     let mut order = possible.clone();
     order.sort_by(|&a, &b| {
-        best_of_kind(b).cmp(&best_of_kind(a)).then(rated[b].ratio.total_cmp(&rated[a].ratio))
+        // The others rest on workers that are not held.
+        let rank = |i: usize| (rated[i].kind == RemedyKind::ReleaseWorkers, best_of_kind(i));
+        rank(b).cmp(&rank(a)).then(rated[b].ratio.total_cmp(&rated[a].ratio))
     });
     for (place, index) in order.into_iter().enumerate() {
         let ratio = rated[index].ratio;

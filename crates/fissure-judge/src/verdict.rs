@@ -10,8 +10,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, Judgement, LatencyChange, Missing,
-    RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, Judgement, LatencyChange, Limit,
+    Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -109,6 +109,7 @@ impl<'r> Bench<'r> {
         let fix = self.fix();
         let isolation = isolation::assess(self.run);
         let verdict = self.verdict(&remedies, fix.as_ref(), &isolation);
+        let held_workers = self.evidence.held_workers();
         let windows = self.evidence.windows.len() as u32;
         let windows_void = self.evidence.windows.iter().filter(|(_, void)| void.is_some()).count() as u32;
         Judgement {
@@ -116,18 +117,13 @@ impl<'r> Bench<'r> {
             not_checked: self.not_checked(&isolation),
             isolation,
             goal: self.evidence.goal,
-            limit: limit::limit(
-                &self.evidence,
-                &self.demands,
-                self.fit.as_ref(),
-                self.lines.as_ref(),
-                self.waits.as_ref(),
-                match &verdict {
-                    Verdict::ItsTheLink { link, .. } => Some(link),
-                    _ => None,
-                },
-                self.interpreter.clone(),
-            ),
+            limit: match &held_workers {
+                Some(held) if is_released(&verdict, &remedies) => {
+                    Some(limit::of_held_workers(held, self.fit.as_ref()))
+                }
+                _ => self.limit(&verdict),
+            },
+            held_workers,
             waits: self.waits.clone(),
             databases: statements::databases(self.run),
             fix,
@@ -148,6 +144,21 @@ impl<'r> Bench<'r> {
             windows,
             windows_void,
         }
+    }
+
+    fn limit(&self, verdict: &Verdict) -> Option<Limit> {
+        limit::limit(
+            &self.evidence,
+            &self.demands,
+            self.fit.as_ref(),
+            self.lines.as_ref(),
+            self.waits.as_ref(),
+            match verdict {
+                Verdict::ItsTheLink { link, .. } => Some(link),
+                _ => None,
+            },
+            self.interpreter.clone(),
+        )
     }
 
     fn verdict(&self, remedies: &[RemedyResult], fix: Option<&Fix>, isolation: &Isolation) -> Verdict {
@@ -238,7 +249,17 @@ impl<'r> Bench<'r> {
 
     /// What the dearest lines would give, or those at which the requests wait. A prediction: lines cannot be rehearsed.
     fn fix(&self) -> Option<Fix> {
-        let model = self.evidence.model(&self.demands);
+        let mut model = self.evidence.model(&self.demands);
+        // Cheaper lines free no worker that is held by a user who thinks: they count on what was seen without that.
+        let released =
+            self.evidence.fit(&Arrangement::closing().name).filter(|_| model.admits_per_s.is_some());
+        let over_whole = match &released {
+            Some(released) => released.over(self.fit.as_ref()?)?.mid,
+            None => 1.0,
+        };
+        if released.is_some() {
+            model.admits_per_s = None;
+        }
         let header = &self.run.header;
         let (config, seed) = (&header.config, header.seed);
         let needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
@@ -246,6 +267,7 @@ impl<'r> Bench<'r> {
             Some(waits) => limit::freed::fix(waits, config, &model, needed, seed)?,
             None => lines::fix(self.lines.as_ref()?, &model, needed, &config.goal, seed)?,
         };
+        fix.capacity_ratio = fix.capacity_ratio.scaled(over_whole);
         // What was measured of the whole may be more than the model holds of it, and then the ratio promises more than the CPUs
         // can do. They are full at the latest when the utilisation law says so (Denning & Buzen 1978).
         let goal = self.evidence.goal.users_per_s;
@@ -267,7 +289,9 @@ impl<'r> Bench<'r> {
     /// Even at the lower end of the prediction the goal would be met.
     fn would_do(&self, fix: Option<&Fix>) -> bool {
         // Of a pool it is not known whether what stands behind it can do more; to rehearse copies tells.
-        let is_known = self.is_one_thing() && self.resource_that_waits() != Some(Resource::Pool);
+        let is_known = self.is_one_thing()
+            && self.resource_that_waits() != Some(Resource::Pool)
+            && self.evidence.held_workers().is_none();
         is_known
             && fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
     }
@@ -630,6 +654,14 @@ impl<'r> Bench<'r> {
         }
         list
     }
+}
+
+fn is_released(verdict: &Verdict, remedies: &[RemedyResult]) -> bool {
+    let kind = match verdict {
+        Verdict::Remedy { index } => remedies.get(*index).map(|remedy| remedy.kind),
+        _ => None,
+    };
+    kind == Some(RemedyKind::ReleaseWorkers)
 }
 
 fn not_enough(missing: Missing) -> Verdict {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond};
-use fissure_facts::{Fact, Latencies, Step, WindowPlan};
+use fissure_facts::{Fact, JourneyOutline, Latencies, OutlineStep, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
 
@@ -153,6 +153,32 @@ fn an_app_that_closes_its_connections_is_told_so() {
         doubts.iter().any(|d| matches!(d, Doubt::ConnectionChurn { per_request } if *per_request > 0.9))
     };
     assert!(told(0.98) && !told(0.1));
+}
+
+/// Eight workers, each held by a user who reads for a second between two pages: the CPU is nearly idle and eight users are served.
+#[test]
+fn workers_that_are_held_by_users_who_think_are_released() {
+    let mut model = Model::event_loop(&[("GET /", 1.0, 2.0, 0.3), ("GET /offers/{id}", 1.0, 2.0, 0.3)]);
+    let step = |text: &str, think_s| OutlineStep { route: route(text), think_s };
+    let steps = vec![step("GET /", 0.0), step("GET /offers/{id}", 1.0), step("GET /offers/{id}", 1.0)];
+    model.journeys = vec![JourneyOutline { name: "look.hurl".to_owned(), weight: 1.0, steps }];
+    (model.threads, model.seats) = (8, 8);
+    let judged = |seats: u32, users_per_s: f64| {
+        let model = Model { seats, ..model.clone() };
+        judge(&Plant::new(model, 100).at(users_per_s).within(240).check(1))
+    };
+    let judgement = judged(8, 20.0);
+    let Verdict::Remedy { index } = judgement.verdict else { panic!("{:?}", judgement.verdict) };
+    assert_eq!(judgement.remedies[index].kind, RemedyKind::ReleaseWorkers);
+    assert_eq!(judgement.limit.map(|limit| limit.resource), Some(Resource::Pool));
+    let held = judgement.held_workers.unwrap();
+    assert!(held.first_ms > 100.0 && held.later_ms < 20.0 && held.cpu_share < 0.5, "{held:?}");
+
+    // The same app with a worker for everybody holds as much, and where it does not the CPU is short.
+    let roomy = judged(u32::MAX, 20.0);
+    assert!(matches!(roomy.verdict, Verdict::HoldingUp { .. }) && roomy.held_workers.is_none());
+    let overrun = judged(u32::MAX, 400.0);
+    assert!(matches!(overrun.verdict, Verdict::ScaleOut { .. }) && overrun.held_workers.is_none());
 }
 
 /// One CPU is full, and most requests wait for somebody else all the same: to mend one of the two may change nothing.

@@ -57,7 +57,8 @@ fn held(name: &str, users_per_s: f64, seconds: &[Vec<u64>], wrong: u64) -> Run {
         let mut lateness = Latencies::new();
         lateness.record_many_us(10, count);
         let errors = if wrong > 0 { [(ErrorClass::Status, wrong)].into() } else { BTreeMap::new() };
-        let route = RouteSecond { service: latency.clone(), latency, errors, bytes: count };
+        let route =
+            RouteSecond { service: latency.clone(), latency, errors, bytes: count, ..RouteSecond::default() };
         let crowd = CrowdSecond {
             window: 1,
             second,

@@ -41,6 +41,11 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
         })),
         "fix": judgement.fix.as_ref().map(fix),
         "growth": judgement.growth.iter().map(growth).collect::<Vec<_>>(),
+        "held_workers": judgement.held_workers.map(|held| json!({
+            "first_ms": held.first_ms,
+            "later_ms": held.later_ms,
+            "cpu_share": held.cpu_share,
+        })),
         "held_back": judgement.held_back.iter().map(|held| json!({
             "route": held.route,
             "latency_ms": held.latency_ms,

@@ -16,6 +16,7 @@ use support::program;
 const VERDICTS: &[&str] = &[
     "HoldingUp",
     "FixTheseLines",
+    "ReleaseWorkers",
     "LimitConcurrency",
     "CacheAnswers",
     "AddReplicas",

@@ -57,7 +57,7 @@ impl Layout {
                 at_once: arrangement.concurrency.get(&r.route).map(|&n| n.max(1)),
             })
             .collect();
-        let bound_per_ms = bound_per_ms(model, &routes);
+        let bound_per_ms = bound_per_ms(model, &routes).min(admitted_per_ms(model, arrangement));
         Self {
             cpus: model.cpus,
             workers: model.workers.max(1),
@@ -90,6 +90,9 @@ pub(crate) fn cpu_ms(model: &Model, arrangement: &Arrangement, route: &RouteMode
 /// How many connections a user opens who plays a journey: one to each process that has a request of it. Whose turn a request is, is as
 /// good as chance, so of `r` copies `r (1 - (1 - 1/r)^n)` get at least one of `n` requests.
 fn connections(model: &Model, arrangement: &Arrangement) -> f64 {
+    if arrangement.closes {
+        return model.requests_per_user;
+    }
     let of_role = |role: &Role| {
         let mix: f64 =
             model.routes.iter().filter(|r| arrangement.role_of(&r.route) == role.name).map(|r| r.mix).sum();
@@ -117,6 +120,17 @@ fn bound_per_ms(model: &Model, routes: &[RouteLayout]) -> f64 {
         }
     }
     if bound.is_nan() { f64::INFINITY } else { bound }
+}
+
+/// Each copy admits as much as the one copy that was measured; of the mix, a role has its part.
+fn admitted_per_ms(model: &Model, arrangement: &Arrangement) -> f64 {
+    let Some(per_s) = model.admits_per_s.filter(|_| !arrangement.closes) else { return f64::INFINITY };
+    let of_role = |role: &Role| {
+        let mix: f64 =
+            model.routes.iter().filter(|r| arrangement.role_of(&r.route) == role.name).map(|r| r.mix).sum();
+        per_s / 1e3 * f64::from(role.replicas.max(1)) / mix
+    };
+    arrangement.roles.iter().map(of_role).fold(f64::INFINITY, f64::min)
 }
 
 #[derive(Clone, Default)]

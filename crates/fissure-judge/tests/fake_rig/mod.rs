@@ -215,6 +215,7 @@ struct Request {
     /// When it was planned and sent, in seconds since the warm-up began.
     planned_s: f64,
     process: usize,
+    is_first: bool,
     left_s: f64,
     refused: bool,
     answered: bool,
@@ -289,6 +290,9 @@ struct Hold<'r> {
     facts: Vec<Fact>,
     /// How long the cache's answer is fresh.
     kept_until_s: f64,
+    /// Users who have a worker, and the first requests of those who wait for one.
+    seated: u32,
+    for_seat: VecDeque<usize>,
 }
 
 impl<'r> Hold<'r> {
@@ -345,6 +349,8 @@ impl<'r> Hold<'r> {
             in_flight: 0,
             facts: Vec::new(),
             kept_until_s: 0.0,
+            seated: 0,
+            for_seat: VecDeque::new(),
             processes,
             rig,
             plan,
@@ -438,6 +444,7 @@ impl<'r> Hold<'r> {
         let place = &self.users[user];
         let Some(step) = self.journeys[place.journey].steps.get(place.step) else {
             self.users_inside -= 1;
+            self.leave_seat();
             if matches!(self.plan.load, Load::Closed { .. }) && at < self.end_s {
                 self.begin_user(at);
             }
@@ -465,7 +472,11 @@ impl<'r> Hold<'r> {
             self.kept_until_s = self.now_s + 1.0;
         }
         let left_s = left_s + if connects { self.rig.connection_ms / 1e3 } else { 0.0 };
-        self.second.connects += u64::from(connects);
+        let (closes, copies) = (self.plan.arrangement.closes, self.processes.len() as u32);
+        let needs_seat = connects && !closes;
+        let has_seat = self.seated < self.rig.model.seats.saturating_mul(copies);
+        self.seated += u32::from(needs_seat && has_seat);
+        self.second.connects += u64::from(connects || closes);
         self.second.planned += 1;
         self.in_flight += 1;
         let request = self.requests.len();
@@ -474,14 +485,32 @@ impl<'r> Hold<'r> {
             route,
             planned_s: self.now_s,
             process: 0,
+            is_first: connects || closes,
             left_s,
             refused,
             answered: false,
         });
+        if needs_seat && !has_seat {
+            self.for_seat.push_back(request);
+        } else {
+            self.enter(request);
+        }
+    }
+
+    fn enter(&mut self, request: usize) {
+        let route = self.requests[request].route;
         if self.inside[route] < self.most_inside[route] {
             self.admit(request);
         } else {
             self.in_front[route].push_back(request);
+        }
+    }
+
+    /// The next user who waits for a worker has it.
+    fn leave_seat(&mut self) {
+        match self.for_seat.pop_front() {
+            Some(request) => self.enter(request),
+            None => self.seated = self.seated.saturating_sub(1),
         }
     }
 
@@ -571,6 +600,10 @@ impl<'r> Hold<'r> {
             *self.seen[route].errors.entry(ErrorClass::Status).or_default() += 1;
         } else {
             self.seen[route].latency.record_us(latency_us);
+            if request.is_first {
+                self.seen[route].first += 1;
+                self.seen[route].first_us += latency_us;
+            }
         }
         self.seen[route].bytes += 100;
 

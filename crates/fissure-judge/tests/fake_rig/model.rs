@@ -53,6 +53,9 @@ pub struct Model {
     pub slots: u32,
     /// The same for all processes together: a database's connections.
     pub shared_slots: u32,
+    /// Users who have a worker of one process for themselves from their first request to their last, unless connections are closed
+    /// behind each answer; others wait for one.
+    pub seats: u32,
     pub costs: Vec<Cost>,
     pub journeys: Vec<JourneyOutline>,
     /// CPU burnt without requests; requests share the rest.
@@ -70,6 +73,7 @@ impl Model {
             threads: 1,
             slots: u32::MAX,
             shared_slots: u32::MAX,
+            seats: u32::MAX,
             costs: routes
                 .iter()
                 .map(|&(r, _, cpu_ms, cv)| Cost { route: route(r), cpu_ms, cv, wait_ms: 0.0 })

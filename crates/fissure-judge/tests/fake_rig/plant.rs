@@ -79,6 +79,7 @@ impl Plant {
             cpus: self.model.cpus as f64,
             workers: self.model.threads as u32,
             slots: None,
+            admits_per_s: None,
             hits: BTreeMap::new(),
             connection_ms: 0.0,
             routes: routes.collect(),

@@ -63,6 +63,8 @@ pub(super) struct Engine {
     seed: u64,
     start_ns: u64,
     warmup_s: f64,
+    /// No connection is kept behind an answer.
+    pub(super) closes: bool,
     /// The connections of all users, when the plan says that they hand them on.
     pub(super) handed_on: Option<RefCell<Connections>>,
     /// What is looked for again when the window is over.
@@ -93,6 +95,7 @@ impl Engine {
             protocol: plan.protocol,
             dispatch: &dispatch,
             think_max,
+            closes: plan.closes,
             times: &|route| {
                 emphasis.as_ref().filter(|e| e.route.matches(route)).map_or(1, |e| e.times.max(1))
             },
@@ -153,6 +156,7 @@ impl Engine {
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
             warmup_s,
+            closes: plan.closes,
             handed_on: plan.hand_on.then(RefCell::default),
             writes,
             finds_writes: plan.finds_writes,

@@ -81,6 +81,8 @@ mod plain_second {
     struct PlainRoute {
         latency: Pairs,
         service: Pairs,
+        first: u64,
+        first_us: u64,
         errors: BTreeMap<ErrorClass, u64>,
         bytes: u64,
     }
@@ -105,6 +107,8 @@ mod plain_second {
         let route = |r: &RouteSecond| PlainRoute {
             latency: (&r.latency).into(),
             service: (&r.service).into(),
+            first: r.first,
+            first_us: r.first_us,
             errors: r.errors.clone(),
             bytes: r.bytes,
         };
@@ -130,6 +134,8 @@ mod plain_second {
         let route = |r: PlainRoute| RouteSecond {
             latency: r.latency.into(),
             service: r.service.into(),
+            first: r.first,
+            first_us: r.first_us,
             errors: r.errors,
             bytes: r.bytes,
         };
@@ -163,6 +169,8 @@ mod tests {
         }
         let route = RouteSecond {
             service: latency.clone(),
+            first: 3,
+            first_us: 70_000_081,
             errors: [(ErrorClass::Timeout, 2)].into(),
             bytes: 9,
             latency: latency.clone(),

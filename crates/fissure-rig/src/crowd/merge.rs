@@ -79,6 +79,8 @@ mod tests {
         latency.record_us(us);
         let seen = RouteSecond {
             service: latency.clone(),
+            first: 1,
+            first_us: us,
             errors: [(ErrorClass::Reset, 1)].into(),
             bytes: 10,
             latency: latency.clone(),
@@ -107,6 +109,7 @@ mod tests {
         assert_eq!(merge.take(second(1, "a", 10)), None, "the faster thread is a second ahead");
         let Some(CrowdEvent::Second(whole)) = merge.take(second(0, "a", 20)) else { panic!() };
         let seen = &whole.routes[&route("a")];
+        assert_eq!((seen.first, seen.first_us), (2, 30));
         assert_eq!(
             (seen.latency.count(), seen.latency.max_us(), seen.errors[&ErrorClass::Reset], seen.bytes),
             (2, 20, 2, 20)

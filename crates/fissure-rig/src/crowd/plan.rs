@@ -35,6 +35,9 @@ pub struct CrowdPlan {
     pub table: BTreeMap<Route, String>,
     /// At most so many requests of a route inside the app at once; the others wait in front.
     pub concurrency: BTreeMap<Route, u32>,
+    /// Users close their connection behind each answer, and say so beforehand.
+    #[serde(default)]
+    pub closes: bool,
     /// Users hand open connections on to each other, as the clients of a load generator do. A browser's users do not.
     #[serde(default)]
     pub hand_on: bool,

@@ -64,10 +64,13 @@ struct Totals {
 }
 
 /// How a request ended.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) ended_ns: u64,
     /// When it was really sent; None when it never was.
     pub(super) sent_ns: Option<u64>,
+    /// A connection was opened for it.
+    pub(super) is_first: bool,
     pub(super) status: Option<u16>,
     pub(super) body_bytes: u64,
     pub(super) failure: Option<Failure>,
@@ -194,8 +197,13 @@ impl Recorder {
                 Some(failure) => *seen.errors.entry(failure.class).or_default() += 1,
                 None => {
                     let sent_ns = outcome.sent_ns.unwrap_or(planned_ns);
+                    let service_us = outcome.ended_ns.saturating_sub(sent_ns) / 1000;
                     seen.latency.record_us(outcome.ended_ns.saturating_sub(planned_ns) / 1000);
-                    seen.service.record_us(outcome.ended_ns.saturating_sub(sent_ns) / 1000);
+                    seen.service.record_us(service_us);
+                    if outcome.is_first {
+                        seen.first += 1;
+                        seen.first_us += service_us;
+                    }
                 }
             }
         });

@@ -68,6 +68,8 @@ pub(super) struct Setting<'a> {
     pub(super) dispatch: &'a Dispatch,
     pub(super) protocol: Protocol,
     pub(super) think_max: Duration,
+    /// Connections are closed behind each answer.
+    pub(super) closes: bool,
     pub(super) times: &'a dyn Fn(&Route) -> u32,
     pub(super) route_number: &'a mut dyn FnMut(&Route) -> usize,
 }
@@ -92,6 +94,9 @@ impl ScriptStep {
         headers.insert(HOST, value_of(&setting.dispatch.host)?);
         headers.insert(USER_AGENT, HeaderValue::from_static("fissure"));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        if setting.closes && matches!(step.kind, StepKind::Request) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let (mut own_headers, mut cookies) = (Vec::new(), Vec::new());
         // A header that the journey names goes before ours; named twice, it is sent twice.
         let mut named: Vec<HeaderName> = Vec::new();

@@ -178,8 +178,7 @@ impl User {
         let engine = Rc::clone(&self.engine);
         let turned_ns = monotonic_ns();
         engine.recorder.turned_to(step.route, planned_ns, turned_ns);
-        let mut outcome =
-            Outcome { ended_ns: turned_ns, sent_ns: None, status: None, body_bytes: 0, failure: None };
+        let mut outcome = Outcome { ended_ns: turned_ns, ..Outcome::default() };
         let mut seen = 0;
         let limit_ns = live::limit_of(step).map_or(engine.timeout_ns, |within| within.as_nanos() as u64);
         let attempt = async {
@@ -303,7 +302,7 @@ impl User {
         let engine = Rc::clone(&self.engine);
         let patience = engine.timers.alarm();
         let before = self.jar.clone();
-        let mut outcome = Outcome { ended_ns: 0, sent_ns: None, status: None, body_bytes: 0, failure: None };
+        let mut outcome = Outcome::default();
         let limit_ns = monotonic_ns() + engine.timeout_ns;
         let asked = async {
             let mut draft = step.draft(&mut self.personal())?;
@@ -369,7 +368,7 @@ impl User {
         let mut fresh = self.connect(replica, draft.protocol, had_one).await?;
         let reply = fresh.exchange(draft, keep).await.map_err(|broken| broken.failure)?;
         self.keep(replica, fresh);
-        Ok(reply)
+        Ok(Reply { is_first: true, ..reply })
     }
 
     pub(super) async fn connect(
@@ -397,6 +396,9 @@ impl User {
     }
 
     pub(super) fn keep(&mut self, replica: &Arc<Replica>, connection: Connection) {
+        if self.engine.closes {
+            return;
+        }
         let at_rest = (Arc::clone(replica), connection);
         match &self.engine.handed_on {
             Some(of_all) => of_all.borrow_mut().push(at_rest),
@@ -422,6 +424,7 @@ impl From<Problem> for Failure {
 
 impl Outcome {
     fn took_in(&mut self, reply: &Reply) {
+        self.is_first |= reply.is_first;
         self.status = Some(reply.status);
         self.body_bytes += reply.body_bytes;
     }

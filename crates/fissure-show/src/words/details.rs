@@ -3,7 +3,9 @@
 use fissure_facts::{Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
-use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
+use fissure_judge::judgement::{
+    Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Resource, Verdict,
+};
 
 use super::databases::works_at;
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
@@ -14,7 +16,7 @@ use super::names::resource;
 use super::remedies::{answered_wrongly, headline, reach, remedy_name};
 use super::waits::{cure, who_waits};
 use super::{growth, isolation};
-use crate::units::{brief, change, ms};
+use crate::units::{brief, change, ms, percent};
 
 /// What stands behind the verdict, a sentence each: goal, capacity, limit, what was tried, what it costs.
 pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
@@ -33,6 +35,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     lines.extend(judgement.databases.iter().flat_map(works_at));
     lines.extend(growth::rest(judgement));
     lines.extend(held_back(judgement));
+    lines.extend(held_workers(judgement));
     // Of what waits and is not helped the verdict's own sentence says it.
     let is_said = match &judgement.verdict {
         Verdict::NotEnoughEvidence { reasons } => is_wait(reasons),
@@ -117,6 +120,21 @@ fn held_back(judgement: &Judgement) -> Option<String> {
         code(&first.route),
         ms(first.latency_ms),
         ms(first.acknowledged_ms)
+    ))
+}
+
+/// Workers that users keep while they think, unless the limit says so already.
+fn held_workers(judgement: &Judgement) -> Option<String> {
+    let held = judgement
+        .held_workers
+        .filter(|_| !judgement.limit.as_ref().is_some_and(|l| l.resource == Resource::Pool))?;
+    Some(format!(
+        "Its workers are held by users who think: beyond its capacity the first request on a connection takes {}, later ones {}, while {} of \
+         the CPU is busy. Turn keep-alive off in the app's server, or put a proxy in front that keeps the users' connections itself; without \
+         that nothing else here helps.",
+        ms(held.first_ms),
+        ms(held.later_ms),
+        percent(held.cpu_share)
     ))
 }
 

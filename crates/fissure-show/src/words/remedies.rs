@@ -10,6 +10,8 @@ use crate::units::{brief, claim, count, ms, parts, percent};
 
 /// How long the rehearsed cache keeps an answer ([`fissure_facts::arrangement::CACHE_FOR_S`]).
 pub(super) const KEPT: &str = "a second";
+/// The users' connections are closed behind each answer.
+pub(super) const KEEP_ALIVE_OFF: &str = "keep-alive off";
 /// Where a table has nothing to say.
 pub const NOTHING: &str = "–";
 /// A row among the routes.
@@ -20,12 +22,20 @@ pub const SAME_LOAD: f64 = 0.05;
 
 /// `2 copies`, `at most 2 POST /photos at once`, `POST /photos as its own process`.
 pub fn remedy_name(remedy: &RemedyResult) -> String {
-    match remedy.kind {
+    let name = match remedy.kind {
+        RemedyKind::ReleaseWorkers => return KEEP_ALIVE_OFF.to_owned(),
         RemedyKind::LimitConcurrency => format!("at most {} at once", limited(remedy, "")),
         RemedyKind::CacheAnswers => format!("answers of {} kept for {KEPT}", routes_text(&remedy.area)),
         RemedyKind::AddReplicas => copies(remedy),
         RemedyKind::SplitThisArea => apart(remedy),
-    }
+    };
+    format!("{name}{}", with_keep_alive_off(remedy))
+}
+
+/// What an arrangement has besides what it is called after.
+pub(super) fn with_keep_alive_off(remedy: &RemedyResult) -> String {
+    let is_besides = remedy.arrangement.closes && remedy.kind != RemedyKind::ReleaseWorkers;
+    if is_besides { format!(", {KEEP_ALIVE_OFF}") } else { String::new() }
 }
 
 /// `POST /photos as its own process`; of a large area the first route and how many more, for the whole list fills a table.

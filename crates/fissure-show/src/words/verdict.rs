@@ -11,7 +11,7 @@ use super::missing::missing;
 use super::names::{cpus, program, same_cpus};
 use super::remedies::{
     KEPT, answered_wrongly, apart, capacity_ratio, copies, headline, latency_step, limited, ratio_claim,
-    reach, rehearsal_load, remedy_name,
+    reach, rehearsal_load, remedy_name, with_keep_alive_off,
 };
 use super::{growth, isolation, links};
 use crate::units::{change, claim, ms};
@@ -36,6 +36,7 @@ pub fn title(judgement: &Judgement) -> &'static str {
         Verdict::HoldingUp { .. } => "Holding up",
         Verdict::FixTheseLines { .. } => "Fix these lines",
         Verdict::Remedy { index } => match judgement.remedies.get(*index).map(|r| r.kind) {
+            Some(RemedyKind::ReleaseWorkers) => "Release workers",
             Some(RemedyKind::LimitConcurrency) => "Limit concurrency",
             Some(RemedyKind::CacheAnswers) => "Cache answers",
             Some(RemedyKind::AddReplicas) => "Add replicas",
@@ -203,7 +204,12 @@ pub(super) fn fix_sentence(routes: &[SoloMiss]) -> String {
 
 /// What is advised, as an order.
 pub(super) fn advice(remedy: &RemedyResult) -> String {
-    match remedy.kind {
+    let order = match remedy.kind {
+        RemedyKind::ReleaseWorkers => {
+            return "Turn keep-alive off in the app's server, or put a proxy in front that keeps the users' connections itself, \
+                    so that no worker is held while a user thinks"
+                .to_owned();
+        }
         RemedyKind::LimitConcurrency => {
             format!("Let at most {} in at once", limited(remedy, " requests of"))
         }
@@ -212,7 +218,8 @@ pub(super) fn advice(remedy: &RemedyResult) -> String {
         }
         RemedyKind::AddReplicas => format!("Run {}", copies(remedy)),
         RemedyKind::SplitThisArea => format!("Run {}", apart(remedy)),
-    }
+    };
+    format!("{order}{}", with_keep_alive_off(remedy))
 }
 
 /// What a remedy was seen to gain: the latency of the route that suffers most, or else the capacity.
@@ -253,6 +260,7 @@ pub fn resume(run: &Run, judgement: &Judgement) -> Option<String> {
         Verdict::Remedy { index } => {
             let remedy = judgement.remedies.get(*index).filter(|r| r.meets_goal == Some(true))?;
             let how = match remedy.kind {
+                RemedyKind::ReleaseWorkers => "releasing workers between requests".to_owned(),
                 RemedyKind::LimitConcurrency => {
                     format!("letting at most {} in at once", limited(remedy, " requests of"))
                 }

@@ -108,6 +108,7 @@ fn the_verdict_in_json_is_the_one_that_was_given() {
         ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("FixTheseLines", Value::from(1), Value::from(false), 1),
         ("LimitConcurrency", Value::from(2), Value::from(true), 1),
+        ("ReleaseWorkers", Value::from(2), Value::from(true), 1),
         ("CacheAnswers", Value::from(3), Value::from(true), 1),
         ("AddReplicas", Value::from(4), Value::from(true), 1),
         ("SplitThisArea", Value::from(5), Value::from(true), 1),

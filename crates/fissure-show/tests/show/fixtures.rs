@@ -236,6 +236,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         fix: None,
         growth: Vec::new(),
         held_back: Vec::new(),
+        held_workers: None,
         capacity: Some(capacity(0.57)),
         saturation_per_s: Some(estimate(31.2, 30.1, 32.4)),
         demands: vec![
@@ -356,6 +357,17 @@ pub fn limit_concurrency() -> Judgement {
     let mut judgement = judged(Verdict::Remedy { index: 0 });
     judgement.remedies[0].meets_goal = Some(true);
     judgement.remedies[0].latency_ratio = BTreeMap::from([(route("GET /"), change(190.0, 61.0, 0.1))]);
+    judgement
+}
+
+pub fn release_workers() -> Judgement {
+    let mut judgement = limit_concurrency();
+    let remedy = &mut judgement.remedies[0];
+    (remedy.kind, remedy.area) = (RemedyKind::ReleaseWorkers, Vec::new());
+    remedy.arrangement = Arrangement::closing();
+    let held = HeldWorkers { first_ms: 4812.0, later_ms: 9.4, cpu_share: 0.31 };
+    judgement.limit = Some(fissure_judge::limit::of_held_workers(&held, None));
+    judgement.held_workers = Some(held);
     judgement
 }
 
@@ -523,6 +535,7 @@ pub fn every_judgement() -> Vec<(&'static str, Judgement)> {
         ("fix_these_lines", fix_these_lines()),
         ("fix_own_lines", fix_own_lines()),
         ("limit_concurrency", limit_concurrency()),
+        ("release_workers", release_workers()),
         ("cache_answers", cache_answers()),
         ("add_replicas", add_replicas()),
         ("split_this_area", split()),

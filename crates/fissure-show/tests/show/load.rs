@@ -67,6 +67,7 @@ fn run(require: &[&str]) -> Run {
             service: spread(30),
             errors: BTreeMap::from([(ErrorClass::Status, users / 50)]),
             bytes: 20 * users,
+            ..RouteSecond::default()
         };
         let mut lateness = Latencies::new();
         lateness.record_many_us(80, 2 * users);

@@ -378,6 +378,7 @@ impl Lab<'_> {
             read_back: Vec::new(),
             acknowledges_at_once: false,
             concurrency: arrangement.concurrency.clone(),
+            closes: arrangement.closes,
             hand_on: settings.hand_on,
             at_once: settings.connections,
             think_max_s: self.project.config.users.think_max.0.as_secs_f64(),

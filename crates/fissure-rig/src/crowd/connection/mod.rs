@@ -59,6 +59,8 @@ pub(super) struct Keep {
 /// A whole answer.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    /// The connection was opened for it.
+    pub(super) is_first: bool,
     pub(super) version: HttpVersion,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
