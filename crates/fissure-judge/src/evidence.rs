@@ -377,7 +377,9 @@ impl<'r> Evidence<'r> {
             .iter()
             .map(|(w, _)| w)
             .filter(|w| {
-                w.plan.arrangement.name == WHOLE && validity::void_for_cpu(w, &self.run.header).is_none()
+                w.plan.arrangement.name == WHOLE
+                    && validity::void_for_cpu(w, &self.run.header).is_none()
+                    && !validity::is_given_up(w)
             })
             .cloned()
             .collect()

@@ -8,6 +8,7 @@ mod engine;
 mod fix;
 mod mapper;
 mod origin;
+mod relay;
 mod tally;
 
 use fissure_facts::{Estimate, Fact, Purpose, Route, Run, Window};

@@ -9,6 +9,8 @@ use fissure_facts::{Header, Latencies, Purpose, Route, Window};
 use crate::stats;
 use crate::threshold::Threshold;
 
+/// Of the requests of a window, timeouts above which its CPU is not that of its answers.
+const GIVEN_UP_SHARE: f64 = 0.05;
 /// Lateness (99 % of requests) that the crowd may have: 1 ms is what a busy, well-behaved Linux box shows ...
 const LATENESS_MS: f64 = 1.0;
 /// ... or this share of the strictest SLO limit, if that is more: lateness counts as latency, and 1 request in 100 that is late by a
@@ -149,6 +151,13 @@ pub fn void(window: &Window, header: &Header) -> Option<Void> {
 /// The same for CPU per request alone, which lateness and ordinary neighbours do not touch.
 pub fn void_for_cpu(window: &Window, header: &Header) -> Option<Void> {
     broken(window).or_else(|| noisy(&window.probes, header, NEIGHBOUR_SHARE_FOR_CPU, STEAL_SHARE_FOR_CPU))
+}
+
+/// Users gave up on requests that the app works at later, when nobody counts them: what the others cost cannot be told.
+pub fn is_given_up(window: &Window) -> bool {
+    let seen = window.total();
+    let timeouts = seen.errors.get(&ErrorClass::Timeout).copied().unwrap_or(0);
+    timeouts as f64 > GIVEN_UP_SHARE * seen.ended() as f64
 }
 
 fn broken(window: &Window) -> Option<Void> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fissure_facts::fact::CrowdSecond;
+use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond};
 use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
 use crate::capacity::{Bound, CapacityFit};
@@ -378,11 +378,17 @@ impl<'r> Bench<'r> {
             let load = |w: &Window| open_load(w).unwrap_or(f64::INFINITY);
             load(a).total_cmp(&load(b))
         })?;
+        // Who waits for a worker in vain was answered late, not wrongly.
+        let is_late = self.evidence.held_workers().is_some();
+        let wrong = |seen: &RouteSecond| {
+            let late = seen.errors.get(&ErrorClass::Timeout).filter(|_| is_late);
+            seen.error_count() - late.copied().unwrap_or(0)
+        };
         let worst = lightest
             .routes()
             .into_iter()
             .filter(|(_, seen)| seen.ended() >= 10)
-            .map(|(route, seen)| (seen.error_count() as f64 / seen.ended() as f64, route))
+            .map(|(route, seen)| (wrong(&seen) as f64 / seen.ended() as f64, route))
             .max_by(|a, b| a.0.total_cmp(&b.0))?;
         let (share, route) = worst;
         (share > ERRORS_AT_REST).then_some(Missing::Errors { route, share })

@@ -167,6 +167,27 @@ fn a_connection_is_kept_inside_a_journey_and_closed_after_it() {
 }
 
 #[test]
+fn first_requests_on_a_connection_are_counted_apart_and_are_all_where_none_is_kept() {
+    let journey = "GET {{base}}/1\nGET {{base}}/2\nGET {{base}}/3\n";
+    for closes in [false, true] {
+        let (web, seen) = serve(move |request| {
+            let is_told = request.header("connection") == Some("close");
+            if is_told == closes { ok("x") } else { status(400, "") }
+        });
+        let mut plan = plan(web, open(30.0, 2), &[journey]);
+        plan.closes = closes;
+        let heard = run(&plan);
+        heard.assert_clean();
+        let (one, later) = (heard.route("GET /1"), heard.route("GET /3"));
+        assert_eq!(one.first, one.service.count());
+        assert_eq!(later.first, if closes { later.service.count() } else { 0 });
+        assert!(one.first_us as f64 >= 0.9 * one.service.mean_us() * one.first as f64, "{one:?}");
+        let connections = seen.connections.load(SeqCst);
+        assert_eq!(connections == seen.count(), closes, "{connections} connections");
+    }
+}
+
+#[test]
 fn an_app_that_hangs_up_after_every_answer_costs_connections_not_errors() {
     let (web, seen) = serve(|_| Reply { hangs_up: true, ..ok("x") });
     let journey = "POST {{base}}/1\n`a`\nPOST {{base}}/2\n[Options]\ndelay: 40ms\n`b`\nGET {{base}}/3\n";

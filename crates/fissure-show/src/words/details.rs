@@ -43,6 +43,12 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         _ => false,
     };
     if !is_said {
+        let cure = |limit: &Limit| match limit.resource {
+            Resource::Pool if judgement.held_workers.is_some() => {
+                Some("More workers do the same, where there are as many as users at once.")
+            }
+            _ => cure(limit),
+        };
         lines.extend(judgement.limit.iter().filter_map(cure).map(str::to_owned));
     }
     match &judgement.verdict {
