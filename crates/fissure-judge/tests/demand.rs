@@ -33,6 +33,7 @@ fn shop() -> Model {
         threads: 1,
         slots: u32::MAX,
         shared_slots: u32::MAX,
+        seats: u32::MAX,
         costs: vec![
             cost("GET /", 0.8, 0.3, 0.0),
             cost("GET /photos/{id}", 0.3, 0.5, 2.0),

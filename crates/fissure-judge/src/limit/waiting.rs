@@ -14,6 +14,8 @@ pub(crate) const MOST: f64 = 0.5;
 const NEARLY_ALL: f64 = 0.75;
 /// With so many before a lock on average there is hardly a moment without one: were their number Poisson's, one in fifty.
 const ALWAYS_SOMEBODY: f64 = 4.0;
+/// Requests at a place, on average, that may be one at a time.
+const ONE_AT_MOST: f64 = 1.1;
 /// Connections of which hardly one rests are used up.
 const ALL_TAKEN: f64 = 0.9;
 /// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
@@ -165,7 +167,9 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
     let held = |spot: fn(&Holder) -> &Spot| {
         found.iter().filter_map(move |wait| Some((spot(wait.holder.as_ref()?), *wait)))
     };
-    let holders = held(|holder| &holder.taken).chain(held(|holder| &holder.at));
+    let presumed =
+        presumed_holder(waits).filter(|_| resource == Resource::Lock && held(|h| &h.at).next().is_none());
+    let holders = held(|holder| &holder.taken).chain(held(|holder| &holder.at)).chain(presumed);
     let waiters = found.iter().filter_map(|wait| Some((wait.at.as_ref()?, *wait)));
     for (spot, wait) in holders.chain(waiters) {
         let is_new = |p: &Place| (&p.function, &p.file, p.line) != (&spot.function, &spot.file, spot.line);
@@ -174,6 +178,19 @@ pub(crate) fn places(waits: &Waits, resource: Resource) -> Vec<Place> {
         }
     }
     places
+}
+
+/// Who holds a lock that names no holder (a futex of C or Rust), where others stand before it all the time: the only place at which nearly one
+/// request, and never more, waits for something else.
+fn presumed_holder(waits: &Waits) -> Option<(&Spot, &Wait)> {
+    let is_one = |wait: &&Wait| {
+        let is_slow =
+            matches!(wait.what, WaitsFor::Peer(_) | WaitsFor::File(_) | WaitsFor::Child | WaitsFor::Time);
+        is_slow && wait.at.is_some() && (MOST..ONE_AT_MOST).contains(&(wait.share.mid * waits.under_way))
+    };
+    let mut places = waits.places.iter().filter(is_one);
+    let (only, more) = (places.next()?, places.next());
+    Some((only.at.as_ref()?, only)).filter(|_| more.is_none())
 }
 
 /// Few connections, all of them taken: the other requests wait for one.

@@ -171,6 +171,7 @@ mod tests {
             cpus: 1.0,
             workers: 1,
             slots: None,
+            admits_per_s: None,
             hits: BTreeMap::new(),
             connection_ms: 0.0,
             routes,

@@ -62,6 +62,7 @@ fn app(rows: &[Row], unsure: f64) -> App {
             cpus: 1.0,
             workers: 1,
             slots: None,
+            admits_per_s: None,
             hits: BTreeMap::new(),
             connection_ms: 0.0,
             routes,

@@ -19,6 +19,7 @@ fn one_route(cpus: f64, workers: u32, cpu_ms: f64, cv: f64) -> Model {
         cpus,
         workers,
         slots: None,
+        admits_per_s: None,
         hits: BTreeMap::new(),
         connection_ms: 0.0,
         routes: vec![only],
@@ -34,6 +35,7 @@ fn photo_shop(workers: u32) -> Model {
         cpus: 1.0,
         workers,
         slots: None,
+        admits_per_s: None,
         hits: BTreeMap::new(),
         connection_ms: 0.0,
         routes: vec![light, heavy],
@@ -319,4 +321,17 @@ fn an_slo_of_p50_or_p99_is_judged_at_its_quantile() {
     let p99 = with(Slo { p99: span(20.0 * 100f64.ln()), ..Slo::default() });
     assert_near(p50, 50.0, 0.03);
     assert_near(p99, 50.0, 0.06);
+}
+
+/// Held workers admit as many users as there are copies of them, whatever the CPUs could do; closed connections hold none.
+#[test]
+fn held_workers_admit_so_much_and_no_more() {
+    let held = Model { admits_per_s: Some(10.0), ..photo_shop(8) };
+    let holds = |arrangement: &Arrangement| capacity(&held, arrangement, &goal(300, 600), 7);
+    assert_near(holds(&Arrangement::whole()), 10.0, 0.01);
+    assert_near(holds(&Arrangement::replicas(3)), 30.0, 0.01);
+    // Photos are one request in twenty, so what is left holds 20/19 of it.
+    assert_near(holds(&Arrangement::split("photos", &[route("POST /photos")])), 10.0 / 0.95, 0.01);
+    let free = capacity(&photo_shop(8), &Arrangement::whole(), &goal(300, 600), 7);
+    assert_near(holds(&Arrangement::closing()), free, 0.02);
 }

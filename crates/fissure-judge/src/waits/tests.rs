@@ -120,6 +120,22 @@ fn a_lock_that_is_held_across_a_call_is_the_lock_and_not_whom_is_called() {
     assert_eq!(named, [("charge", 18), ("buy", 31)], "who holds it comes first");
 }
 
+/// Of a futex nobody knows who holds it; the report named only the helper in which all routes ask for the lock.
+#[test]
+fn who_alone_waits_for_something_else_is_taken_for_the_holder_where_none_is_named() {
+    let seen_at = |calls: f64| {
+        let stacks = vec![
+            threads(15.9 - calls, LOCK, &[2, 0], &[], 20),
+            threads(calls, waiting_for(7311), &[3, 1], &[], 2),
+        ];
+        let (waits, resource) = seen(stacks, vec![peer(7311, 4, 1)]);
+        assert_eq!(resource, Some(Resource::Lock));
+        waiting::places(&waits, Resource::Lock).into_iter().map(|p| p.function).collect::<Vec<_>>()
+    };
+    assert_eq!(seen_at(0.9), ["charge", "buy"]);
+    assert_eq!(seen_at(3.0), ["buy"], "three at a time hold no lock");
+}
+
 /// The client that was called was to hold the lock for less, and not who called it.
 #[test]
 fn a_lock_was_taken_where_others_ask_for_it_and_not_in_what_is_called_meanwhile() {

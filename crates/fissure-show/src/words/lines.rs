@@ -10,6 +10,8 @@ use super::remedies::remedy_name;
 use super::waits::{line_of, spot};
 use crate::units::{brief, claim, count, percent};
 
+/// Times the goal.
+const FAR_ABOVE: f64 = 5.0;
 /// Places that a sentence names; the page's table has all.
 const NAMED: usize = 3;
 
@@ -76,6 +78,15 @@ pub(super) fn what_a_fix_gives(fix: &Fix) -> String {
     )
 }
 
+/// A prediction far above the goal says that it is met; how far nobody can tell, and nobody needs to know.
+fn predicted_times_the_goal(ratio: Estimate) -> String {
+    if ratio.low >= FAR_ABOVE {
+        format!("at least {FAR_ABOVE} times the goal")
+    } else {
+        times_the_goal(ratio)
+    }
+}
+
 /// The order, when few lines would do.
 pub(super) fn fix_these(judgement: &Judgement) -> String {
     let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
@@ -102,7 +113,7 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
         };
         return format!(
             "{order}: the goal of {goal} is missed with an idle CPU, {there} the app would hold {}, by prediction, as far as nothing else gives way then.",
-            times_the_goal(ratio)
+            predicted_times_the_goal(ratio)
         );
     }
     let gain = match (&judgement.fix, &judgement.capacity) {
@@ -117,7 +128,10 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
                     claim(fix.cpus_needed, "CPUs")
                 ),
             };
-            format!("without their cost the app would hold {}, by prediction{enough}", times_the_goal(ratio))
+            format!(
+                "without their cost the app would hold {}, by prediction{enough}",
+                predicted_times_the_goal(ratio)
+            )
         }
         _ => "what they would give is not known".to_owned(),
     };
