@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fissure_facts::{Estimate, Fact, Route, Run, Step, Window};
+use fissure_facts::{Estimate, Fact, Load, Route, Run, Step, Window};
 
 use crate::demand;
 use crate::evidence::WHOLE;
@@ -90,7 +90,8 @@ fn cpu(asked: &Asked, windows: &[Window]) -> Option<Growth> {
         return None;
     }
     let routes: Vec<Route> = demand::columns(&windows);
-    let (rows, cpu) = demand::design_of(&windows, &routes);
+    let (mut rows, cpu) = demand::design_of(&windows, &routes);
+    add_what_pauses_cost(&mut rows, &windows, routes.len());
     let before: Vec<f64> = windows.iter().map(|w| asked.before(w).unwrap_or(0.0)).collect();
     let without = nnls::solve(&rows, &cpu)?;
     let grown = |index: usize| {
@@ -117,6 +118,20 @@ fn cpu(asked: &Asked, windows: &[Window]) -> Option<Growth> {
     let half = stats::t_975(with.degrees) * error;
     let more = Estimate::new(more, (more - half).max(0.0), more + half).scaled(1e3);
     Some(asked.growth(Grows::Cpu(routes[index].clone()), (first * 1e3, more)))
+}
+
+/// A column for what any request costs more where users pause, because the app falls asleep and is woken: those windows come last, and
+/// without it that looks like growth.
+fn add_what_pauses_cost(rows: &mut [Vec<f64>], windows: &[&Window], routes: usize) {
+    let pauses = |window: &&Window| !matches!(window.plan.load, Load::Closed { .. });
+    if !windows.iter().any(pauses) {
+        return;
+    }
+    for (index, row) in rows.iter_mut().enumerate() {
+        let is_paused = windows.get(index).is_some_and(pauses);
+        let requests: f64 = row.iter().take(routes).sum();
+        row.push(if is_paused { requests } else { 0.0 });
+    }
 }
 
 fn bytes(window: &Window) -> Option<f64> {

@@ -333,9 +333,7 @@ impl<'r> Desk<'r> {
         let route = worth.iter().chain(worth.iter().rev()).nth(done)?;
         let emphases = demand::emphases(&demand::first_guess_ms(self.run, &now), &mix);
         let mut emphasis: Emphasis = emphases.into_iter().find(|e| e.route == *route)?;
-        let is_refused =
-            |w: &Window| is_lost(w) && w.plan.emphasis.as_ref().is_some_and(|e| e.route == *route);
-        let why = if self.count(is_refused) > 0 {
+        let why = if self.is_refused_again(route) {
             emphasis = Emphasis { route: route.clone(), times: 1, ends: true };
             format!("what {route} costs: it is refused a second time, so journeys end behind it")
         } else {
@@ -353,6 +351,12 @@ impl<'r> Desk<'r> {
         );
         plan.emphasis = Some(emphasis);
         Some((Step::Hold(plan), why))
+    }
+
+    /// The app was seen to refuse a second request of this route in a row.
+    fn is_refused_again(&self, route: &Route) -> bool {
+        let of_route = |w: &Window| w.plan.emphasis.as_ref().is_some_and(|e| e.route == *route);
+        self.count(|w| w.plan.purpose == Purpose::Demand && of_route(w) && demand::refuses_repetition(w)) > 0
     }
 
     /// The routes that get windows of their own: all, or in a hurry the few that seem to cost most.
@@ -435,8 +439,13 @@ impl<'r> Desk<'r> {
         let cpu_ms = demands.iter().map(|d| (d.route.clone(), d.cpu_ms.mid)).collect();
         let emphases = demand::emphases(&cpu_ms, &demand::mix(self.run));
         let mut emphasis = emphases.into_iter().find(|e| e.route == *hot)?;
-        emphasis.times = emphasis.times.max(HOT_TIMES);
-        let why = format!("which of them are {hot}: {} of them in a row in each journey", emphasis.times);
+        let why = if self.is_refused_again(hot) {
+            emphasis = Emphasis { route: hot.clone(), times: 1, ends: true };
+            format!("which of them are {hot}: journeys end behind it")
+        } else {
+            emphasis.times = emphasis.times.max(HOT_TIMES);
+            format!("which of them are {hot}: {} of them in a row in each journey", emphasis.times)
+        };
         plan.emphasis = Some(emphasis);
         Some((Step::Hold(plan), why))
     }

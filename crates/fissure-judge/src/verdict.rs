@@ -10,8 +10,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, Judgement, LatencyChange, Limit,
-    Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, HeldWorkers, Judgement,
+    LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -61,6 +61,7 @@ struct Bench<'r> {
     /// Flat out the CPU is full, or one thread is.
     is_cpu_full: bool,
     held_back: Vec<HeldBack>,
+    held_workers: Option<HeldWorkers>,
     /// What shows that its threads take turns for the interpreter's lock.
     interpreter: Option<String>,
     /// None where the CPU gives way first.
@@ -89,6 +90,7 @@ impl<'r> Bench<'r> {
         };
         let is_cpu_full = is_full == Some(true);
         let held_back = held_back::held_back(run);
+        let held_workers = evidence.held_workers();
         Self {
             run,
             evidence,
@@ -97,6 +99,7 @@ impl<'r> Bench<'r> {
             lines,
             is_cpu_full,
             held_back,
+            held_workers,
             interpreter,
             waits,
             beside_the_cpu,
@@ -109,7 +112,6 @@ impl<'r> Bench<'r> {
         let fix = self.fix();
         let isolation = isolation::assess(self.run);
         let verdict = self.verdict(&remedies, fix.as_ref(), &isolation);
-        let held_workers = self.evidence.held_workers();
         let windows = self.evidence.windows.len() as u32;
         let windows_void = self.evidence.windows.iter().filter(|(_, void)| void.is_some()).count() as u32;
         Judgement {
@@ -117,13 +119,13 @@ impl<'r> Bench<'r> {
             not_checked: self.not_checked(&isolation),
             isolation,
             goal: self.evidence.goal,
-            limit: match &held_workers {
+            limit: match &self.held_workers {
                 Some(held) if is_released(&verdict, &remedies) => {
                     Some(limit::of_held_workers(held, self.fit.as_ref()))
                 }
                 _ => self.limit(&verdict),
             },
-            held_workers,
+            held_workers: self.held_workers,
             waits: self.waits.clone(),
             databases: statements::databases(self.run),
             fix,
@@ -291,7 +293,7 @@ impl<'r> Bench<'r> {
         // Of a pool it is not known whether what stands behind it can do more; to rehearse copies tells.
         let is_known = self.is_one_thing()
             && self.resource_that_waits() != Some(Resource::Pool)
-            && self.evidence.held_workers().is_none();
+            && self.held_workers.is_none();
         is_known
             && fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
     }
@@ -379,9 +381,8 @@ impl<'r> Bench<'r> {
             load(a).total_cmp(&load(b))
         })?;
         // Who waits for a worker in vain was answered late, not wrongly.
-        let is_late = self.evidence.held_workers().is_some();
         let wrong = |seen: &RouteSecond| {
-            let late = seen.errors.get(&ErrorClass::Timeout).filter(|_| is_late);
+            let late = seen.errors.get(&ErrorClass::Timeout).filter(|_| self.held_workers.is_some());
             seen.error_count() - late.copied().unwrap_or(0)
         };
         let worst = lightest

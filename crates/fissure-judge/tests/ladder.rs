@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond};
-use fissure_facts::{Fact, JourneyOutline, Latencies, OutlineStep, Step, WindowPlan};
+use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
 
@@ -212,6 +212,34 @@ fn answers_that_repeat_are_cached_and_others_are_not() {
         assert_eq!(remedy.kind, RemedyKind::CacheAnswers);
         assert!(remedy.arrangement.caches(&route("GET /menu")));
     }
+}
+
+/// An app that sleeps between two requests and is woken for each was told to become dearer with every write: users pause in the later windows.
+#[test]
+fn what_users_who_pause_cost_more_is_no_growth() {
+    let model = Model::event_loop(&[("GET /", 4.0, 0.2, 0.3), ("POST /entries", 1.0, 0.3, 0.3)]);
+    let plant = Plant::new(Model { slots: 4, ..model }, 100).at(900.0).within(170);
+    let run = plant.check_with(
+        1,
+        |_, _| {},
+        |step, seen| {
+            let Step::Hold(WindowPlan { load: Load::Open { .. }, .. }) = step else { return };
+            let per_second: BTreeMap<u32, u64> = seen
+                .iter()
+                .filter_map(|s| match &s.fact {
+                    Fact::SecondPassed(second) => {
+                        Some((second.second, second.routes.values().map(RouteSecond::ended).sum()))
+                    }
+                    _ => None,
+                })
+                .collect();
+            for fact in seen.iter_mut() {
+                let Fact::Sampled(sample) = &mut fact.fact else { continue };
+                sample.app_cpu_s += per_second.get(&sample.second).copied().unwrap_or(0) as f64 * 0.4e-3;
+            }
+        },
+    );
+    assert_eq!(judge(&run).growth, []);
 }
 
 #[test]
