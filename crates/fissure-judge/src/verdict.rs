@@ -62,6 +62,8 @@ struct Bench<'r> {
     is_cpu_full: bool,
     held_back: Vec<HeldBack>,
     held_workers: Option<HeldWorkers>,
+    /// What it holds with its workers released, over what it holds as it is.
+    released: Option<Estimate>,
     /// What shows that its threads take turns for the interpreter's lock.
     interpreter: Option<String>,
     /// None where the CPU gives way first.
@@ -90,7 +92,11 @@ impl<'r> Bench<'r> {
         };
         let is_cpu_full = is_full == Some(true);
         let held_back = held_back::held_back(run);
-        let held_workers = evidence.held_workers();
+        let released = evidence.fit(&Arrangement::closing().name);
+        let released = released.and_then(|released| released.over(fit.as_ref()?));
+        // By what the shortlist rests on; and where it was tried and changed nothing, it was not that.
+        let held_workers = evidence.before_rehearsals().held_workers();
+        let held_workers = held_workers.filter(|_| released.is_none_or(|ratio| ratio.mid >= HELPS));
         Self {
             run,
             evidence,
@@ -100,6 +106,7 @@ impl<'r> Bench<'r> {
             is_cpu_full,
             held_back,
             held_workers,
+            released,
             interpreter,
             waits,
             beside_the_cpu,
@@ -253,13 +260,8 @@ impl<'r> Bench<'r> {
     fn fix(&self) -> Option<Fix> {
         let mut model = self.evidence.model(&self.demands);
         // Cheaper lines free no worker that is held by a user who thinks: they count on what was seen without that.
-        let released =
-            self.evidence.fit(&Arrangement::closing().name).filter(|_| model.admits_per_s.is_some());
-        let over_whole = match &released {
-            Some(released) => released.over(self.fit.as_ref()?)?.mid,
-            None => 1.0,
-        };
-        if released.is_some() {
+        let released = self.released.filter(|_| self.held_workers.is_some());
+        if self.held_workers.is_none() || released.is_some() {
             model.admits_per_s = None;
         }
         let header = &self.run.header;
@@ -269,7 +271,7 @@ impl<'r> Bench<'r> {
             Some(waits) => limit::freed::fix(waits, config, &model, needed, seed)?,
             None => lines::fix(self.lines.as_ref()?, &model, needed, &config.goal, seed)?,
         };
-        fix.capacity_ratio = fix.capacity_ratio.scaled(over_whole);
+        fix.capacity_ratio = fix.capacity_ratio.scaled(released.map_or(1.0, |ratio| ratio.mid));
         // What was measured of the whole may be more than the model holds of it, and then the ratio promises more than the CPUs
         // can do. They are full at the latest when the utilisation law says so (Denning & Buzen 1978).
         let goal = self.evidence.goal.users_per_s;
