@@ -62,13 +62,18 @@ pub(super) fn holds(
 fn limit_of(limit: &Operand, vars: &Variables) -> Result<Option<f64>, String> {
     Ok(match limit {
         Operand::Number(number) => Some(*number),
-        Operand::Variable(name) => value_of(name, vars)?.as_f64(),
+        Operand::Variable(name) => number(value_of(name, vars)?),
         Operand::Text(_) | Operand::Boolean(_) | Operand::Null => None,
     })
 }
 
 fn value_of<'v>(name: &str, vars: &'v Variables) -> Result<&'v Value, String> {
     vars.get(name).ok_or_else(|| format!("the variable `{name}` has no value"))
+}
+
+/// What is in a table of users is text, and may be a number all the same: hurl takes `--variable id=38` for one.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 fn equals(
@@ -86,7 +91,7 @@ fn equals(
         (Operand::Boolean(expected), Some(Value::Bool(seen))) => expected == seen,
         (Operand::Null, Some(Value::Null)) => true,
         (Operand::Variable(name), json) => match (value_of(name, vars)?, json) {
-            (Value::Number(a), Some(Value::Number(b))) => a == b || a.as_f64() == b.as_f64(),
+            (a, Some(Value::Number(b))) => *a == Value::Number(b.clone()) || number(a) == b.as_f64(),
             (a, Some(b)) => a == b,
             (_, None) => false,
         },

@@ -426,6 +426,22 @@ fn a_multipart_body_frames_its_parts_by_the_boundary_it_names() {
     assert_eq!(body, expected);
 }
 
+/// A journey by somebody who knew hurl was told to be wrong: `--variable leaf=38` is a number there, and in a table of users it is text.
+#[test]
+fn a_number_in_a_table_of_users_equals_the_same_number_in_an_answer() {
+    let mut user = vars(json!({ "leaf": "38", "code": "038", "name": "Ada" }));
+    let mut is_right = |assert: &str, body: &str| {
+        judged(&format!("HTTP 200\n[Asserts]\n{assert}"), 200, &[], body.as_bytes(), &mut user).is_ok()
+    };
+    assert!(is_right("jsonpath \"$.leaf\" == {{leaf}}", r#"{"leaf": 38}"#));
+    assert!(is_right("jsonpath \"$.leaf\" == {{leaf}}", r#"{"leaf": "38"}"#));
+    assert!(is_right("jsonpath \"$.leaf\" >= {{leaf}}", r#"{"leaf": 39}"#));
+    assert!(is_right("jsonpath \"$.code\" == {{code}}", r#"{"code": "038"}"#));
+    assert!(!is_right("jsonpath \"$.code\" == {{code}}", r#"{"code": "38"}"#), "texts are compared as texts");
+    assert!(!is_right("jsonpath \"$.leaf\" == {{name}}", r#"{"leaf": 38}"#));
+    assert!(!is_right("jsonpath \"$.leaf\" == {{leaf}}", r#"{"leaf": 37}"#));
+}
+
 #[test]
 fn options_set_variables_with_their_kind_before_the_request() {
     let step = step(

@@ -35,7 +35,7 @@ pub fn remedy_name(remedy: &RemedyResult) -> String {
 /// What an arrangement has besides what it is called after.
 pub(super) fn with_keep_alive_off(remedy: &RemedyResult) -> String {
     let is_besides = remedy.arrangement.closes && remedy.kind != RemedyKind::ReleaseWorkers;
-    if is_besides { format!(", {KEEP_ALIVE_OFF}") } else { String::new() }
+    if is_besides { format!(", with {KEEP_ALIVE_OFF}") } else { String::new() }
 }
 
 /// `POST /photos as its own process`; of a large area the first route and how many more, for the whole list fills a table.
