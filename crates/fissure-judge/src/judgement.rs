@@ -118,6 +118,14 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Is it that workers are to be released, one of `remedies`?
+    pub fn releases_workers(&self, remedies: &[RemedyResult]) -> bool {
+        let Self::Remedy { index } = self else { return false };
+        remedies.get(*index).is_some_and(|remedy| remedy.kind == RemedyKind::ReleaseWorkers)
+    }
+}
+
 /// A route that misses its goal even when it is alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoloMiss {

@@ -127,7 +127,7 @@ impl<'r> Bench<'r> {
             isolation,
             goal: self.evidence.goal,
             limit: match &self.held_workers {
-                Some(held) if is_released(&verdict, &remedies) => {
+                Some(held) if verdict.releases_workers(&remedies) => {
                     Some(limit::of_held_workers(held, self.fit.as_ref()))
                 }
                 _ => self.limit(&verdict),
@@ -663,14 +663,6 @@ impl<'r> Bench<'r> {
         }
         list
     }
-}
-
-fn is_released(verdict: &Verdict, remedies: &[RemedyResult]) -> bool {
-    let kind = match verdict {
-        Verdict::Remedy { index } => remedies.get(*index).map(|remedy| remedy.kind),
-        _ => None,
-    };
-    kind == Some(RemedyKind::ReleaseWorkers)
 }
 
 fn not_enough(missing: Missing) -> Verdict {

@@ -3,9 +3,7 @@
 use fissure_facts::{Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
-use fissure_judge::judgement::{
-    Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Resource, Verdict,
-};
+use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
 
 use super::databases::works_at;
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
@@ -43,13 +41,12 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         _ => false,
     };
     if !is_said {
-        let cure = |limit: &Limit| match limit.resource {
-            Resource::Pool if judgement.held_workers.is_some() => {
-                Some("More workers do the same, where there are as many as users at once.")
-            }
-            _ => cure(limit),
+        let cure = if judgement.verdict.releases_workers(&judgement.remedies) {
+            Some("More workers do the same, where there are as many as users at once.")
+        } else {
+            judgement.limit.as_ref().and_then(cure)
         };
-        lines.extend(judgement.limit.iter().filter_map(cure).map(str::to_owned));
+        lines.extend(cure.map(str::to_owned));
     }
     match &judgement.verdict {
         Verdict::Remedy { index } => {
@@ -129,11 +126,10 @@ fn held_back(judgement: &Judgement) -> Option<String> {
     ))
 }
 
-/// Workers that users keep while they think, unless the limit says so already.
+/// Workers that users keep while they think, unless the verdict and its limit say so already.
 fn held_workers(judgement: &Judgement) -> Option<String> {
-    let held = judgement
-        .held_workers
-        .filter(|_| !judgement.limit.as_ref().is_some_and(|l| l.resource == Resource::Pool))?;
+    let is_said = judgement.verdict.releases_workers(&judgement.remedies);
+    let held = judgement.held_workers.filter(|_| !is_said)?;
     Some(format!(
         "Its workers are held by users who think: beyond its capacity the first request on a connection takes {}, later ones {}, while {} of \
          the CPU is busy. Turn keep-alive off in the app's server, or put a proxy in front that keeps the users' connections itself; without \
