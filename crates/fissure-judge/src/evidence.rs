@@ -14,6 +14,7 @@ use crate::judgement::{GoalView, Growth, HeldWorkers, SoloMiss};
 use crate::keep_alive;
 use crate::limit;
 use crate::model::{self, Model};
+use crate::own_steal;
 use crate::remedy::{self, Candidate, Options};
 use crate::repeats;
 use crate::sim;
@@ -101,7 +102,7 @@ impl<'r> Evidence<'r> {
     pub fn of(run: &'r Run) -> Self {
         let renewals = Renewals::of(run);
         let mut windows: Vec<(Window, Option<Void>)> = Vec::new();
-        for window in run.windows() {
+        for window in own_steal::left_out(run.windows()) {
             let is_over =
                 window.end.as_ref().is_some_and(|end| end.cut_short.is_none() || !run.was_interrupted());
             if window.plan.purpose == Purpose::Profile || !is_over {

@@ -188,6 +188,14 @@ pub enum Missing {
     TwoLimits { cpu_share: Estimate, other: Resource, other_share: f64, link: Option<BlamedLink> },
     /// Nothing that was tried meets the goal, although the CPUs would do for its load.
     NothingHelps { cpus_needed: Estimate, best: Option<usize> },
+    /// The CPU is full and nothing that was tried helps, but none of the app's own lines could be seen: it may be few of them, or more
+    /// CPUs may be needed.
+    LinesUnseen {
+        cpus_needed: Estimate,
+        best: Option<usize>,
+        /// The database in the process that most of the CPU goes to, and its share.
+        engine: Option<(&'static str, f64)>,
+    },
     /// A route misses its goal even alone, without using CPU for it.
     SoloWaits { route: Route, latency_ms: f64, cpu_ms: f64, limit_ms: f64 },
     /// The app answers wrongly under hardly any load.

@@ -20,6 +20,7 @@ pub mod lines;
 pub mod load;
 pub mod model;
 pub mod nnls;
+pub mod own_steal;
 pub mod pairs;
 pub mod planner;
 pub mod proof;

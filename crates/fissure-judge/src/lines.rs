@@ -39,6 +39,8 @@ pub struct Lines {
     pub hot: Option<Route>,
     /// Samples on which the shares rest.
     pub samples: u64,
+    /// The database in the process that most of the CPU goes to without a line of the app in sight, and its share.
+    pub engine: Option<(&'static str, f64)>,
 }
 
 /// One line of the app's own work.
@@ -51,6 +53,13 @@ pub struct OwnLine {
     /// Share of the hot route's CPU, and of all other routes' together.
     pub of_hot: f64,
     pub of_others: f64,
+}
+
+impl Lines {
+    /// The app was looked into, and none of its lines was found: a language without an instrument, or no debug information.
+    pub fn are_unseen(&self) -> bool {
+        self.places.is_empty()
+    }
 }
 
 /// Nothing when no profiler saw the app.
@@ -75,6 +84,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
 
     let mut lines = Lines {
         samples: base_tally.total,
+        engine: base_tally.engine_outside(),
         hot: hot.as_ref().map(|(route, ..)| (*route).clone()),
         ..Lines::default()
     };

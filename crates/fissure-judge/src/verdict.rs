@@ -236,14 +236,21 @@ impl<'r> Bench<'r> {
         }
         let best = best_of(remedies);
         let cpus_needed = remedy::cpus_needed(&self.demands, self.evidence.goal);
-        if cpus_needed.mid > self.evidence.cpus() {
+        let is_cut_off = self.run.was_interrupted();
+        if let Some(lines) =
+            self.lines.as_ref().filter(|lines| lines.are_unseen() && self.is_cpu_full && !is_cut_off)
+        {
+            return not_enough(Missing::LinesUnseen { cpus_needed, best, engine: lines.engine });
+        }
+        // More CPUs are the last of the remedies, so it takes a run that had time for the others.
+        if cpus_needed.mid > self.evidence.cpus() && !is_cut_off {
             return Verdict::ScaleOut {
                 cpus_needed,
                 cpus_given: self.run.header.machine.app_cpus.len(),
                 best,
             };
         }
-        if self.run.was_interrupted() {
+        if is_cut_off {
             return not_enough(Missing::Interrupted);
         }
         match self.evidence.saturated_cpu_share() {

@@ -6,7 +6,7 @@ mod fake_rig;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
-use fissure_facts::fact::{ErrorClass, RouteSecond};
+use fissure_facts::fact::{ErrorClass, RouteSecond, Stamped};
 use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
@@ -292,4 +292,40 @@ fn a_line_that_is_not_most_of_it_is_no_reason_against_more_cpus() {
     let plant = hot_line(0.3, 240.0);
     let judgement = judge(&plant.check(1));
     assert!(matches!(judgement.verdict, Verdict::ScaleOut { .. }), "{:?}", judgement.verdict);
+}
+
+/// A Perl app with a missing index was told to buy CPUs: nobody had seen a line of it, only the database in its process.
+#[test]
+fn nobody_buys_cpus_for_lines_that_no_instrument_saw() {
+    let plant = hot_line(0.0, 240.0);
+    for (module, seen) in [("libz.so", None), ("SQLite.so", Some("SQLite"))] {
+        let run = plant.check_with(
+            1,
+            |_, _| {},
+            |_, facts| {
+                let profiles = facts.iter_mut().filter_map(|s| match &mut s.fact {
+                    Fact::Profiled(profile) => Some(profile),
+                    _ => None,
+                });
+                profiles
+                    .flat_map(|p| &mut p.frames)
+                    .for_each(|f| f.module = f.module.take().map(|_| module.to_owned()));
+            },
+        );
+        let judgement = judge(&run);
+        let Missing::LinesUnseen { engine, cpus_needed, .. } = reason(&judgement) else {
+            panic!("{:?}", judgement.verdict)
+        };
+        assert_eq!(engine.map(|(name, _)| name), seen);
+        assert!(cpus_needed.mid > 2.0, "{cpus_needed:?}");
+    }
+}
+
+/// More CPUs were advised by a check that was interrupted before it had tried anything cheaper to its end.
+#[test]
+fn nobody_buys_cpus_after_half_a_check() {
+    let mut run = hot_line(0.3, 240.0).check(1);
+    let interrupted = Stamped { at_s: run.facts.last().unwrap().at_s, fact: Fact::Interrupted };
+    run.facts.push(interrupted);
+    assert!(matches!(reason(&judge(&run)), Missing::Interrupted));
 }

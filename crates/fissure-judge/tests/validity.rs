@@ -9,6 +9,7 @@ use fake_rig::{FakeRig, Model, plan};
 use fissure_facts::config::{Goal, Slo};
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::{Arrangement, Header, Load, Purpose, Run, Step, Window};
+use fissure_judge::own_steal;
 use fissure_judge::validity::{Void, void, void_for_cpu};
 
 /// A sound window of three seconds, about 300 requests a second.
@@ -182,4 +183,39 @@ fn every_reason_ends_in_what_to_try() {
             reason.to_string().rsplit_once([';', ',']).map(|(a, b)| (a.len(), b.len())).unwrap();
         assert!(seen > 10 && to_try > 10, "{reason}");
     }
+}
+
+/// Of windows that wrote so many bytes and had so much time stolen per second, those that are believed.
+fn believed(seen: &[(u64, f64)]) -> Vec<bool> {
+    let (sound, header) = sound(OPEN);
+    let windows = seen.iter().map(|&(write_bytes, steal_s)| {
+        let mut window = sound.clone();
+        window.probes.iter_mut().for_each(|p| (p.write_bytes, p.steal_s) = (write_bytes, steal_s));
+        window
+    });
+    own_steal::left_out(windows.collect()).iter().map(|w| void(w, &header).is_none()).collect()
+}
+
+/// Every window of an app that wrote 55 MB/s in a virtual machine was void: the hypervisor's disk had its CPU meanwhile.
+#[test]
+fn steal_that_goes_with_what_the_app_writes_is_no_neighbour() {
+    let quiet = [(0, 0.02), (1_000_000, 0.05), (0, 0.08)];
+    let busy = [(55_000_000, 0.26), (50_000_000, 0.25), (60_000_000, 0.29)];
+    assert_eq!(believed(&[quiet, busy].concat()), [true; 6]);
+    assert_eq!(believed(&busy), [false; 3], "nothing was seen to compare it with");
+}
+
+#[test]
+fn steal_that_comes_and_goes_by_itself_is_a_neighbour() {
+    let seen = [(0, 0.02), (0, 0.3), (0, 0.3), (55_000_000, 0.02), (50_000_000, 0.3), (60_000_000, 0.3)];
+    assert_eq!(believed(&seen), [true, false, false, true, false, false]);
+    let little = [(0, 0.02), (0, 0.02), (0, 0.02), (9_000, 0.3), (9_000, 0.3), (9_000, 0.3)];
+    assert_eq!(believed(&little)[3..], [false; 3], "9 kB/s cost nobody a CPU");
+}
+
+#[test]
+fn a_neighbour_beside_what_the_app_writes_is_still_seen() {
+    let quiet = [(0, 0.02), (0, 0.02), (0, 0.02)];
+    let busy = [(50_000_000, 0.25), (50_000_000, 0.25), (50_000_000, 0.25), (50_000_000, 0.5)];
+    assert_eq!(believed(&[&quiet[..], &busy].concat()), [true, true, true, true, true, true, false]);
 }

@@ -23,7 +23,7 @@ pub(super) fn of(frame: &Frame) -> Option<&'static str> {
     let file = frame.file.as_deref().filter(|_| !frame.in_app).unwrap_or_default();
     let has = |part: &str| {
         let function = !frame.in_app && frame.function.to_ascii_lowercase().starts_with(part);
-        function || [module, file].iter().any(|name| file_name(name).contains(part))
+        function || [module, file].iter().any(|name| file_name(name).to_ascii_lowercase().contains(part))
     };
     ENGINES.iter().find(|(part, _)| has(part)).map(|(_, name)| *name)
 }

@@ -10,6 +10,9 @@ use super::relay::Relays;
 use super::{engine, mapper};
 use crate::judgement::Spot;
 
+/// What takes this part of the CPU is what the CPU goes to.
+const MOST: f64 = 0.5;
+
 /// A function of the app.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Function {
@@ -52,6 +55,8 @@ pub(super) struct Tally {
     /// All samples, also those outside the app's own files.
     pub total: u64,
     pub functions: BTreeMap<Function, Found>,
+    /// Of those outside, samples in which a database in the process was at work.
+    pub engines_outside: BTreeMap<&'static str, u64>,
 }
 
 impl Found {
@@ -110,6 +115,9 @@ impl Tally {
         self.total += stack.count;
         let frames: Vec<&Frame> = profile.frames(stack).collect();
         let Some(depth) = frames.iter().position(|f| origin(f) == whose && f.line.is_some()) else {
+            if let Some(engine) = frames.iter().find_map(|f| engine::of(f)) {
+                *self.engines_outside.entry(engine).or_default() += stack.count;
+            }
             return;
         };
         let (frame, inner) = (frames[depth], &frames[..depth]);
@@ -147,6 +155,13 @@ impl Tally {
         if let Some(library) = library {
             *found.libraries.entry(short_name(&library.function)).or_default() += stack.count;
         }
+    }
+
+    /// The database in the process that does most of the work that no line of the app is seen to ask for, and its share of all.
+    pub fn engine_outside(&self) -> Option<(&'static str, f64)> {
+        let (name, count) = self.engines_outside.iter().max_by_key(|(_, count)| **count)?;
+        let share = *count as f64 / self.total as f64;
+        (share >= MOST).then_some((*name, share))
     }
 
     pub fn share(&self, key: &Function) -> f64 {

@@ -35,6 +35,24 @@ pub fn missing(run: &Run, judgement: &Judgement, missing: &Missing) -> String {
             claim(*cpus_needed, "CPUs"),
             judgement.demands.first().map_or("the heaviest route".to_owned(), |d| code(&d.route))
         ),
+        Missing::LinesUnseen { cpus_needed, best, engine } => {
+            let heaviest = judgement.demands.first().map_or("the heaviest route".to_owned(), |d| code(&d.route));
+            let (seen, first) = match engine {
+                Some((name, share)) => (
+                    format!("{} of it is {name}'s, inside the app's own process; which of the app's lines ask for it, no instrument can see here", percent(*share)),
+                    format!("Look at the statements of {heaviest} first (their query plans, an index that is missing, many statements where one would do)"),
+                ),
+                None => (
+                    "none of the app's own lines could be seen at work (a language that fissure has no instrument for, or a program without debug information: `fissure doctor` says which)".to_owned(),
+                    format!("Let a profiler of the app's own language look at {heaviest} first"),
+                ),
+            };
+            format!(
+                "Nothing that was tried meets the goal{}, the CPU is full, and {seen}. So it is either few lines, or {} as it is. {first}, mend what stands out, and check again.",
+                best_so_far(judgement, *best),
+                claim(*cpus_needed, "CPUs")
+            )
+        }
         Missing::SomethingWaits { cpu_share, best } => {
             let best = best_so_far(judgement, *best);
             let waits_for = match judgement.limit.as_ref().and_then(|l| Some((l, cure(l)?))) {

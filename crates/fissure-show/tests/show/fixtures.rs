@@ -507,6 +507,12 @@ pub fn every_missing() -> Vec<Missing> {
             other_share: 0.62,
             link: Some(database()),
         },
+        Missing::LinesUnseen { cpus_needed: estimate(3.2, 3.0, 3.4), best: None, engine: None },
+        Missing::LinesUnseen {
+            cpus_needed: estimate(3.2, 3.0, 3.4),
+            best: Some(0),
+            engine: Some(("SQLite", 0.93)),
+        },
     ]
 }
 

@@ -42,6 +42,8 @@ fn number_of_missing(missing: &Missing) -> usize {
         Missing::Died { .. } => 9,
         Missing::TooClose { .. } => 10,
         Missing::TwoLimits { .. } => 11,
+        Missing::LinesUnseen { engine: None, .. } => 12,
+        Missing::LinesUnseen { engine: Some(_), .. } => 13,
     }
 }
 
