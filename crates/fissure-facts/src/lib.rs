@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** nothing here concludes. A fact is something seen, in the past tense, with a time.
 
+pub mod address;
 pub mod arrangement;
 pub mod arrivals;
 pub mod config;
@@ -29,6 +30,7 @@ pub mod step;
 pub mod traffic;
 pub mod window;
 
+pub use address::Address;
 pub use arrangement::{Arrangement, Role};
 pub use arrivals::{Arrivals, Spacing, Stretch};
 pub use config::Config;

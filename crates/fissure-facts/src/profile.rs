@@ -1,10 +1,9 @@
 //! A profile: which lines ran, and which waited for what, while a load was held. Stacks are folded: equal ones are one,
 //! with a count.
 
-// An address is a noun of a profile; who judges has no other business with the network.
-pub use std::net::{IpAddr, SocketAddr};
-
 use serde::{Deserialize, Serialize};
+
+use crate::Address;
 
 /// What one instrument saw of the app in one window.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -86,11 +85,12 @@ pub struct Stack {
 /// An address that the app connected to, as the kernel's counters of its connections show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    pub address: SocketAddr,
+    pub address: Address,
     pub looks: u64,
     /// Connections, summed over the looks.
     pub connections: u64,
-    /// Of those the ones on which the app had spoken last, so that it waited for an answer.
+    /// Of those the ones on which the app had spoken last, so that it waited for an answer; 0 of a Unix socket, of which the kernel
+    /// does not tell.
     pub awaited: u64,
 }
 
@@ -106,11 +106,9 @@ pub enum Doing {
     },
     /// For the interpreter's own lock.
     WaitingForInterpreter,
-    /// For the other end of a connection that the app opened; neither is known of one that is no TCP connection.
+    /// For the other end of a connection that the app opened, which may not be known.
     WaitingForPeer {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        address: Option<IpAddr>,
-        port: Option<u16>,
+        address: Option<Address>,
     },
     /// For the other end of a connection that was opened to the app.
     WaitingForClient,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use fissure_facts::config::GoalLoad;
-use fissure_facts::profile::SocketAddr;
-use fissure_facts::{Arrangement, Estimate, Route};
+use fissure_facts::{Address, Arrangement, Estimate, Route};
 use serde::Serialize;
 
 use crate::isolation::{Answer, Finding, Isolation, Tried, Wanted};
@@ -159,7 +158,7 @@ pub struct HeldWorkers {
 /// Whom the app waits for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlamedLink {
-    pub address: SocketAddr,
+    pub address: Address,
     /// As `[links]` names it.
     pub name: Option<String>,
     pub is_database: bool,
@@ -334,8 +333,8 @@ pub enum WaitsFor {
     Interpreter,
     /// To be woken: a condition, a semaphore, a queue. A worker without work waits the same way.
     Wake,
-    /// The other end of a connection that the app opened; None where it is no TCP connection.
-    Peer(Option<SocketAddr>),
+    /// The other end of a connection that the app opened, where it is known.
+    Peer(Option<Address>),
     /// A file, or a pipe.
     File(String),
     Child,
@@ -354,9 +353,9 @@ pub struct Spot {
 }
 
 /// Means over the looks.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PeerLoad {
-    pub address: SocketAddr,
+    pub address: Address,
     pub connections: f64,
     /// Connections on which the app waited for an answer.
     pub awaited: f64,

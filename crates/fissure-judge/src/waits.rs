@@ -8,8 +8,8 @@ mod kind;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fissure_facts::profile::{Doing, Frame, SocketAddr, Stack};
-use fissure_facts::{Estimate, Fact, Load, Profile, Purpose, Run, Window};
+use fissure_facts::profile::{Doing, Frame, Stack};
+use fissure_facts::{Address, Estimate, Fact, Load, Profile, Purpose, Run, Window};
 
 use crate::judgement::{Holder, PeerLoad, Spot, Wait, Waits, WaitsFor};
 use crate::limit::waiting;
@@ -240,7 +240,7 @@ fn peers(profiles: &[&Profile]) -> Vec<PeerLoad> {
         .iter()
         .flat_map(|profile| &profile.peers)
         .map(|p| PeerLoad {
-            address: p.address,
+            address: p.address.clone(),
             connections: mean(p.connections, p.looks),
             awaited: mean(p.awaited, p.looks),
             resting: 0.0,
@@ -253,12 +253,12 @@ fn peers(profiles: &[&Profile]) -> Vec<PeerLoad> {
 /// Answers that are awaited by no thread: an event loop does.
 fn unseen_peers(waits: &Waits, profiles: &[&Profile]) -> Vec<Wait> {
     let looks = profiles.iter().flat_map(|profile| &profile.peers).map(|p| p.looks).max().unwrap_or(0) as f64;
-    let by_threads = |address: SocketAddr| waits.share(|what| *what == WaitsFor::Peer(Some(address)));
+    let by_threads = |address: &Address| waits.share(|what| *what == WaitsFor::Peer(Some(address.clone())));
     let unseen = waits.peers.iter().filter_map(|peer| {
         let share = (peer.awaited / waits.under_way).min(1.0);
-        (by_threads(peer.address) < share / 2.0).then_some(())?;
+        (by_threads(&peer.address) < share / 2.0).then_some(())?;
         let share = witnessed(share, (share * looks).round())?;
-        Some(Wait { what: WaitsFor::Peer(Some(peer.address)), at: None, share, holder: None })
+        Some(Wait { what: WaitsFor::Peer(Some(peer.address.clone())), at: None, share, holder: None })
     });
     unseen.collect()
 }

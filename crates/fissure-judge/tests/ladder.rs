@@ -38,7 +38,7 @@ fn a_database_that_nothing_helps_is_named() {
         let Verdict::ItsTheLink { link, alone: None } = &judgement.verdict else {
             panic!("{:?}", judgement.verdict)
         };
-        assert_eq!((link.address.port(), link.is_database), (port, is_database));
+        assert_eq!((link.address.port(), link.is_database), (Some(port), is_database));
         assert!(link.share.mid > 0.8, "{link:?}");
     }
 }

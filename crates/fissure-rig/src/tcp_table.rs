@@ -26,8 +26,17 @@ pub fn read(net: &str) -> Vec<TcpSocket> {
 
 /// The sockets of every kind that a process holds.
 pub fn inodes(pid: u32) -> Vec<u64> {
+    held(pid).into_iter().map(|(_, inode)| inode).collect()
+}
+
+/// The same with the file descriptor of each: `(fd, inode)`.
+pub fn held(pid: u32) -> Vec<(u64, u64)> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.filter_map(|file| inode(fs::read_link(file.path()).ok()?.to_str()?)).collect()
+    let socket = |file: &fs::DirEntry| {
+        let fd = file.file_name().to_str()?.parse().ok()?;
+        Some((fd, inode(fs::read_link(file.path()).ok()?.to_str()?)?))
+    };
+    files.filter_map(|file| socket(&file)).collect()
 }
 
 /// What a link in `/proc/PID/fd` says of a socket: `socket:[4242]`.

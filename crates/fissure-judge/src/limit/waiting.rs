@@ -1,8 +1,7 @@
 //! Which resource gives way when it is not the CPU: what most of the requests under way wait for.
 
 use fissure_facts::config::{Link, LinkKind, REDACTED};
-use fissure_facts::profile::SocketAddr;
-use fissure_facts::{Config, Estimate, Route};
+use fissure_facts::{Address, Config, Estimate, Route};
 
 use crate::evidence::Evidence;
 use crate::judgement::{BlamedLink, Holder, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
@@ -20,6 +19,8 @@ const ONE_AT_MOST: f64 = 1.1;
 const ALL_TAKEN: f64 = 0.9;
 /// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
 const DATABASE_PORTS: [u16; 7] = [5432, 3306, 6379, 27017, 1433, 1521, 9042];
+/// Parts of the names of the sockets that they listen on.
+const DATABASE_SOCKETS: [&str; 5] = [".s.pgsql.", "mysql", "mariadb", "redis", "mongodb"];
 /// The routes that are named carry this much of the time.
 const CARRY: f64 = 0.7;
 
@@ -104,15 +105,15 @@ pub(crate) fn link_of_workers(waits: &Waits, config: &Config) -> Option<BlamedLi
 
 fn link_of(waits: &Waits, config: &Config, least: f64) -> Option<BlamedLink> {
     waits.peers.iter().find_map(|peer| {
-        let awaits = WaitsFor::Peer(Some(peer.address));
+        let awaits = WaitsFor::Peer(Some(peer.address.clone()));
         let shares = waits.places.iter().filter(|place| place.what == awaits).map(|place| place.share);
         let sum = |end: fn(Estimate) -> f64| shares.clone().map(end).sum::<f64>().min(1.0);
         let share = Estimate::new(sum(|s| s.mid), sum(|s| s.low), sum(|s| s.high));
-        let declared = declared(peer.address, &waits.peers, config);
+        let declared = declared(&peer.address, &waits.peers, config);
         (share.mid >= least).then(|| BlamedLink {
-            address: peer.address,
+            address: peer.address.clone(),
             name: declared.map(|(name, _)| name.clone()),
-            is_database: is_database(peer.address, declared.map(|(_, link)| link)),
+            is_database: is_database(&peer.address, declared.map(|(_, link)| link)),
             share,
         })
     })
@@ -242,18 +243,22 @@ fn turns(waits: &Waits) -> Option<String> {
     ))
 }
 
-/// The declared link that leads to an address: by its port; where the variable's value is not known (it is the user's own, or
+/// The declared link that leads to an address: by its port, or the folder of its socket; where the variable's value is not known (it is the user's own, or
 /// holds a password), the only link for the only address.
-fn declared<'c>(
-    address: SocketAddr,
-    peers: &[PeerLoad],
-    config: &'c Config,
-) -> Option<(&'c String, &'c Link)> {
-    let port = address.port().to_string();
+fn declared<'c>(address: &Address, peers: &[PeerLoad], config: &'c Config) -> Option<(&'c String, &'c Link)> {
     let value = |link: &Link| link.env.as_ref().and_then(|name| config.app.env.get(name));
-    let names = |value: &String| value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port);
+    let names = |value: &String| match address {
+        Address::Tcp(address) => {
+            let port = address.port().to_string();
+            value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port)
+        }
+        // By its folder at least: that is what PostgreSQL's clients are given.
+        Address::Unix(path) => {
+            path.rsplit_once('/').is_some_and(|(folder, _)| !folder.is_empty() && value.contains(folder))
+        }
+    };
     let by_port = config.links.iter().find(|(_, link)| value(link).is_some_and(names));
-    let is_only = config.links.len() == 1 && peers.iter().all(|peer| peer.address == address);
+    let is_only = config.links.len() == 1 && peers.iter().all(|peer| peer.address == *address);
     let is_hidden = |link: &Link| value(link).is_none_or(|value| value == REDACTED);
     by_port.or_else(|| config.links.iter().find(|(_, link)| is_only && is_hidden(link)))
 }
@@ -261,15 +266,18 @@ fn declared<'c>(
 /// To whom a declared link leads.
 pub(crate) fn peer_of(link: &str, peers: &[PeerLoad], config: &Config) -> Option<usize> {
     let leads_to =
-        |peer: &PeerLoad| declared(peer.address, peers, config).is_some_and(|(name, _)| name == link);
+        |peer: &PeerLoad| declared(&peer.address, peers, config).is_some_and(|(name, _)| name == link);
     peers.iter().position(leads_to)
 }
 
-/// By a declared link's kind, else by what listens at the port by default.
-fn is_database(address: SocketAddr, link: Option<&Link>) -> bool {
-    let by_port = || DATABASE_PORTS.contains(&address.port());
+/// By a declared link's kind, else by what listens there by default.
+fn is_database(address: &Address, link: Option<&Link>) -> bool {
+    let by_default = || match address {
+        Address::Tcp(address) => DATABASE_PORTS.contains(&address.port()),
+        Address::Unix(path) => DATABASE_SOCKETS.iter().any(|name| path.to_ascii_lowercase().contains(name)),
+    };
     let by_kind = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
-    link.map_or_else(by_port, |link| by_kind(link.kind))
+    link.map_or_else(by_default, |link| by_kind(link.kind))
 }
 
 /// The routes that take most of the time when nobody is in their way: descending, until most of it is reached.

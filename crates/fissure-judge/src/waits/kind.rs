@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use fissure_facts::profile::SocketAddr;
-
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 
@@ -68,9 +66,7 @@ pub(super) fn of(profile: &Profile, stack: &Stack, interpreters: &InterpreterLoc
         }
         Doing::WaitingForLock { .. } if !stack.holder.is_empty() || is_lock(inner) => WaitsFor::Lock,
         Doing::WaitingForLock { .. } => WaitsFor::Wake,
-        Doing::WaitingForPeer { address, port } => {
-            WaitsFor::Peer(address.zip(*port).map(|(address, port)| SocketAddr::new(address, port)))
-        }
+        Doing::WaitingForPeer { address } => WaitsFor::Peer(address.clone()),
         Doing::WaitingForFile { path } => WaitsFor::File(path.clone()),
         Doing::WaitingForChild => WaitsFor::Child,
         Doing::Sleeping => WaitsFor::Time,

@@ -1,8 +1,11 @@
 //! Hand-made looks at an app with sixteen users: what each shows is known.
 
+use std::net::SocketAddr;
+
+use fissure_facts::config::{Link, LinkKind};
 use fissure_facts::profile::{Doing, Frame, Peer, Stack};
 use fissure_facts::statements::{Statement, Statements};
-use fissure_facts::{Arrangement, Config, Header, Stamped, Step, WindowPlan};
+use fissure_facts::{Address, Arrangement, Config, Header, Stamped, Step, WindowPlan};
 use proptest::prelude::*;
 
 use super::*;
@@ -89,14 +92,17 @@ fn seen(stacks: Vec<Stack>, peers: Vec<Peer>) -> (Waits, Option<Resource>) {
     (waits, resource)
 }
 
+fn loopback(port: u16) -> Address {
+    SocketAddr::from(([127, 0, 0, 1], port)).into()
+}
+
 fn peer(port: u16, connections: u64, awaited: u64) -> Peer {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let address = loopback(port);
     Peer { address, looks: 50, connections: 50 * connections, awaited: 50 * awaited }
 }
 
 fn waiting_for(port: u16) -> Doing {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    Doing::WaitingForPeer { address: Some(address.ip()), port: Some(port) }
+    Doing::WaitingForPeer { address: Some(loopback(port)) }
 }
 
 const LOCK: Doing = Doing::WaitingForLock { address: 0x40 };
@@ -281,6 +287,29 @@ fn who_waits_for_a_peer_waits_for_a_database_or_for_another_service() {
     for (port, wanted) in [(5432, Resource::Database), (7311, Resource::Downstream)] {
         let stacks = vec![threads(15.0, waiting_for(port), &[3, 1], &[], 3)];
         assert_eq!(seen(stacks, vec![peer(port, 15, 15)]).1, Some(wanted));
+    }
+}
+
+/// Django asks PostgreSQL over a socket file unless it is told otherwise, and nobody was named for it.
+#[test]
+fn a_database_behind_a_socket_file_is_named() {
+    for (path, wanted) in
+        [("/run/pg/.s.PGSQL.5432", Resource::Database), ("/run/mailer.sock", Resource::Downstream)]
+    {
+        let address = Address::Unix(path.to_owned());
+        let doing = Doing::WaitingForPeer { address: Some(address.clone()) };
+        let peers = vec![Peer { address: address.clone(), looks: 50, connections: 50 * 15, awaited: 0 }];
+        let (waits, resource) = seen(vec![threads(15.0, doing, &[3, 1], &[], 3)], peers);
+        assert_eq!(resource, Some(wanted));
+        assert_eq!(waiting::link(&waits, &config()).unwrap().address, address);
+        let mut config = config();
+        let url = format!("postgresql:///shop?host={}", path.rsplit_once('/').unwrap().0);
+        config.app.env.insert("STORE".to_owned(), url);
+        let link =
+            Link { env: Some("STORE".to_owned()), kind: LinkKind::Postgres, path: None, disposable: true };
+        config.links.insert("store".to_owned(), link);
+        let link = waiting::link(&waits, &config).unwrap();
+        assert_eq!((link.name.as_deref(), link.is_database), (Some("store"), true));
     }
 }
 

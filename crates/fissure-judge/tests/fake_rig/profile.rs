@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fissure_facts::profile::{Doing, Frame, Peer, SocketAddr, Stack};
+use std::net::SocketAddr;
+
+use fissure_facts::profile::{Doing, Frame, Peer, Stack};
 use fissure_facts::{Fact, Load, Profile, Route, WindowPlan};
 
 use super::Model;
@@ -88,8 +90,8 @@ pub fn waiting(what: Waited, plan: &WindowPlan, facts: &[Fact]) -> Fact {
     };
     let (stacks, peers) = match what {
         Waited::Peer(peer) => {
-            let doing = Doing::WaitingForPeer { address: Some(peer.ip()), port: Some(peer.port()) };
-            let of_peer = Peer { address: peer, looks: LOOKS, connections: count, awaited: count };
+            let doing = Doing::WaitingForPeer { address: Some(peer.into()) };
+            let of_peer = Peer { address: peer.into(), looks: LOOKS, connections: count, awaited: count };
             (vec![stack(doing, vec![0], count)], vec![of_peer])
         }
         Waited::Lock => {

@@ -1,13 +1,14 @@
 //! The programs on this machine that the app is connected to: a database, a cache, another service. What they use of the CPUs
 //! is part of what is tried, and no neighbour's noise.
 //!
-//! Found at the beginning of a window, by TCP connections to loopback; one over a Unix socket is not seen.
+//! Found at the beginning of a window, by connections to loopback and to Unix sockets.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::Watched;
+use super::ends::Ends;
 use super::ledger::{Ledger, Reading};
 use crate::{process, tcp_table};
 
@@ -20,7 +21,9 @@ pub(super) struct Linked {
 
 impl Linked {
     pub fn of(watched: &Watched) -> Self {
-        Self { roots: roots(watched), cpu: Ledger::default() }
+        let mut roots = over_tcp(watched);
+        roots.extend(over_unix_sockets(watched));
+        Self { roots, cpu: Ledger::default() }
     }
 
     /// CPU in nanoseconds since the last look; 0 at the first.
@@ -31,7 +34,25 @@ impl Linked {
     }
 }
 
-fn roots(watched: &Watched) -> BTreeSet<u32> {
+/// Fissure's own processes, and the app's.
+fn is_ours(watched: &Watched, pid: u32) -> bool {
+    watched.roles.values().flatten().chain(&watched.guards).any(|own| *own == pid)
+        || pid == watched.crowd
+        || pid == std::process::id()
+}
+
+fn over_unix_sockets(watched: &Watched) -> BTreeSet<u32> {
+    let app = watched.roles.values().flatten().copied();
+    let listener = |pid, fd| match Ends::of(pid, fd)? {
+        Ends::Unix { listener_pid, .. } => listener_pid,
+        _ => None,
+    };
+    app.flat_map(|pid| tcp_table::held(pid).into_iter().filter_map(move |(fd, _)| listener(pid, fd)))
+        .filter(|&pid| !is_ours(watched, pid))
+        .collect()
+}
+
+fn over_tcp(watched: &Watched) -> BTreeSet<u32> {
     let app: BTreeSet<u32> = watched.roles.values().flatten().copied().collect();
     let inodes: HashSet<u64> = app.iter().flat_map(|&pid| tcp_table::inodes(pid)).collect();
     let sockets = tcp_table::read("/proc/net");
@@ -51,13 +72,7 @@ fn roots(watched: &Watched) -> BTreeSet<u32> {
         return BTreeSet::new();
     }
     let held: HashSet<u64> = listeners.iter().map(|s| s.inode).collect();
-    let is_ours = |pid: &u32| {
-        app.contains(pid)
-            || watched.guards.contains(pid)
-            || *pid == watched.crowd
-            || *pid == std::process::id()
-    };
-    let others: Vec<u32> = process::all().filter(|pid| !is_ours(pid)).collect();
+    let others: Vec<u32> = process::all().filter(|&pid| !is_ours(watched, pid)).collect();
     let mut roots: BTreeSet<u32> = others
         .iter()
         .copied()

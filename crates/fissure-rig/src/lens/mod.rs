@@ -6,6 +6,7 @@
 //! **Invariant:** the lens never concludes: cumulative counters become differences, nothing else.
 
 mod cpu_clock;
+mod ends;
 mod folded;
 mod go;
 mod hooks;

@@ -9,10 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use fissure_facts::Address;
 use fissure_facts::profile::Peer;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
+use super::ends::Ends;
 use crate::tcp_table;
 
 /// The kernel answers at once; this only bounds a hang.
@@ -42,7 +44,9 @@ pub(super) struct Peers {
     kernel: OwnedFd,
     looks: u64,
     /// Connections, and of those the ones on which the app waits for an answer.
-    seen: BTreeMap<SocketAddr, (u64, u64)>,
+    seen: BTreeMap<Address, (u64, u64)>,
+    /// By inode, the Unix socket that the app connected to with it; None of what is none.
+    unix: HashMap<u64, Option<Address>>,
     /// By inode, what the last look saw.
     before: HashMap<u64, Before>,
 }
@@ -105,11 +109,15 @@ impl Peers {
         let protocol = Some(netlink::SOCK_DIAG);
         let kernel = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, close, protocol)?;
         set_socket_timeout(&kernel, Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self { kernel, looks: 0, seen: BTreeMap::new(), before: HashMap::new() })
+        Ok(Self { kernel, looks: 0, seen: BTreeMap::new(), unix: HashMap::new(), before: HashMap::new() })
     }
 
     pub fn look(&mut self, processes: &[u32]) -> io::Result<()> {
-        let own: HashSet<u64> = processes.iter().flat_map(|&pid| tcp_table::inodes(pid)).collect();
+        let held: Vec<(u32, u64, u64)> = processes
+            .iter()
+            .flat_map(|&pid| tcp_table::held(pid).into_iter().map(move |(fd, inode)| (pid, fd, inode)))
+            .collect();
+        let own: HashSet<u64> = held.iter().map(|(_, _, inode)| *inode).collect();
         let mut sockets = self.ask(AddressFamily::INET)?;
         sockets.extend(self.ask(AddressFamily::INET6)?);
         self.looks += 1;
@@ -118,7 +126,7 @@ impl Peers {
             sockets.iter().filter(|s| s.state == LISTEN).map(|s| s.local_port).collect();
         for socket in sockets.iter().filter(|s| s.state != LISTEN && own.contains(&s.inode)) {
             if !listens.contains(&socket.local_port) {
-                let (connections, awaited) = self.seen.entry(socket.remote).or_default();
+                let (connections, awaited) = self.seen.entry(socket.remote.into()).or_default();
                 *connections += 1;
                 let before = self.before.get(&socket.inode).copied();
                 let waits = match socket.spoke_last {
@@ -128,6 +136,21 @@ impl Peers {
                 };
                 *awaited += u64::from(waits);
                 self.before.insert(socket.inode, Before { waits, segments: socket.segments });
+            }
+        }
+        let of_network: HashSet<u64> = sockets.iter().map(|s| s.inode).collect();
+        let others: HashMap<u64, (u32, u64)> = held
+            .into_iter()
+            .filter(|(_, _, inode)| !of_network.contains(inode))
+            .map(|(pid, fd, inode)| (inode, (pid, fd)))
+            .collect();
+        for (inode, (pid, fd)) in others {
+            let address = self.unix.entry(inode).or_insert_with(|| match Ends::of(pid, fd) {
+                Some(Ends::Unix { listener, .. }) => Some(listener),
+                _ => None,
+            });
+            if let Some(address) = address {
+                self.seen.entry(address.clone()).or_default().0 += 1;
             }
         }
         Ok(())
@@ -271,9 +294,9 @@ mod tests {
         let (mut other, _) = listener.accept().unwrap();
         let own = [std::process::id()];
         let now = |peers: &mut Peers| {
-            let before = peers.seen.get(&address).copied().unwrap_or_default();
+            let before = peers.seen.get(&address.into()).copied().unwrap_or_default();
             peers.look(&own).unwrap();
-            let after = peers.seen[&address];
+            let after = peers.seen[&address.into()];
             (after.0 - before.0, after.1 - before.1)
         };
         let mut peers = Peers::new().unwrap();
@@ -286,10 +309,10 @@ mod tests {
         app.write_all(b"?").unwrap();
         assert_eq!(now(&mut peers), (1, 1));
         let facts = peers.into_facts();
-        let to_listener: Vec<&Peer> = facts.iter().filter(|p| p.address == address).collect();
+        let to_listener: Vec<&Peer> = facts.iter().filter(|p| p.address == address.into()).collect();
         assert!(matches!(to_listener[..], [Peer { looks: 4, connections: 4, awaited: 2, .. }]), "{facts:?}");
         let client = app.local_addr().unwrap();
-        assert!(facts.iter().all(|peer| peer.address != client), "{facts:?}");
+        assert!(facts.iter().all(|peer| peer.address != client.into()), "{facts:?}");
     }
 
     /// Of sixteen connections that all waited for an answer half were seen to: the next question followed its answer, of two
@@ -324,7 +347,7 @@ mod tests {
                 app.read_exact(&mut [0; 4]).unwrap();
             }
         }
-        let (_, awaited) = peers.seen[&address];
+        let (_, awaited) = peers.seen[&address.into()];
         let close = looked * 9 / 10..=looked * 11 / 10;
         assert!(close.contains(&awaited), "{awaited} of {looked} looks saw the one connection that waits");
     }
@@ -354,7 +377,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(60));
             peers.look(&[std::process::id()]).unwrap();
         }
-        let (_, awaited) = peers.seen[&address];
+        let (_, awaited) = peers.seen[&address.into()];
         assert!(awaited <= 2, "{awaited} of 20 looks saw a connection wait on which everything was answered");
     }
 

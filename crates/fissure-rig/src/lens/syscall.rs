@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 
 use fissure_facts::profile::Doing;
-use rustix::net::{getpeername, getsockname};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use super::ends::Ends;
 use crate::process::read_into;
 use crate::tcp_table;
 
@@ -201,25 +200,21 @@ impl Reader {
         let known = self.connections.get(&inode).cloned();
         // Opened since the table was read, or another kind of socket.
         known
-            .or_else(|| ends(pid, fd).map(|(local, remote)| self.over(local, remote)))
-            .unwrap_or(Doing::WaitingForPeer { address: None, port: None })
+            .or_else(|| match Ends::of(pid, fd)? {
+                Ends::Tcp { local, remote } => Some(self.over(local, remote)),
+                Ends::Unix { listener, .. } => Some(Doing::WaitingForPeer { address: Some(listener) }),
+                Ends::UnixClient => Some(Doing::WaitingForClient),
+            })
+            .unwrap_or(Doing::WaitingForPeer { address: None })
     }
 
     fn over(&self, local: SocketAddr, remote: SocketAddr) -> Doing {
         if self.listens.contains(&local.port()) {
             return Doing::WaitingForClient;
         }
-        Doing::WaitingForPeer { address: Some(remote.ip().to_canonical()), port: Some(remote.port()) }
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        Doing::WaitingForPeer { address: Some(remote.into()) }
     }
-}
-
-/// Both ends of a connection, by the socket itself, which is ours too for that moment. Linux 5.6; needs what reading the process's
-/// memory needs.
-fn ends(pid: u32, fd: u64) -> Option<(SocketAddr, SocketAddr)> {
-    let process = pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::empty()).ok()?;
-    let socket = pidfd_getfd(process, fd.try_into().ok()?, PidfdGetfdFlags::empty()).ok()?;
-    let remote = getpeername(&socket).ok()??;
-    Some((getsockname(&socket).ok()?.try_into().ok()?, remote.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -241,7 +236,7 @@ mod tests {
         assert_eq!(of(&listener), Doing::WaitingForConnection);
         let client = TcpStream::connect(address).unwrap();
         let (server, _) = listener.accept().unwrap();
-        let peer = Doing::WaitingForPeer { address: Some(address.ip()), port: Some(address.port()) };
+        let peer = Doing::WaitingForPeer { address: Some(address.into()) };
         assert_eq!((of(&client), of(&server)), (peer, Doing::WaitingForClient));
     }
 

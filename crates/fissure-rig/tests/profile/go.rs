@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
-use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Stack};
+use fissure_facts::{Address, Profile};
 
 use crate::program::{Program, own};
 
@@ -65,7 +65,7 @@ fn is_named(profile: &Profile, program: &Program, peer: u16) {
     assert!((1.0..=2.1).contains(&mean(has_one)), "{} have a slot\n{profile:#?}", mean(has_one));
 
     let ports = |keep: &dyn Fn(Option<u16>) -> bool| {
-        let is_kept = |stack: &Stack| matches!(stack.doing, Doing::WaitingForPeer { port, .. } if keep(port));
+        let is_kept = |stack: &Stack| matches!(&stack.doing, Doing::WaitingForPeer { address } if keep(address.as_ref().and_then(Address::port)));
         count(profile, |stack| at("// ASKS")(stack) && is_kept(stack))
     };
     let (asks, of_peer, of_others) = (

@@ -103,7 +103,7 @@ fn a_line_of_php_that_waits_is_named_with_what_it_waits_for() {
         assert!(all > 20 && there * 10 > all * 9, "{there} of {all} at {mark}\n{profile:#?}");
     };
     most(&|stack| stack.doing == Doing::Sleeping, "// SLEEPS", "usleep");
-    let is_peer = |stack: &Stack| matches!(stack.doing, Doing::WaitingForPeer { port: Some(_), .. });
+    let is_peer = |stack: &Stack| matches!(stack.doing, Doing::WaitingForPeer { address: Some(_) });
     most(&is_peer, "// ASKS", "file_get_contents");
     let waits = count(&profile, |stack| stack.doing == Doing::Sleeping || is_peer(stack));
     let all = count(&profile, |_| true);

@@ -78,7 +78,7 @@ fn a_line_that_waits_is_named_with_what_it_waits_for() {
         assert!(all > 20 && there * 10 >= all * 9, "{there} of {all} at {line}\n{profile:#?}");
     };
     let is_lock = |stack: &Stack| matches!(stack.doing, Doing::WaitingForLock { .. });
-    let is_peer = |stack: &Stack| matches!(stack.doing, Doing::WaitingForPeer { port: Some(_), .. });
+    let is_peer = |stack: &Stack| matches!(stack.doing, Doing::WaitingForPeer { address: Some(_) });
     // Who holds the mutex at times finds it taken, too.
     let is_locker = |stack: &Stack| {
         is_lock(stack) && profile.frames(stack).any(|frame| frame.function.contains("locker"))

@@ -54,8 +54,8 @@ fn who_asked_waits_for_its_peer_and_who_answers_for_its_client() {
     assert!((peer.looks - 1..=peer.looks).contains(&peer.connections), "one connection: {peer:?}");
     assert!(2 * peer.awaited > peer.looks, "an answer is awaited nearly always: {peer:?}");
 
-    let (address, port) = (Some(peer.address.ip()), Some(peer.address.port()));
-    let asks = |doing: &Doing| *doing == Doing::WaitingForPeer { address, port };
+    let address = Some(peer.address.clone());
+    let asks = |doing: &Doing| *doing == Doing::WaitingForPeer { address: address.clone() };
     for (what, line) in [
         (&asks as &dyn Fn(&Doing) -> bool, "// ASKS"),
         (&|doing: &Doing| *doing == Doing::Sleeping, "// THINKS"),

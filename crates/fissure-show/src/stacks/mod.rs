@@ -46,10 +46,8 @@ fn waits_for(doing: &Doing) -> Option<String> {
         Doing::Running => return None,
         Doing::WaitingForLock { .. } => "(waits for a lock or to be woken)".to_owned(),
         Doing::WaitingForInterpreter => "(waits for the interpreter's lock)".to_owned(),
-        Doing::WaitingForPeer { address, port } => match (address, port) {
-            (Some(address), Some(port)) => format!("(waits for {address}:{port})"),
-            _ => "(waits for a connection's other end)".to_owned(),
-        },
+        Doing::WaitingForPeer { address: Some(address) } => format!("(waits for {address})"),
+        Doing::WaitingForPeer { address: None } => "(waits for a connection's other end)".to_owned(),
         Doing::WaitingForClient => "(waits for a client's request)".to_owned(),
         Doing::WaitingForConnection => "(waits for a connection)".to_owned(),
         Doing::WaitingForEvents => "(waits for events)".to_owned(),

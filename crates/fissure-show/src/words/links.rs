@@ -10,8 +10,8 @@ use crate::units::{brief, ms};
 pub(super) fn link_name(link: &BlamedLink) -> String {
     let what = if link.is_database { "the database" } else { "another service" };
     match &link.name {
-        Some(name) => format!("{what} `{name}` ({})", code(link.address)),
-        None => format!("{what} at {}", code(link.address)),
+        Some(name) => format!("{what} `{name}` ({})", code(&link.address)),
+        None => format!("{what} at {}", code(&link.address)),
     }
 }
 

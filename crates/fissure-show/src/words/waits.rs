@@ -102,7 +102,7 @@ pub(super) fn who_waits(waits: &Waits) -> Vec<String> {
         format!(
             "On its {} connections to {} it waits for {} answers at once.",
             number(peer.connections),
-            code(peer.address),
+            code(&peer.address),
             number(peer.awaited)
         )
     }));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use fissure_facts::config::GoalLoad;
 use fissure_facts::{
-    Arrangement, Config, Estimate, Fact, Header, JourneyOutline, Load, Machine, OutlineStep, Purpose, Route,
-    Run, Stamped, Step, WindowPlan,
+    Address, Arrangement, Config, Estimate, Fact, Header, JourneyOutline, Load, Machine, OutlineStep,
+    Purpose, Route, Run, Stamped, Step, WindowPlan,
 };
 use fissure_judge::Judgement;
 use fissure_judge::judgement::*;
@@ -426,7 +426,7 @@ pub fn something_waits() -> Judgement {
     judgement.remedies.truncate(1);
     let spot =
         |function: &str, line| Spot { function: function.to_owned(), file: "src/stock.c".to_owned(), line };
-    let peer: std::net::SocketAddr = "127.0.0.1:7311".parse().unwrap();
+    let peer = Address::from("127.0.0.1:7311".to_owned());
     let wait = |what, at, share: f64, holder| Wait {
         what,
         at,
@@ -446,10 +446,10 @@ pub fn something_waits() -> Judgement {
                 Some(Holder {
                     taken: spot("order", 40),
                     at: charge.clone(),
-                    what: Some(WaitsFor::Peer(Some(peer))),
+                    what: Some(WaitsFor::Peer(Some(peer.clone()))),
                 }),
             ),
-            wait(WaitsFor::Peer(Some(peer)), Some(charge), 0.06, None),
+            wait(WaitsFor::Peer(Some(peer.clone())), Some(charge), 0.06, None),
             wait(WaitsFor::Time, None, 0.05, None),
         ],
         peers: vec![PeerLoad { address: peer, connections: 16.0, awaited: 0.98, resting: 0.0 }],

@@ -97,7 +97,7 @@ struct Met {
 impl Met {
     /// Of a system call a part may run before it waits, and of a connection the other end may be known a moment later.
     fn is_settled(&self) -> bool {
-        let is_open = matches!(self.doing, Some(Doing::WaitingForPeer { port: None, .. }));
+        let is_open = matches!(self.doing, Some(Doing::WaitingForPeer { address: None }));
         self.stay.status != Status::InSystemCall && !is_open
     }
 
@@ -221,7 +221,7 @@ impl Process {
         met.lines().find_map(|line| match &*line.function {
             "runtime.netpollblock" => Some(match stay.polled(&self.memory, &self.layout, stack) {
                 Some(file) => reader.file(self.pid, file),
-                None => Doing::WaitingForPeer { address: None, port: None },
+                None => Doing::WaitingForPeer { address: None },
             }),
             "time.Sleep" => Some(Doing::Sleeping),
             "runtime.semacquire1" => {

@@ -72,7 +72,7 @@ impl<'m> Connections<'m> {
         let connection = met.stack.receiver_of(AWAITS).filter(|_| waits_for_word(met))?;
         let doing = self.0.get(&connection).and_then(|reader| reader.doing.clone());
         let is_peer = |doing: &Doing| matches!(doing, Doing::WaitingForPeer { .. });
-        Some(doing.filter(is_peer).unwrap_or(Doing::WaitingForPeer { address: None, port: None }))
+        Some(doing.filter(is_peer).unwrap_or(Doing::WaitingForPeer { address: None }))
     }
 }
 

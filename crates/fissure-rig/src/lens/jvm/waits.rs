@@ -210,7 +210,7 @@ fn of_virtual(thread: &Thread) -> Option<Doing> {
             Doing::WaitingForConnection
         } else if on_socket {
             // Whose connection it is, nobody tells.
-            Doing::WaitingForPeer { address: None, port: None }
+            Doing::WaitingForPeer { address: None }
         } else {
             Doing::WaitingForLock { address: 0 }
         },

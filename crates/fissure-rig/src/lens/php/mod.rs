@@ -244,7 +244,7 @@ impl Interpreter {
             && let Some(list) = self.memory.bytes(address, count * 8)
         {
             let polled = list.chunks_exact(8).filter_map(|entry| half_word_in(entry, 0)).map(u64::from);
-            let is_peer = |doing: &Doing| matches!(doing, Doing::WaitingForPeer { port: Some(_), .. });
+            let is_peer = |doing: &Doing| matches!(doing, Doing::WaitingForPeer { address: Some(_) });
             let peers: Vec<Doing> = polled.map(|fd| reader.file(self.pid, fd)).filter(is_peer).collect();
             if let [peer] = &peers[..] {
                 return peer.clone();
