@@ -185,6 +185,7 @@ fn campaign(kinds: &[FaultKind]) -> Campaign {
         users_per_s: Some(40.0),
         timeout_s: 2.0,
         may_write: false,
+        outage_most_s: None,
         within_s: None,
     }
 }
@@ -458,4 +459,18 @@ fn a_link_over_which_nobody_goes_is_left_alone_but_for_a_tenth() {
     let tried: usize = few.iter().sum();
     assert!((1..all * 8 / 4).contains(&tried), "{few:?}");
     assert_eq!(touched(&[], 1).foreseen.untouched, ["db"]);
+}
+
+#[test]
+fn nothing_more_is_broken_when_the_budget_is_spent() {
+    let app = App { effect: |_, _, _| Effect::Fails(ErrorClass::Refused), late: &[], stands: f64::INFINITY };
+    let all = campaign(&[FaultKind::Refuse, FaultKind::Pause, FaultKind::Kill, FaultKind::Terminate]);
+    let (whole, _) = app.run(&all);
+    assert_eq!(whole.ended_early, None);
+    let of_one = whole.outage_s() / whole.trials.len() as f64;
+    assert!((4.0..=6.0).contains(&of_one), "5 s in which nobody is answered: {of_one}");
+    let (stopped, _) = app.run(&Campaign { outage_most_s: Some(1.5 * of_one), ..all });
+    assert_eq!(stopped.trials.len(), 2);
+    assert!(stopped.ended_early.as_ref().is_some_and(|why| why.contains("s were allowed")), "{stopped:?}");
+    assert!(!stopped.is_known());
 }

@@ -220,6 +220,9 @@ pub struct ChaosArgs {
     /// The same again with this area of fissure.toml as its own process, to compare
     #[arg(long, value_name = "AREA")]
     pub split: Option<String>,
+    /// Break nothing more when the faults together have spoiled as much as a whole outage of this length, like 30s
+    #[arg(long, value_name = "TIME")]
+    pub outage_at_most: Option<Span>,
     /// Show the faults and break nothing
     #[arg(long)]
     pub list: bool,

@@ -8,7 +8,7 @@ mod planner;
 
 use std::collections::BTreeSet;
 
-use fissure_facts::{Estimate, Fact, Fault, Purpose, Route, Run, Window};
+use fissure_facts::{Estimate, Fact, Fault, Purpose, Route, Run, Step, Window};
 
 use crate::validity::{self, Void};
 use cell::cell;
@@ -31,6 +31,8 @@ pub struct Chaos {
     pub foreseen: Foreseen,
     /// Why nothing was tried, if nothing could be.
     pub stopped: Option<String>,
+    /// Why not everything was tried that should have been.
+    pub ended_early: Option<String>,
 }
 
 /// One fault on one target of one arrangement.
@@ -78,6 +80,7 @@ impl Chaos {
     pub fn is_known(&self) -> bool {
         self.cells().any(|cell| cell.class != Class::TooFew)
             && !self.interrupted
+            && self.ended_early.is_none()
             && !self.trials.iter().any(|t| matches!(t.outcome, Outcome::Void { .. }))
     }
 
@@ -93,6 +96,15 @@ impl Chaos {
             })
             .collect();
         (!shares.is_empty()).then(|| crate::stats::mean(&shares))
+    }
+
+    /// As many seconds of a whole outage would have spoiled as many requests.
+    pub fn outage_s(&self) -> f64 {
+        let spoiled_s = |trial: &Trial| match &trial.outcome {
+            Outcome::Measured { blast_radius, .. } => blast_radius.mid * f64::from(trial.fault.lasts_s),
+            _ => 0.0,
+        };
+        self.trials.iter().map(spoiled_s).sum()
     }
 
     /// In the order in which they were tried.
@@ -129,6 +141,7 @@ pub fn judge(run: &Run) -> Chaos {
         interrupted,
         not_checked: durability::not_checked(run),
         stopped: stopped(run),
+        ended_early: ended_early(run),
     }
 }
 
@@ -182,6 +195,15 @@ fn outcome(run: &Run, window: &Window, written: &[Durability]) -> Outcome {
 fn own_void(window: &Window, run: &Run) -> Option<Void> {
     let unscathed = Window { deaths: Vec::new(), ..window.clone() };
     validity::void(&unscathed, &run.header)
+}
+
+fn ended_early(run: &Run) -> Option<String> {
+    let last = run.facts.iter().rev().find_map(|stamped| match &stamped.fact {
+        Fact::StepBegan { step, why } => Some((step, why)),
+        _ => None,
+    });
+    last.filter(|(step, why)| **step == Step::Finish && *why != planner::ALL_TRIED)
+        .map(|(_, why)| why.clone())
 }
 
 fn stopped(run: &Run) -> Option<String> {

@@ -32,6 +32,9 @@ const VOID_IN_A_ROW: usize = 4;
 /// Less free memory than this, and nothing more is broken.
 const MEMORY_FREE_SHARE: f64 = 0.1;
 
+/// Why a campaign ends that has done what it should.
+pub(super) const ALL_TRIED: &str = "every fault was tried";
+
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
@@ -54,6 +57,8 @@ pub struct Campaign {
     pub timeout_s: f64,
     /// Some journey may write, so that a window without a fault comes first.
     pub may_write: bool,
+    /// Nothing more is broken when the faults together have spoiled as much as so many seconds of a whole outage.
+    pub outage_most_s: Option<f64>,
     /// Each arrangement gets no more time than this: what does not fit is left out, the last first.
     pub within_s: Option<f64>,
 }
@@ -149,7 +154,14 @@ impl Campaign {
                 remaining_s: self.seconds(),
             };
         };
-        let tried = judge(run).trials;
+        let so_far = judge(run);
+        let outage_s = so_far.outage_s();
+        if let Some(most_s) = self.outage_most_s.filter(|most_s| outage_s > *most_s) {
+            return Planned::finish(format!(
+                "the faults have spoiled as much as {outage_s:.1} s of a whole outage, and {most_s:.1} s were allowed"
+            ));
+        }
+        let tried = so_far.trials;
         let last_void = tried.iter().rev().take_while(|t| matches!(t.outcome, Outcome::Void { .. })).count();
         if last_void >= VOID_IN_A_ROW {
             return Planned::finish("the machine is too busy: window after window cannot be believed");
@@ -202,7 +214,7 @@ impl Campaign {
         };
         let left: Vec<_> = trials.iter().filter(|trial| !is_done(trial) && !is_foreseen(trial)).collect();
         let Some((arrangement, kind, target)) = left.first() else {
-            return Planned::finish("every fault was tried");
+            return Planned::finish(ALL_TRIED);
         };
         let fault = Fault {
             kind: *kind,

@@ -25,7 +25,7 @@ mod unique;
 use std::collections::BTreeMap;
 
 use fissure_facts::Exchange;
-use fissure_facts::journey::{Journey, JourneyStep};
+use fissure_facts::journey::{ExpectedStatus, Journey, JourneyStep};
 use fissure_facts::traffic::Message;
 
 pub use cached::LeftOut;
@@ -94,14 +94,19 @@ fn is_the_same(a: &[JourneyStep], b: &[JourneyStep]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.route.matches(&b.route) && a.status == b.status)
 }
 
-/// By what a journey does last that changes something, else by what it looks at last.
+/// By the last form that a journey sends off, which leads to another page (what a page sends beside it is housekeeping); else by what it does last
+/// that changes something, else by what it looks at last.
 fn name_them(journeys: &mut [LearnedJourney]) {
     let mut taken: Vec<String> = Vec::new();
     for learned in journeys {
         let steps = &learned.journey.steps;
         let changes =
             |s: &&JourneyStep| !s.route.is_read() && !live::CHANGES_NOTHING.contains(&s.route.method());
-        let telling = steps.iter().rev().find(changes).or(steps.last());
+        let leads_on =
+            |s: &&JourneyStep| changes(s) && matches!(s.status, ExpectedStatus::Exactly(300..=399));
+        let from_the_last = || steps.iter().rev();
+        let telling =
+            from_the_last().find(leads_on).or_else(|| from_the_last().find(changes)).or(steps.last());
         let Some(step) = telling else { continue };
         let mut words: Vec<String> = step
             .route

@@ -32,6 +32,7 @@ pub fn report(run: &Run, chaos: &Chaos) -> Value {
                 .iter()
                 .map(|name| ((*name).to_owned(), json!(chaos.blast_radius(name))))
                 .collect::<Map<String, Value>>(),
+            "outage_s": chaos.outage_s(),
             "trials": chaos.trials.iter().map(trial).collect::<Vec<_>>(),
             "foreseen": chaos.foreseen,
             "interrupted": chaos.interrupted,

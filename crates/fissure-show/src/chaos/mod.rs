@@ -40,7 +40,8 @@ fn headline(chaos: &Chaos) -> String {
     let measured = chaos.trials.iter().filter(|t| matches!(t.outcome, Outcome::Measured { .. })).count();
     let count_of = |class: Class| chaos.cells().filter(|cell| cell.class == class).count();
     if measured == 0 && !chaos.is_bad() {
-        let why = chaos.stopped.clone().unwrap_or_else(|| "no window could be believed".to_owned());
+        let why = chaos.stopped.as_ref().or(chaos.ended_early.as_ref());
+        let why = why.map_or("no window could be believed", String::as_str);
         return format!("Nothing was learnt: {why}");
     }
     let not_tried = chaos.trials.iter().filter(|t| matches!(t.outcome, Outcome::NotTried { .. })).count();
@@ -93,19 +94,23 @@ fn radii(chaos: &Chaos) -> Vec<String> {
     chaos.arrangements().iter().filter_map(line).collect()
 }
 
-/// What the machine did meanwhile; each window is its own control, so this weakens figures rather than classes.
+/// What was left out, and what the machine did meanwhile; each window is its own control, so that weakens figures rather than classes.
 fn doubts(chaos: &Chaos) -> Vec<String> {
     let of = |trial: &Trial| match &trial.outcome {
         Outcome::Measured { doubts, .. } => doubts.first().cloned(),
         _ => None,
     };
     let all: Vec<String> = chaos.trials.iter().filter_map(of).collect();
-    let Some(first) = all.first() else { return Vec::new() };
-    vec![format!(
-        "In {} of {} windows the machine was busy; in the first, {first}.",
-        all.len(),
-        chaos.trials.len()
-    )]
+    let busy = all.first().map(|first| {
+        format!(
+            "In {} of {} windows the machine was busy; in the first, {first}.",
+            all.len(),
+            chaos.trials.len()
+        )
+    });
+    let ended_early = chaos.ended_early.as_ref().filter(|_| chaos.stopped.is_none());
+    let left = ended_early.map(|why| format!("Not every fault was tried: {why}."));
+    left.into_iter().chain(busy).collect()
 }
 
 /// What happened to a route in figures.

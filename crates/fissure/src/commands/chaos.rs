@@ -66,6 +66,7 @@ pub fn chaos(args: &ChaosArgs) -> Result<Exit, Failure> {
             .iter()
             .flat_map(|loaded| &loaded.journey.steps)
             .any(|step| ["POST", "PUT", "PATCH"].contains(&step.method.as_str())),
+        outage_most_s: args.outage_at_most.map(|most| most.0.as_secs_f64()),
         within_s: (args.quick && args.only.is_empty()).then_some(QUICK_WITHIN_S),
     };
     let trials = campaign.trials().len();

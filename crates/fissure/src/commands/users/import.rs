@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fissure_facts::journey::unbound_variables;
+use fissure_facts::journey::{JourneyStep, Piece, unbound_variables};
 use fissure_facts::{Exchange, recording};
 use fissure_judge::users::openapi::Drawn;
 use fissure_judge::users::{Learned, LearnedJourney, LeftOut, Row, learn};
@@ -45,6 +45,13 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
     for learned in &journeys {
         write(&folder, &source, learned)?;
         tell(&folder, learned);
+    }
+    if let Some(example) = journeys.iter().flat_map(|l| &l.journey.steps).find_map(always_the_same) {
+        anstream::println!(
+            "every user asks for what was recorded, such as {}: where real ones ask for different things, give their names a column of a \
+             file ([users] data) and write {{{{column}}}} in the journey, or caches look better than they are",
+            example
+        );
     }
     if !config.is_file() {
         anstream::println!(
@@ -298,11 +305,22 @@ fn tell(folder: &Path, learned: &LearnedJourney) {
     }
 }
 
+/// One of many things of a kind, which the journey does not choose: `GET /posts/{post}` of which it always asks for the same post.
+fn always_the_same(step: &JourneyStep) -> Option<&str> {
+    match step.target.0.as_slice() {
+        [Piece::Text(target)] if step.route.is_read() && step.route.path().contains('{') => Some(target),
+        _ => None,
+    }
+}
+
 fn set_weights(config: &Path, journeys: &[LearnedJourney]) -> Result<(), Failure> {
     let weight = |l: &LearnedJourney| (refused::file_name(&l.journey.name), l.users.max(1) as f64);
     let weighed: Vec<(String, f64)> = journeys.iter().map(weight).collect();
     if change(config, |text| weights::with_weights(text, &weighed))? {
-        anstream::println!("set their weights in {}", config.display());
+        anstream::println!(
+            "set their weights in {}: as many as were seen, so change them where your users do otherwise",
+            config.display()
+        );
     }
     Ok(())
 }
