@@ -391,6 +391,8 @@ pub enum Grows {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fix {
     pub lines: usize,
+    /// Functions in which they stand.
+    pub functions: usize,
     /// Share of the CPU that they carry; of lines at which requests wait, the share of the requests under way.
     pub share: Estimate,
     /// Capacity under the SLO without their cost, relative to the whole's.

@@ -46,6 +46,7 @@ pub struct Lines {
 /// One line of the app's own work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnLine {
+    pub function: String,
     pub file: String,
     pub line: u32,
     /// Share of all CPU at the journeys' mix.
@@ -130,7 +131,8 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
                 None => Split { of_hot: share.mid, of_others: share.mid },
             };
             let Split { of_hot, of_others } = split;
-            lines.own.push(OwnLine { file: key.file.clone(), line, share, of_hot, of_others });
+            let (function, file) = (key.function.clone(), key.file.clone());
+            lines.own.push(OwnLine { function, file, line, share, of_hot, of_others });
         }
     }
     lines.places.retain(|place| place.share.mid >= LEAST_SHARE);

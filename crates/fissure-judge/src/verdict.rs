@@ -33,6 +33,9 @@ const TIME_WAS_UP: &str = "the time was up before it was its turn";
 const HELPS: f64 = 1.3;
 /// Lines with this share of the CPU come before more CPUs.
 const GREATER_PART: f64 = 0.5;
+/// Lines in more functions than this are no few lines: a report of ten small computations was to be rewritten where its answer could be kept.
+/// Other remedies are tried first.
+const FEW_FUNCTIONS: usize = 3;
 /// Of the requests that could be sent over a connection that is there, those that had to open another one.
 const CHURN: f64 = 0.8;
 /// A route's share of the CPU from which on its exact cost matters.
@@ -304,7 +307,10 @@ impl<'r> Bench<'r> {
             && self.resource_that_waits() != Some(Resource::Pool)
             && self.held_workers.is_none();
         is_known
-            && fix.is_some_and(|fix| self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s)
+            && fix.is_some_and(|fix| {
+                fix.functions <= FEW_FUNCTIONS
+                    && self.held() * fix.capacity_ratio.low >= self.evidence.goal.users_per_s
+            })
     }
 
     /// In the middle of the prediction it would.

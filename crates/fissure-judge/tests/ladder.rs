@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fake_rig::{Model, Plant, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond, Stamped};
-use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Step, WindowPlan};
+use fissure_facts::profile::{Frame, Stack};
+use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Purpose, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
 
@@ -285,6 +286,40 @@ fn nobody_buys_cpus_for_one_line_of_the_apps_own() {
             assert!((fix.cpus_needed.mid / left - 1.0).abs() < 0.3, "{fix:?}, truly {left}");
         }
     }
+}
+
+/// A page of ten small computations, each in a function of its own, was to be rewritten, and nobody tried whether its answer could be kept.
+#[test]
+fn lines_in_many_functions_wait_until_other_remedies_were_tried() {
+    let plant = hot_line(0.95, 120.0);
+    let is_tried = |functions: u32| {
+        let run = plant.check_with(
+            1,
+            |_, _| {},
+            |_, facts| {
+                let profiles = facts.iter_mut().filter_map(|s| match &mut s.fact {
+                    Fact::Profiled(profile) => Some(profile),
+                    _ => None,
+                });
+                for profile in profiles {
+                    let (frame, stack) = (profile.frames[0].clone(), profile.stacks.remove(0));
+                    for n in 0..functions {
+                        let frames = vec![profile.frames.len() as u32];
+                        profile.frames.push(Frame { function: format!("part_{n}"), ..frame.clone() });
+                        profile.stacks.push(Stack {
+                            frames,
+                            count: stack.count / u64::from(functions),
+                            ..stack.clone()
+                        });
+                    }
+                }
+            },
+        );
+        assert!(matches!(judge(&run).verdict, Verdict::FixTheseLines { .. }), "nothing else helps");
+        // Each remedy is seen once in any case, to compare with.
+        run.windows().iter().any(|w| matches!(w.plan.purpose, Purpose::Rehearse { block } if block > 0))
+    };
+    assert_eq!([1, 3, 5].map(is_tried), [false, false, true]);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn demands(judgement: &Judgement, page: &mut Page) {
     let mut rows = vec![["", "cpu", "share of all", "alone"].map(str::to_owned)];
     rows.extend(judgement.demands.iter().take(DEMANDS_SHOWN).map(|d| {
         let alone = d.solo_ms.map_or(words::NOTHING.to_owned(), ms);
-        [d.route.to_string(), brief(d.cpu_ms, "ms"), percent(d.share), alone]
+        [d.route.to_string(), words::cost(d), percent(d.share), alone]
     }));
     if let Some(connection) = judgement.connection {
         let nothing = words::NOTHING.to_owned();

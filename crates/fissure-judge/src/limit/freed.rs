@@ -43,5 +43,6 @@ pub fn fix(waits: &Waits, config: &Config, model: &Model, cpus_needed: Estimate,
     let ratio = is_known.then_some(freed / whole)?;
     let noise = (1.96 * SIMULATION_NOISE).exp();
     let capacity_ratio = Estimate::new(ratio, ratio / noise, ratio * noise);
-    Some(Fix { lines, share, capacity_ratio, cpus_needed })
+    // It is one lock or one file, wherever it is waited for.
+    Some(Fix { lines, functions: 1, share, capacity_ratio, cpus_needed })
 }

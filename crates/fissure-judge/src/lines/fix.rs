@@ -1,5 +1,7 @@
 //! What the app would hold if its dearest own lines cost nothing.
 
+use std::collections::BTreeSet;
+
 use fissure_facts::config::Goal;
 use fissure_facts::{Estimate, Route};
 
@@ -43,7 +45,8 @@ pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, see
     let left = without(model, lines.hot.as_ref(), dearest, 1.0).mean_cpu_ms() / model.mean_cpu_ms();
     // Lines that seem to take everything leave something all the same, or the goal could be anything.
     let cpus_needed = cpus_needed.scaled(left.max(LEAST_LEFT));
-    Some(Fix { lines: dearest.len(), share, capacity_ratio, cpus_needed })
+    let functions: BTreeSet<_> = dearest.iter().map(|line| (&line.file, &line.function)).collect();
+    Some(Fix { lines: dearest.len(), functions: functions.len(), share, capacity_ratio, cpus_needed })
 }
 
 /// The model with the lines' cost taken out of each route.

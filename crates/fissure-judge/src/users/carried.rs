@@ -445,10 +445,22 @@ impl Work<'_, '_> {
                 let is_id = names::is_of_id(&given);
                 let is_paging = ["page", "limit", "offset", "size", "per_page", "count", "total"]
                     .contains(&name.as_str());
-                // A short number is many things; then both must call it the same, or the path asks for the thing itself.
+                // A short number is many things: then both must call it the same id, or the path asks for the thing itself, of which the
+                // answer told. A row of permissions has the number of a sighting, too.
                 let is_short = value.len() < 4 && !value.bytes().any(|b| b.is_ascii_alphabetic());
-                let agrees = !is_short || given == name || (is_path && given == "id");
-                !is_paging && agrees && (is_id || (given == name && is_new)) && (is_path || part.is_whole)
+                let tells_of = |thing: &str| {
+                    let told_by = &self.visits[from];
+                    let made_it = from >= self.changes && told_by.exchange.request.method != "GET";
+                    made_it
+                        || told_by.sent.path.split('/').any(|segment| segment == thing)
+                        || way.is_below(thing)
+                };
+                let agrees = !is_short
+                    || (given == name && given.ends_with("id"))
+                    || (is_path && given == "id" && part.before.is_some_and(tells_of));
+                // A word that both call the same (`fields=first_name`) is a name of something and no value.
+                let is_same = given == name && is_new && has_digit;
+                !is_paging && agrees && (is_id || is_same) && (is_path || part.is_whole)
             }
             Kind::Location | Kind::Link | Kind::JsonText => {
                 let Some(before) = part.before else { return false };

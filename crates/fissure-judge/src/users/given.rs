@@ -1,6 +1,6 @@
 //! Where in an answer a value stands, and the query that finds it there again: the most robust one first.
 
-use fissure_facts::journey::{Filter, JsonPath, Query};
+use fissure_facts::journey::{Filter, JsonPath, PathStep, Query};
 use fissure_facts::traffic::Answered;
 use regex::Regex;
 use serde_json::Value;
@@ -26,6 +26,14 @@ pub struct Way {
     pub name: String,
     pub query: Query,
     pub filters: Vec<Filter>,
+}
+
+impl Way {
+    /// Does a JSON path lead through what is called so: `$.orders[2].id` through `orders`?
+    pub fn is_below(&self, thing: &str) -> bool {
+        let Query::JsonPath(path) = &self.query else { return false };
+        path.steps().into_iter().flatten().any(|step| matches!(step, PathStep::Name(name) if name == thing))
+    }
 }
 
 /// From the most robust to the least.

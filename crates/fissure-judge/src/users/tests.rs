@@ -231,6 +231,32 @@ fn a_short_number_is_not_taken_from_something_else_that_is_equal() {
     assert!(journey.steps[2].captures.is_empty(), "{:?}", journey.steps[2].captures);
 }
 
+/// The sighting that somebody clicked was taken from the fourth row of the permissions, the "3" that they typed from a list, and the columns
+/// that a script asks for from what may be read.
+#[test]
+fn an_equal_number_in_a_list_of_something_else_is_chance() {
+    let permissions = r#"{"data":[{"id":1},{"id":4,"fields":["first_name"]}]}"#;
+    let exchanges = [
+        seen(1, "POST /presets", "{}", 200, &[JSON], r#"{"data":{"id":900}}"#),
+        seen(2, "GET /permissions", "", 200, &[JSON], permissions),
+        seen(3, "GET /items/places", "", 200, &[JSON], r#"{"data":[{"id":7,"number":3}]}"#),
+        seen(4, "GET /items/sightings/4?fields=first_name", "", 200, &[JSON], "{}"),
+        seen(5, "GET /items/places/7", "", 200, &[JSON], "{}"),
+        seen(6, "POST /items/sightings", r#"{"number":3}"#, 200, &[JSON], r#"{"data":{"id":12}}"#),
+        seen(7, "GET /items/sightings/12", "", 200, &[JSON], "{}"),
+    ];
+    let journey = only(&exchanges);
+    assert_eq!(shown(&journey.steps[3].target), "/items/sightings/4?fields=first_name");
+    assert_eq!(
+        shown(&journey.steps[4].target),
+        "/items/places/{{place_id}}",
+        "the list of places told of it"
+    );
+    let Body::Text { text, .. } = &journey.steps[5].body else { panic!() };
+    assert!(shown(text).contains("\"number\":3") || shown(text).contains("\"number\": 3"), "{}", shown(text));
+    assert_eq!(shown(&journey.steps[6].target), "/items/sightings/{{sighting_id}}", "it was made");
+}
+
 #[test]
 fn a_post_whose_addresses_a_script_puts_together_is_not_the_recorded_one() {
     let editor = "<form><input type='hidden' name='post_ID' value='25'></form><script>var lock = {\"activePostLock\":\"1795898660:1\"};</script>";

@@ -293,7 +293,8 @@ pub fn demands(judgement: &Judgement) -> Markup {
         return html! {};
     }
     let demands = &judgement.demands;
-    let scale = Scale::linear(demands.iter().flat_map(|d| [d.cpu_ms.mid, d.cpu_ms.high]));
+    let known = demands.iter().filter(|d| words::is_cost_known(d));
+    let scale = Scale::linear(known.flat_map(|d| [d.cpu_ms.mid, d.cpu_ms.high]));
     html! {
         section {
             h2 { "What each route costs" }
@@ -304,8 +305,8 @@ pub fn demands(judgement: &Judgement) -> Markup {
                     tr {
                         th scope="row" { code { (demand.route) } }
                         td { (percent(demand.share)) }
-                        td { (brief(demand.cpu_ms, "ms")) }
-                        td { (chart::bar(scale, demand.cpu_ms.mid, demand.cpu_ms.low, demand.cpu_ms.high, &format!("{}: {} of CPU", demand.route, claim(demand.cpu_ms, "ms")))) }
+                        td { (words::cost(demand)) }
+                        td { @if words::is_cost_known(demand) { (chart::bar(scale, demand.cpu_ms.mid, demand.cpu_ms.low, demand.cpu_ms.high, &format!("{}: {} of CPU", demand.route, claim(demand.cpu_ms, "ms")))) } }
                         td { (demand.solo_ms.map_or(words::NOTHING.to_owned(), ms)) }
                         td { (percent(demand.mix)) }
                     }

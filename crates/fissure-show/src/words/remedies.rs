@@ -14,8 +14,6 @@ pub(super) const KEPT: &str = "a second";
 pub(super) const KEEP_ALIVE_OFF: &str = "keep-alive off";
 /// Where a table has nothing to say.
 pub const NOTHING: &str = "–";
-/// A row among the routes.
-pub const NEW_CONNECTION: &str = "a new connection";
 
 /// Loads nearer than this share to each other count as the same load.
 pub const SAME_LOAD: f64 = 0.05;
