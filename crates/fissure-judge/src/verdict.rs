@@ -1,32 +1,28 @@
 //! The verdict: the lowest rung of the ladder that, when rehearsed, meets the goal.
 
+mod doubts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use fissure_facts::fact::{CrowdSecond, ErrorClass, RouteSecond};
+use fissure_facts::fact::{ErrorClass, RouteSecond};
 use fissure_facts::{Arrangement, Estimate, Fact, Purpose, Route, Run, Window};
 
-use crate::capacity::{Bound, CapacityFit};
+use crate::capacity::CapacityFit;
 use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Control, CurveLatency, CurvePoint, Doubt, Fix, HeldBack, HeldWorkers, Judgement,
-    LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, Fix, HeldBack, HeldWorkers, Judgement, LatencyChange,
+    Limit, Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
 use crate::{goal, held_back, pairs, remedy, statements, stats, waits};
 
-/// Two copies of the same program must agree within this.
-const CONTROL_WITHIN: f64 = 0.02;
 /// Half of the windows void: nothing can rest on the rest.
 const VOID_MOST: f64 = 0.5;
-/// Below this headroom a goal that holds is worth a word.
-const COMFORTABLE_HEADROOM: f64 = 1.3;
 /// A share of errors under the lightest load above which the app is wrong, not slow.
 const ERRORS_AT_REST: f64 = 0.05;
-/// A prediction this far from the measurement deserves a doubt.
-const PREDICTION_WITHIN: f64 = 1.0 / 3.0;
 /// Why a remedy that was worth it was not rehearsed.
 const TIME_WAS_UP: &str = "the time was up before it was its turn";
 /// A remedy that was measured to hold this many times what the whole holds has helped, if not enough.
@@ -36,12 +32,6 @@ const GREATER_PART: f64 = 0.5;
 /// Lines in more functions than this are no few lines: a report of ten small computations was to be rewritten where its answer could be kept.
 /// Other remedies are tried first.
 const FEW_FUNCTIONS: usize = 3;
-/// Of the requests that could be sent over a connection that is there, those that had to open another one.
-const CHURN: f64 = 0.8;
-/// A route's share of the CPU from which on its exact cost matters.
-const SHARE_THAT_MATTERS: f64 = 0.1;
-/// A capacity interval wider than this deserves a doubt.
-const WIDE: f64 = 0.10;
 
 /// Judges a run. A pure function: the same facts give the same answer, next year too.
 pub fn judge(run: &Run) -> Judgement {
@@ -581,74 +571,6 @@ impl<'r> Bench<'r> {
             error_share: if ended > 0 { errors as f64 / ended as f64 } else { 0.0 },
             routes,
         }
-    }
-
-    fn doubts(&self, verdict: &Verdict, remedies: &[RemedyResult], control: Option<&Control>) -> Vec<Doubt> {
-        let mut doubts = Vec::new();
-        let why = self.void_reasons();
-        if !why.is_empty() {
-            let void = why.values().sum();
-            doubts.push(Doubt::VoidWindows { void, windows: self.evidence.windows.len() as u32, why });
-        }
-        if let Some(ratio) = control.map(|c| c.cpu_ratio)
-            && (ratio.low > 1.0 + CONTROL_WITHIN || ratio.high < 1.0 - CONTROL_WITHIN)
-        {
-            doubts.push(Doubt::ControlDiffers { ratio });
-        }
-        let machine = &self.run.header.machine;
-        if machine.app_cpus.iter().any(|cpu| machine.crowd_cpus.contains(cpu)) {
-            doubts.push(Doubt::SharedCpus);
-        }
-        if let Some(per_request) = self.connections_for_each_request() {
-            doubts.push(Doubt::ConnectionChurn { per_request });
-        }
-        if let Some(fit) = &self.fit {
-            for (route, requests) in &fit.rare {
-                doubts.push(Doubt::RareRoute { route: route.clone(), requests: *requests });
-            }
-            let half_width_share = fit.users_per_s.half_width_share();
-            if fit.bound == Bound::Inside && half_width_share > WIDE {
-                doubts.push(Doubt::WideInterval { half_width_share });
-            }
-        }
-        if let Verdict::HoldingUp { headroom } = verdict
-            && headroom.low < COMFORTABLE_HEADROOM
-        {
-            doubts.push(Doubt::LittleHeadroom { headroom: *headroom });
-        }
-        // What a cheap route costs exactly changes no conclusion.
-        let matters = |route: &Route| {
-            self.demands.routes.iter().any(|d| d.route == *route && d.share >= SHARE_THAT_MATTERS)
-        };
-        for route in self.demands.vague.iter().filter(|r| matters(r)) {
-            doubts.push(Doubt::VagueDemand { route: route.clone() });
-        }
-        for result in remedies {
-            let at_least = result.capacity.is_some_and(|c| c.at_least);
-            if let (Some(predicted), Some(measured)) = (result.predicted, result.capacity_ratio)
-                && !(at_least && predicted.mid > measured.mid)
-                && ((predicted.mid / measured.mid).ln().abs() > (1.0 + PREDICTION_WITHIN).ln())
-                && (predicted.low > measured.high || measured.low > predicted.high)
-            {
-                doubts.push(Doubt::PredictionOff {
-                    remedy: result.arrangement.name.clone(),
-                    predicted: predicted.mid,
-                    measured: measured.mid,
-                });
-            }
-        }
-        doubts
-    }
-
-    /// Connections that were opened for each request, where the app closes nearly every one behind an answer.
-    fn connections_for_each_request(&self) -> Option<f64> {
-        let seconds = || self.evidence.valid(WHOLE).flat_map(|w| &w.crowd);
-        let sum = |of: fn(&CrowdSecond) -> u64| seconds().map(of).sum::<u64>() as f64;
-        let (opened, again) = (sum(|s| s.connects), sum(|s| s.reconnects));
-        let ended = self.evidence.valid(WHOLE).map(Window::ended).sum::<u64>() as f64;
-        // The first request of each user opens one in any case.
-        let could_be_kept = ended - (opened - again);
-        (could_be_kept > 0.0 && again >= CHURN * could_be_kept).then_some(opened / ended)
     }
 
     fn not_checked(&self, isolation: &Isolation) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! Hand-made looks at an app with sixteen users: what each shows is known.
 
-use std::net::SocketAddr;
-
 use fissure_facts::config::{Link, LinkKind};
 use fissure_facts::profile::{Doing, Frame, Peer, Stack};
 use fissure_facts::statements::{Statement, Statements};
@@ -93,7 +91,7 @@ fn seen(stacks: Vec<Stack>, peers: Vec<Peer>) -> (Waits, Option<Resource>) {
 }
 
 fn loopback(port: u16) -> Address {
-    SocketAddr::from(([127, 0, 0, 1], port)).into()
+    format!("127.0.0.1:{port}").into()
 }
 
 fn peer(port: u16, connections: u64, awaited: u64) -> Peer {
