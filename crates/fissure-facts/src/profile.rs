@@ -83,7 +83,7 @@ pub struct Stack {
 }
 
 /// An address that the app connected to, as the kernel's counters of its connections show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     pub address: Address,
     pub looks: u64,
@@ -92,6 +92,9 @@ pub struct Peer {
     /// Of those the ones on which the app had spoken last, so that it waited for an answer; 0 of a Unix socket, of which the kernel
     /// does not tell.
     pub awaited: u64,
+    /// Segments with data that the app sent it each second, over connections that were there when they were looked at; None of a Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_per_s: Option<f64>,
 }
 
 /// What a thread was doing when it was seen.

@@ -18,6 +18,8 @@ pub struct Judgement {
     pub waits: Option<Waits>,
     /// What its databases work at flat out, where there is something to tell.
     pub databases: Vec<DatabaseWork>,
+    /// Whom requests ask many times each, where they do.
+    pub questions: Vec<Questions>,
     /// What the dearest lines of the app's own would give if they cost nothing, or if nobody waited at them; a prediction,
     /// not a measurement.
     pub fix: Option<Fix>,
@@ -361,6 +363,21 @@ pub struct PeerLoad {
     pub awaited: f64,
     /// By the database's own word: connections on which a transaction was open that the app did nothing with.
     pub resting: f64,
+}
+
+/// A database or service that one request asks many times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Questions {
+    pub address: Address,
+    /// As `[links]` names it.
+    pub name: Option<String>,
+    pub is_database: bool,
+    /// None where the routes could not be told apart.
+    pub route: Option<Route>,
+    /// Questions of one request of that route, or of any.
+    pub per_request: f64,
+    /// Those of one request of the other routes.
+    pub by_others: Option<f64>,
 }
 
 /// Something that grows with what the app was asked for within the run, while the load was what it was.

@@ -24,6 +24,7 @@ pub mod own_steal;
 pub mod pairs;
 pub mod planner;
 pub mod proof;
+pub mod questions;
 pub mod remedy;
 pub mod repeats;
 pub mod sim;

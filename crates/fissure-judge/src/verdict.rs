@@ -17,7 +17,7 @@ use crate::judgement::{
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, held_back, pairs, remedy, statements, stats, waits};
+use crate::{goal, held_back, pairs, questions, remedy, statements, stats, waits};
 
 /// Half of the windows void: nothing can rest on the rest.
 const VOID_MOST: f64 = 0.5;
@@ -128,6 +128,7 @@ impl<'r> Bench<'r> {
             held_workers: self.held_workers,
             waits: self.waits.clone(),
             databases: statements::databases(self.run),
+            questions: questions::questions(self.run),
             fix,
             growth: self.evidence.growth(),
             held_back: self.held_back.clone(),

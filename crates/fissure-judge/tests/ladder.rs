@@ -5,7 +5,7 @@ mod fake_rig;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fake_rig::{Model, Plant, Waited, route};
+use fake_rig::{Model, Plant, QUESTIONS, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond, Stamped};
 use fissure_facts::profile::{Frame, Stack};
 use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Purpose, Step, WindowPlan};
@@ -29,7 +29,8 @@ fn pool_of_two() -> Model {
 /// Copies wait for the same database, and most of the requests were seen to do so.
 #[test]
 fn a_database_that_nothing_helps_is_named() {
-    let model = Model { slots: u32::MAX, shared_slots: 2, ..pool_of_two() };
+    let mut model = Model { slots: u32::MAX, shared_slots: 2, ..pool_of_two() };
+    model.costs[1].cpu_ms *= 2.0;
     let mut plant = Plant::new(model, 400).at(80.0).within(170);
     for (port, is_database) in [(5432, true), (7408, false)] {
         plant.waited = Some(Waited::Peer(([127, 0, 0, 1], port).into()));
@@ -41,6 +42,11 @@ fn a_database_that_nothing_helps_is_named() {
         };
         assert_eq!((link.address.port(), link.is_database), (Some(port), is_database));
         assert!(link.share.mid > 0.8, "{link:?}");
+        let [questions] = &judgement.questions[..] else { panic!("{:?}", judgement.questions) };
+        assert_eq!((&questions.address, questions.is_database), (&link.address, is_database));
+        assert_eq!(questions.route, Some(route("GET /slow")), "{questions:?}");
+        assert!((questions.per_request / QUESTIONS - 1.0).abs() < 0.1, "{questions:?}");
+        assert!(questions.by_others.is_some_and(|asked| asked < 3.0), "{questions:?}");
     }
 }
 

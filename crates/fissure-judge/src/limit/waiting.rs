@@ -109,7 +109,7 @@ fn link_of(waits: &Waits, config: &Config, least: f64) -> Option<BlamedLink> {
         let shares = waits.places.iter().filter(|place| place.what == awaits).map(|place| place.share);
         let sum = |end: fn(Estimate) -> f64| shares.clone().map(end).sum::<f64>().min(1.0);
         let share = Estimate::new(sum(|s| s.mid), sum(|s| s.low), sum(|s| s.high));
-        let declared = declared(&peer.address, &waits.peers, config);
+        let declared = declared(&peer.address, &addresses(&waits.peers), config);
         (share.mid >= least).then(|| BlamedLink {
             address: peer.address.clone(),
             name: declared.map(|(name, _)| name.clone()),
@@ -245,7 +245,11 @@ fn turns(waits: &Waits) -> Option<String> {
 
 /// The declared link that leads to an address: by its port, or the folder of its socket; where the variable's value is not known (it is the user's own, or
 /// holds a password), the only link for the only address.
-fn declared<'c>(address: &Address, peers: &[PeerLoad], config: &'c Config) -> Option<(&'c String, &'c Link)> {
+pub(crate) fn declared<'c>(
+    address: &Address,
+    all: &[&Address],
+    config: &'c Config,
+) -> Option<(&'c String, &'c Link)> {
     let value = |link: &Link| link.env.as_ref().and_then(|name| config.app.env.get(name));
     let names = |value: &String| match address {
         Address::Tcp(address) => {
@@ -258,20 +262,25 @@ fn declared<'c>(address: &Address, peers: &[PeerLoad], config: &'c Config) -> Op
         }
     };
     let by_port = config.links.iter().find(|(_, link)| value(link).is_some_and(names));
-    let is_only = config.links.len() == 1 && peers.iter().all(|peer| peer.address == *address);
+    let is_only = config.links.len() == 1 && all.iter().all(|known| *known == address);
     let is_hidden = |link: &Link| value(link).is_none_or(|value| value == REDACTED);
     by_port.or_else(|| config.links.iter().find(|(_, link)| is_only && is_hidden(link)))
 }
 
+fn addresses(peers: &[PeerLoad]) -> Vec<&Address> {
+    peers.iter().map(|peer| &peer.address).collect()
+}
+
 /// To whom a declared link leads.
 pub(crate) fn peer_of(link: &str, peers: &[PeerLoad], config: &Config) -> Option<usize> {
-    let leads_to =
-        |peer: &PeerLoad| declared(&peer.address, peers, config).is_some_and(|(name, _)| name == link);
+    let leads_to = |peer: &PeerLoad| {
+        declared(&peer.address, &addresses(peers), config).is_some_and(|(name, _)| name == link)
+    };
     peers.iter().position(leads_to)
 }
 
 /// By a declared link's kind, else by what listens there by default.
-fn is_database(address: &Address, link: Option<&Link>) -> bool {
+pub(crate) fn is_database(address: &Address, link: Option<&Link>) -> bool {
     let by_default = || match address {
         Address::Tcp(address) => DATABASE_PORTS.contains(&address.port()),
         Address::Unix(path) => DATABASE_SOCKETS.iter().any(|name| path.to_ascii_lowercase().contains(name)),

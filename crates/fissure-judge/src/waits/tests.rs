@@ -96,7 +96,7 @@ fn loopback(port: u16) -> Address {
 
 fn peer(port: u16, connections: u64, awaited: u64) -> Peer {
     let address = loopback(port);
-    Peer { address, looks: 50, connections: 50 * connections, awaited: 50 * awaited }
+    Peer { address, looks: 50, connections: 50 * connections, awaited: 50 * awaited, asked_per_s: None }
 }
 
 fn waiting_for(port: u16) -> Doing {
@@ -296,7 +296,13 @@ fn a_database_behind_a_socket_file_is_named() {
     {
         let address = Address::Unix(path.to_owned());
         let doing = Doing::WaitingForPeer { address: Some(address.clone()) };
-        let peers = vec![Peer { address: address.clone(), looks: 50, connections: 50 * 15, awaited: 0 }];
+        let peers = vec![Peer {
+            address: address.clone(),
+            looks: 50,
+            connections: 50 * 15,
+            awaited: 0,
+            asked_per_s: None,
+        }];
         let (waits, resource) = seen(vec![threads(15.0, doing, &[3, 1], &[], 3)], peers);
         assert_eq!(resource, Some(wanted));
         assert_eq!(waiting::link(&waits, &config()).unwrap().address, address);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use std::net::SocketAddr;
 
+use fissure_facts::fact::RouteSecond;
 use fissure_facts::profile::{Doing, Frame, Peer, Stack};
 use fissure_facts::{Fact, Load, Profile, Route, WindowPlan};
 
@@ -11,6 +12,8 @@ use super::Model;
 
 /// Samples of a second of CPU.
 const RATE: f64 = 500.0;
+/// What `GET /slow` asks whom it waits for.
+pub const QUESTIONS: f64 = 40.0;
 /// Looks at all threads in a window.
 const LOOKS: u64 = 300;
 
@@ -61,6 +64,16 @@ pub enum Waited {
     Lock,
 }
 
+/// `GET /slow` asks for each of its rows, everybody else once.
+fn asked_per_s(facts: &[Fact]) -> f64 {
+    let seconds = facts.iter().filter_map(|f| if let Fact::SecondPassed(s) = f { Some(s) } else { None });
+    let asked = |(route, seen): (&Route, &RouteSecond)| {
+        seen.ended() as f64 * if route.path() == "/slow" { QUESTIONS } else { 1.0 }
+    };
+    let each: Vec<f64> = seconds.map(|second| second.routes.iter().map(asked).sum()).collect();
+    each.iter().sum::<f64>() / each.len().max(1) as f64
+}
+
 pub fn waiting(what: Waited, plan: &WindowPlan, facts: &[Fact]) -> Fact {
     let users = if let Load::Closed { users } = plan.load { f64::from(users) } else { 0.0 };
     let of_probe = |f: &Fact| if let Fact::Sampled(p) = f { Some(p.app_cpu_s) } else { None };
@@ -91,7 +104,13 @@ pub fn waiting(what: Waited, plan: &WindowPlan, facts: &[Fact]) -> Fact {
     let (stacks, peers) = match what {
         Waited::Peer(peer) => {
             let doing = Doing::WaitingForPeer { address: Some(peer.into()) };
-            let of_peer = Peer { address: peer.into(), looks: LOOKS, connections: count, awaited: count };
+            let of_peer = Peer {
+                address: peer.into(),
+                looks: LOOKS,
+                connections: count,
+                awaited: count,
+                asked_per_s: Some(asked_per_s(facts)),
+            };
             (vec![stack(doing, vec![0], count)], vec![of_peer])
         }
         Waited::Lock => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fissure_facts::Address;
 use fissure_facts::profile::Peer;
@@ -45,6 +45,9 @@ pub(super) struct Peers {
     looks: u64,
     /// Connections, and of those the ones on which the app waits for an answer.
     seen: BTreeMap<Address, (u64, u64)>,
+    /// Segments with data that the app sent since the first look.
+    asked: BTreeMap<Address, u64>,
+    first: Option<Instant>,
     /// By inode, the Unix socket that the app connected to with it; None of what is none.
     unix: HashMap<u64, Option<Address>>,
     /// By inode, what the last look saw.
@@ -109,7 +112,15 @@ impl Peers {
         let protocol = Some(netlink::SOCK_DIAG);
         let kernel = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, close, protocol)?;
         set_socket_timeout(&kernel, Timeout::Recv, Some(PATIENCE))?;
-        Ok(Self { kernel, looks: 0, seen: BTreeMap::new(), unix: HashMap::new(), before: HashMap::new() })
+        Ok(Self {
+            kernel,
+            looks: 0,
+            seen: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            first: None,
+            unix: HashMap::new(),
+            before: HashMap::new(),
+        })
     }
 
     pub fn look(&mut self, processes: &[u32]) -> io::Result<()> {
@@ -121,6 +132,8 @@ impl Peers {
         let mut sockets = self.ask(AddressFamily::INET)?;
         sockets.extend(self.ask(AddressFamily::INET6)?);
         self.looks += 1;
+        let is_first = self.first.is_none();
+        self.first.get_or_insert_with(Instant::now);
         // Who connected to a port on which somebody listens is that one's client, and no peer of the app's choice.
         let listens: HashSet<u16> =
             sockets.iter().filter(|s| s.state == LISTEN).map(|s| s.local_port).collect();
@@ -135,6 +148,10 @@ impl Peers {
                     SpokeLast::Either(segments) => segments.app_spoke_last(before),
                 };
                 *awaited += u64::from(waits);
+                // What was sent before the first look is not of this window.
+                let sent = socket.segments.sent;
+                let since = before.map_or(if is_first { sent } else { 0 }, |before| before.segments.sent);
+                *self.asked.entry(socket.remote.into()).or_default() += u64::from(sent.wrapping_sub(since));
                 self.before.insert(socket.inode, Before { waits, segments: socket.segments });
             }
         }
@@ -158,7 +175,12 @@ impl Peers {
 
     pub fn into_facts(self) -> Vec<Peer> {
         let looks = self.looks;
-        let fact = |(address, (connections, awaited))| Peer { address, looks, connections, awaited };
+        let elapsed_s = self.first.map_or(0.0, |first| first.elapsed().as_secs_f64());
+        let fact = |(address, (connections, awaited))| {
+            let asked = self.asked.get(&address).filter(|_| elapsed_s > 0.0);
+            let asked_per_s = asked.map(|&asked| asked as f64 / elapsed_s);
+            Peer { address, looks, connections, awaited, asked_per_s }
+        };
         self.seen.into_iter().map(fact).collect()
     }
 
@@ -313,6 +335,37 @@ mod tests {
         assert!(matches!(to_listener[..], [Peer { looks: 4, connections: 4, awaited: 2, .. }]), "{facts:?}");
         let client = app.local_addr().unwrap();
         assert!(facts.iter().all(|peer| peer.address != client.into()), "{facts:?}");
+    }
+
+    /// A page that asked for each of its rows looked like one that asked once.
+    #[test]
+    fn every_question_is_counted_and_what_came_before_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::from(listener.local_addr().unwrap());
+        let mut peers = Peers::new().unwrap();
+        let open = || {
+            let app = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            app.set_nodelay(true).unwrap();
+            (app, listener.accept().unwrap().0)
+        };
+        let ask = |(app, other): &mut (TcpStream, TcpStream), times: usize| {
+            for _ in 0..times {
+                app.write_all(b"?").unwrap();
+                other.read_exact(&mut [0]).unwrap();
+                other.write_all(b"!").unwrap();
+                app.read_exact(&mut [0]).unwrap();
+            }
+        };
+        let mut old = open();
+        ask(&mut old, 7);
+        peers.look(&[std::process::id()]).unwrap();
+        ask(&mut old, 20);
+        let mut new = open();
+        ask(&mut new, 5);
+        peers.look(&[std::process::id()]).unwrap();
+        assert_eq!(peers.asked[&address], 25);
+        let per_s = peers.into_facts().into_iter().find(|p| p.address == address).unwrap().asked_per_s;
+        assert!(per_s.is_some_and(|per_s| per_s > 0.0), "{per_s:?}");
     }
 
     /// Of sixteen connections that all waited for an answer half were seen to: the next question followed its answer, of two

@@ -5,7 +5,7 @@ use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
 use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
 
-use super::databases::works_at;
+use super::databases::{asks_often, works_at};
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
 use super::grammar::{code, routes_text, sentence};
 use super::lines::{rehearsed_beside, what_a_fix_gives, who_blocks, who_runs};
@@ -31,6 +31,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     }
     lines.extend(judgement.waits.iter().flat_map(who_waits));
     lines.extend(judgement.databases.iter().flat_map(works_at));
+    lines.extend(judgement.questions.iter().map(asks_often));
     lines.extend(growth::rest(judgement));
     lines.extend(held_back(judgement));
     lines.extend(held_workers(judgement));

@@ -233,6 +233,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         }),
         waits: None,
         databases: Vec::new(),
+        questions: Vec::new(),
         fix: None,
         growth: Vec::new(),
         held_back: Vec::new(),

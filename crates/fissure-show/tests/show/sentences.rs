@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use fissure_facts::Estimate;
+use fissure_facts::{Address, Estimate};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Resource, SoloMiss, Verdict,
+    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Questions, Resource, SoloMiss, Verdict,
     WrongAnswer,
 };
 use fissure_show::words;
@@ -299,6 +299,32 @@ fn what_a_database_works_at_is_told_with_its_usual_cure() {
         is_a_sentence(line);
         assert_eq!(fissure_show::json::report(&run, &judgement)["databases"][0]["at_work"], 7.6);
     }
+}
+
+/// A page asked 121 questions, one for each of its rows and more, and nobody was told.
+#[test]
+fn what_is_asked_row_by_row_is_told_with_its_usual_cure() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    let of_database = Questions {
+        address: Address::from("127.0.0.1:5432".to_owned()),
+        name: Some("db".to_owned()),
+        is_database: true,
+        route: Some("GET /products".parse().unwrap()),
+        per_request: 121.4,
+        by_others: Some(1.2),
+    };
+    let of_service =
+        Questions { name: None, is_database: false, route: None, by_others: None, ..of_database.clone() };
+    judgement.questions = vec![of_database, of_service];
+    let details = words::details(&run, &judgement);
+    for said in [
+        "`GET /products` asks `db` about 121 times (one of the other routes 1.2)",
+        "A request asks `127.0.0.1:5432`",
+    ] {
+        let line = details.iter().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{details:?}"));
+        is_a_sentence(line);
+    }
+    assert_eq!(fissure_show::json::report(&run, &judgement)["questions"][0]["per_request"], 121.4);
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! How often a request asks a database or another service: once for each row where once for all would do.
+//!
+//! The kernel counts the segments with data that the app sends over each connection, whatever language it is written in. A question is at
+//! least one segment, so their number is that of the questions where these are short, as those of a mapper are; a long one (a bulk insert)
+//! counts for several.
+
+use fissure_facts::{Address, Fact, Profile, Purpose, Run, Window};
+
+use crate::judgement::Questions;
+use crate::limit::waiting;
+
+/// From so many on for one request there is a list whose rows are asked for one by one.
+const MANY: f64 = 10.0;
+/// The heaviest route's shares of the requests in the two windows must differ by this much to tell it from the others.
+const FAR_ENOUGH: f64 = 0.05;
+
+/// Of each address that is asked often, the most often asked first.
+pub fn questions(run: &Run) -> Vec<Questions> {
+    let windows: Vec<Window> =
+        run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile && w.ended() > 0).collect();
+    let Some(base) = windows.iter().rfind(|w| w.plan.emphasis.is_none()) else { return Vec::new() };
+    let hot = windows.iter().find_map(|w| Some((w, &w.plan.emphasis.as_ref()?.route)));
+    let asked = asked_per_request(run, base);
+    let routes = run.routes();
+    let addresses: Vec<&Address> = asked.iter().map(|(address, _)| address).collect();
+    let mut found: Vec<Questions> = asked
+        .iter()
+        .filter_map(|(address, of_all)| {
+            let split = hot.and_then(|(window, route)| {
+                let of_hot =
+                    asked_per_request(run, window).into_iter().find(|(known, _)| known == address)?.1;
+                let share = |w: &Window| w.route(route).ended() as f64 / w.ended() as f64;
+                let (hot, others) = split([*of_all, of_hot], [share(base), share(window)])?;
+                Some((route.clone(), hot, others))
+            });
+            let (route, per_request, by_others) = match split {
+                Some((route, hot, others)) if hot >= MANY => (Some(route), hot, Some(others)),
+                Some((route, hot, others)) if routes.len() == 2 => {
+                    (routes.iter().find(|other| **other != route).cloned(), others, Some(hot.max(0.0)))
+                }
+                _ => (None, *of_all, None),
+            };
+            let link = waiting::declared(address, &addresses, &run.header.config);
+            (per_request >= MANY).then(|| Questions {
+                address: address.clone(),
+                name: link.map(|(name, _)| name.clone()),
+                is_database: waiting::is_database(address, link.map(|(_, link)| link)),
+                route,
+                per_request,
+                by_others,
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| b.per_request.total_cmp(&a.per_request));
+    found
+}
+
+fn asked_per_request(run: &Run, window: &Window) -> Vec<(Address, f64)> {
+    let of_window = |fact| match fact {
+        &Fact::Profiled(ref profile) if profile.window == window.plan.window => Some(profile),
+        _ => None,
+    };
+    let profiles = run.facts.iter().filter_map(|s| of_window(&s.fact));
+    let requests_per_s = window.ended() as f64 / window.seconds().max(1.0);
+    let peers = profiles.flat_map(|profile: &Profile| &profile.peers);
+    peers.filter_map(|peer| Some((peer.address.clone(), peer.asked_per_s? / requests_per_s))).collect()
+}
+
+/// Two windows, two unknowns: what a request of the route asks, and what one of the others does.
+fn split([base, hot]: [f64; 2], [of_base, of_hot]: [f64; 2]) -> Option<(f64, f64)> {
+    let apart = of_hot - of_base;
+    (apart >= FAR_ENOUGH).then(|| {
+        let route = (hot * (1.0 - of_base) - base * (1.0 - of_hot)) / apart;
+        let others = (base * of_hot - hot * of_base) / apart;
+        (route, others.max(0.0))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_was_asked_is_found_again(route in 0.0f64..300.0, others in 0.0f64..300.0, base in 0.0f64..0.8, more in 0.1f64..0.9) {
+            let shares = [base, base + (1.0 - base) * more];
+            prop_assume!(shares[1] - shares[0] >= FAR_ENOUGH);
+            let (found, of_others) = split(shares.map(|share| share * route + (1.0 - share) * others), shares).unwrap();
+            prop_assert!((found - route).abs() < 1e-6 && (of_others - others).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_told_from_the_others_is_not() {
+        assert_eq!(split([20.0, 20.0], [0.5, 0.52]), None);
+    }
+}
