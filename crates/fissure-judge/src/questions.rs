@@ -4,10 +4,11 @@
 //! least one segment, so their number is that of the questions where these are short, as those of a mapper are; a long one (a bulk insert)
 //! counts for several.
 
-use fissure_facts::{Address, Fact, Profile, Purpose, Run, Window};
+use fissure_facts::{Address, Purpose, Run, Window};
 
 use crate::judgement::Questions;
 use crate::limit::waiting;
+use crate::waits;
 
 /// From so many on for one request there is a list whose rows are asked for one by one.
 const MANY: f64 = 10.0;
@@ -56,13 +57,9 @@ pub fn questions(run: &Run) -> Vec<Questions> {
 }
 
 fn asked_per_request(run: &Run, window: &Window) -> Vec<(Address, f64)> {
-    let of_window = |fact| match fact {
-        &Fact::Profiled(ref profile) if profile.window == window.plan.window => Some(profile),
-        _ => None,
-    };
-    let profiles = run.facts.iter().filter_map(|s| of_window(&s.fact));
+    let profiles = run.facts.iter().filter_map(|s| waits::profile_of(&s.fact, window));
     let requests_per_s = window.ended() as f64 / window.seconds().max(1.0);
-    let peers = profiles.flat_map(|profile: &Profile| &profile.peers);
+    let peers = profiles.flat_map(|profile| &profile.peers);
     peers.filter_map(|peer| Some((peer.address.clone(), peer.asked_per_s? / requests_per_s))).collect()
 }
 

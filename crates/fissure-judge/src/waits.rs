@@ -97,7 +97,7 @@ impl Waits {
     }
 }
 
-fn profile_of<'r>(fact: &'r Fact, window: &Window) -> Option<&'r Profile> {
+pub(crate) fn profile_of<'r>(fact: &'r Fact, window: &Window) -> Option<&'r Profile> {
     match fact {
         Fact::Profiled(profile) if profile.window == window.plan.window => Some(profile),
         _ => None,
