@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fake_rig::{Model, Plant, QUESTIONS, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond, Stamped};
 use fissure_facts::profile::{Frame, Stack};
-use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Purpose, Step, WindowPlan};
+use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Profile, Purpose, Step, WindowPlan};
 use fissure_judge::judgement::{Doubt, Grows, Missing, RemedyKind, Resource, Verdict};
 use fissure_judge::{Judgement, judge};
 
@@ -276,6 +276,13 @@ fn hot_line(share: f64, users_per_s: f64) -> Plant {
     Plant { own_line: BTreeMap::from([(route("GET /"), share)]), ..plant }
 }
 
+fn profiles_in(facts: &mut [Stamped]) -> impl Iterator<Item = &mut Profile> {
+    facts.iter_mut().filter_map(|s| match &mut s.fact {
+        Fact::Profiled(profile) => Some(profile),
+        _ => None,
+    })
+}
+
 /// It was `ScaleOut`, beside a prediction that the line costs everything.
 #[test]
 fn nobody_buys_cpus_for_one_line_of_the_apps_own() {
@@ -303,11 +310,7 @@ fn lines_in_many_functions_wait_until_other_remedies_were_tried() {
             1,
             |_, _| {},
             |_, facts| {
-                let profiles = facts.iter_mut().filter_map(|s| match &mut s.fact {
-                    Fact::Profiled(profile) => Some(profile),
-                    _ => None,
-                });
-                for profile in profiles {
+                for profile in profiles_in(facts) {
                     let (frame, stack) = (profile.frames[0].clone(), profile.stacks.remove(0));
                     for n in 0..functions {
                         let frames = vec![profile.frames.len() as u32];
@@ -344,11 +347,7 @@ fn nobody_buys_cpus_for_lines_that_no_instrument_saw() {
             1,
             |_, _| {},
             |_, facts| {
-                let profiles = facts.iter_mut().filter_map(|s| match &mut s.fact {
-                    Fact::Profiled(profile) => Some(profile),
-                    _ => None,
-                });
-                profiles
+                profiles_in(facts)
                     .flat_map(|p| &mut p.frames)
                     .for_each(|f| f.module = f.module.take().map(|_| module.to_owned()));
             },

@@ -45,8 +45,16 @@ pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, see
     let left = without(model, lines.hot.as_ref(), dearest, 1.0).mean_cpu_ms() / model.mean_cpu_ms();
     // Lines that seem to take everything leave something all the same, or the goal could be anything.
     let cpus_needed = cpus_needed.scaled(left.max(LEAST_LEFT));
-    let functions: BTreeSet<_> = dearest.iter().map(|line| (&line.file, &line.function)).collect();
-    Some(Fix { lines: dearest.len(), functions: functions.len(), share, capacity_ratio, cpus_needed })
+    let named = dearest.iter().filter(|line| !is_part_of_another(&line.function));
+    let functions: BTreeSet<_> = named.map(|line| (&line.file, &line.function)).collect();
+    Some(Fix { lines: dearest.len(), functions: functions.len().max(1), share, capacity_ratio, cpus_needed })
+}
+
+/// Closures and comprehensions are functions to their language and lines of the function around them to a person.
+fn is_part_of_another(function: &str) -> bool {
+    ["comp>", "<genexpr>", "lambda", "anonymous", "closure", "block ", ".func"]
+        .iter()
+        .any(|part| function.contains(part))
 }
 
 /// The model with the lines' cost taken out of each route.
@@ -66,4 +74,28 @@ fn sum(shares: impl Iterator<Item = Estimate> + Clone) -> Estimate {
     let low: f64 = shares.clone().map(|s| (s.mid - s.low).powi(2)).sum::<f64>().sqrt();
     let high: f64 = shares.map(|s| (s.high - s.mid).powi(2)).sum::<f64>().sqrt();
     Estimate::new(mid, (mid - low).max(0.0), (mid + high).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comprehension_belongs_to_the_function_around_it() {
+        for function in [
+            "<listcomp>",
+            "<lambda>",
+            "block in rank",
+            "main.search.func1",
+            "shop::total::{closure#0}",
+            "lambda$rank$0",
+        ] {
+            assert!(is_part_of_another(function), "{function}");
+        }
+        for function in
+            ["rank", "<shop::Cart as shop::Priced>::total", "Shop::Cart#total", "main.(*Server).list"]
+        {
+            assert!(!is_part_of_another(function), "{function}");
+        }
+    }
 }
