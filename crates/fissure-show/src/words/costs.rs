@@ -35,6 +35,6 @@ mod tests {
         assert_eq!(cost_of(1_200.0, 0.0, 169_100.0, Some(265.0)), "not known");
         assert_eq!(cost_of(0.07, 0.0, 0.14, None), "0.07 ms (0.00 to 0.14)");
         assert_eq!(cost_of(0.01, 0.0, 0.24, Some(0.8)), "0.010 ms (0.000 to 0.240)");
-        assert_eq!(cost_of(140.0, 120.0, 165.0, None), "140 ms (120 to 165)");
+        assert_eq!(cost_of(140.0, 120.0, 160.0, None), "140 ms (120 to 160)");
     }
 }
