@@ -222,9 +222,10 @@ impl<'r> Bench<'r> {
         if let Some(missing) = self.two_limits() {
             return not_enough(missing);
         }
-        // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to, or at which most requests wait for a lock or
-        // a file.
-        let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk));
+        // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to, at which most requests wait for a lock or a
+        // file, or that ask for each row of a list.
+        let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk))
+            || !questions::questions(self.run).is_empty();
         if (self.is_cpu_full || is_held_up) && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }

@@ -46,21 +46,24 @@ pub(super) fn works_at(work: &DatabaseWork) -> Vec<String> {
     lines
 }
 
-/// Row by row: the pattern that is called N+1.
-pub(super) fn asks_often(questions: &Questions) -> String {
+/// `GET /products` asks `db` about 121 times (one of the other routes 1).
+pub(super) fn asks(questions: &Questions) -> String {
     let whom = questions.name.as_ref().map_or_else(|| code(&questions.address), code);
     let who = questions.route.as_ref().map_or("A request".to_owned(), code);
     let others = questions
         .by_others
         .map(|count| format!(" (one of the other routes {})", number(count.max(0.1))))
         .unwrap_or_default();
+    format!("{who} asks {whom} about {} times{others}", number(questions.per_request))
+}
+
+/// Row by row: the pattern that is called N+1.
+pub(super) fn asks_often(questions: &Questions) -> String {
     let cure = if questions.is_database {
         "a join, a list of keys, the mapper's eager loading"
     } else {
         "one call for all of them"
     };
-    format!(
-        "{who} asks {whom} about {} times{others}, as if for each row of a list: ask once for what belongs together ({cure}).",
-        number(questions.per_request)
-    )
+    let asks = asks(questions);
+    format!("{asks}, as if for each row of a list: ask once for what belongs together ({cure}).")
 }

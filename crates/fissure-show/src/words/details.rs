@@ -39,6 +39,7 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
     let is_said = match &judgement.verdict {
         Verdict::NotEnoughEvidence { reasons } => is_wait(reasons),
         Verdict::ItsTheLink { .. } => true,
+        Verdict::FixTheseLines { .. } => !judgement.questions.is_empty(),
         _ => false,
     };
     if !is_said {

@@ -4,6 +4,7 @@ use fissure_facts::Estimate;
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{Fix, Limit, Place, Resource, Verdict};
 
+use super::databases::asks;
 use super::goal::{asked_claim, load, times_the_goal};
 use super::grammar::{and, code};
 use super::remedies::remedy_name;
@@ -99,6 +100,15 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
     let goal = load(judgement.goal.asked);
     let waited_for = judgement.limit.as_ref().filter(|limit| limit.is_waited_for);
     if let (Some(limit), Some(fix), Some(held)) = (waited_for, &judgement.fix, &judgement.capacity) {
+        if let Some(asked) = judgement.questions.first().filter(|_| limit.resource == Resource::Pool) {
+            return format!(
+                "Ask once for what belongs together, instead of row by row, in {}: {}, {} of the requests under way wait there, and the goal of {goal} is missed. \
+                 How much that gives is not known: check again.",
+                and(&own),
+                asks(asked),
+                percent(fix.share.mid)
+            );
+        }
         let ratio = fix.capacity_ratio.scaled(held.users_per_s.mid / judgement.goal.users_per_s);
         let order = match limit.resource {
             Resource::OneThread => format!("Do not block the event loop in {}", and(&own)),

@@ -325,6 +325,13 @@ fn what_is_asked_row_by_row_is_told_with_its_usual_cure() {
         is_a_sentence(line);
     }
     assert_eq!(fissure_show::json::report(&run, &judgement)["questions"][0]["per_request"], 121.4);
+    // Where everybody waits for a connection meanwhile, more connections are not the cure.
+    let mut locked = fixtures::fix_the_lock();
+    locked.limit.as_mut().unwrap().resource = Resource::Pool;
+    locked.questions.clone_from(&judgement.questions);
+    let sentence = words::verdict_sentence(&run, &locked);
+    is_a_sentence(&sentence);
+    assert!(sentence.starts_with("Ask once") && !sentence.contains("Let more in"), "{sentence}");
 }
 
 #[test]
