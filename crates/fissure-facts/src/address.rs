@@ -24,6 +24,20 @@ impl Address {
             Self::Unix(_) => None,
         }
     }
+
+    /// Does this text, an environment variable's value, lead there? By the port; a socket by its folder at least: that is what
+    /// PostgreSQL's clients are given.
+    pub fn is_named_by(&self, value: &str) -> bool {
+        match self {
+            Self::Tcp(address) => {
+                let port = address.port().to_string();
+                value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port)
+            }
+            Self::Unix(path) => {
+                path.rsplit_once('/').is_some_and(|(folder, _)| !folder.is_empty() && value.contains(folder))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Address {

@@ -214,6 +214,13 @@ pub enum LinkKind {
     Sqlite,
 }
 
+impl LinkKind {
+    /// A server that holds data which no copy of the app's folder has.
+    pub fn is_database_server(self) -> bool {
+        matches!(self, Self::Postgres | Self::Mysql | Self::Redis)
+    }
+}
+
 /// `[load]`: what `fissure load` may do and must see.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -84,25 +84,24 @@ fn method(cursor: &mut Cursor<'_>) -> Parsed<String> {
     Ok(method.to_owned())
 }
 
-/// `{{base}}/path?query`: gives what stands behind `{{base}}`. A link out of an answer may stand behind it, or alone.
+/// `{{base}}/path?query`: gives what stands behind `{{base}}`. A link out of an answer may stand behind it or in its place.
 fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
     let start = *cursor;
     let first = if cursor.starts_with("{{") { Some(text::placeholder(cursor)?) } else { None };
     let is_base = first == Some(Piece::Variable("base".to_owned()));
-    if let Some(link @ Piece::Variable(_)) = first
-        && !is_base
-        && is_over(cursor)
-    {
-        cursor.line_end()?;
-        return Ok(Template(vec![link]));
-    }
-    if !is_base {
-        return Err(start.wrong(
-            "a URL begins with `{{base}}`, the app's address: fissure starts the app on a port of its own and sends load nowhere else",
-        ));
+    let is_more_of_a_link =
+        is_over(cursor) || ["?", "&", "#"].iter().any(|sign| cursor.starts_with(sign));
+    let mut pieces = text::Pieces::default();
+    match first {
+        Some(link @ Piece::Variable(_)) if !is_base && is_more_of_a_link => pieces.0.push(link),
+        _ if is_base => {}
+        _ => {
+            return Err(start.wrong(
+                "a URL begins with `{{base}}`, the app's address, or with a link out of an answer: fissure starts the app on a port of its own and sends load nowhere else",
+            ));
+        }
     }
     let behind = *cursor;
-    let mut pieces = text::Pieces::default();
     loop {
         if cursor.starts_with("{{") {
             pieces.0.push(text::placeholder(cursor)?);

@@ -21,6 +21,8 @@ pub fn route_of(method: &str, target: &Template) -> Option<Route> {
                 for c in text.chars() {
                     match c {
                         '?' | '#' => break 'pieces,
+                        // More of the query that a link out of an answer has.
+                        '&' if path.is_empty() => break 'pieces,
                         '/' => {
                             close(&mut segment, fixed_segment, &mut path);
                             path.push('/');

@@ -383,6 +383,8 @@ fn what_varies_in_a_path_becomes_a_parameter() {
         ("/photos/17", "/photos/{id}"),
         ("{{link}}", "/{link}"),
         ("{{link}}/edit", "/{link}/edit"),
+        ("{{link}}?page=2", "/{link}"),
+        ("{{link}}&digest=1", "/{link}"),
         ("/photos/17.jpg", "/photos/17.jpg"),
         ("/v2/users", "/v2/users"),
         ("/k/123e4567-e89b-12d3-a456-426614174000", "/k/{uuid}"),
@@ -396,6 +398,8 @@ fn what_varies_in_a_path_becomes_a_parameter() {
     ] {
         assert_eq!(only(&format!("GET {{{{base}}}}{path}")).route.template(), template, "{path}");
     }
+    assert_eq!(only("PUT {{link}}&part=2").route.template(), "/{link}");
+    assert_eq!(only("GET {{link}}").route.template(), "/{link}");
 }
 
 #[test]

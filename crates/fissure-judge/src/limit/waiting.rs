@@ -1,7 +1,7 @@
 //! Which resource gives way when it is not the CPU: what most of the requests under way wait for.
 
-use fissure_facts::config::{Link, LinkKind, REDACTED};
-use fissure_facts::{Address, Config, Estimate, Route};
+use fissure_facts::config::{Link, REDACTED};
+use fissure_facts::{Address, Config, DatabaseServer, Estimate, Route};
 
 use crate::evidence::Evidence;
 use crate::judgement::{BlamedLink, Holder, PeerLoad, Place, Resource, Spot, Wait, Waits, WaitsFor};
@@ -17,10 +17,6 @@ const ALWAYS_SOMEBODY: f64 = 4.0;
 const ONE_AT_MOST: f64 = 1.1;
 /// Connections of which hardly one rests are used up.
 const ALL_TAKEN: f64 = 0.9;
-/// The ports that databases listen on by default: PostgreSQL, MySQL, Redis, MongoDB, SQL Server, Oracle, Cassandra.
-const DATABASE_PORTS: [u16; 7] = [5432, 3306, 6379, 27017, 1433, 1521, 9042];
-/// Parts of the names of the sockets that they listen on.
-const DATABASE_SOCKETS: [&str; 5] = [".s.pgsql.", "mysql", "mariadb", "redis", "mongodb"];
 /// The routes that are named carry this much of the time.
 const CARRY: f64 = 0.7;
 
@@ -251,17 +247,8 @@ pub(crate) fn declared<'c>(
     config: &'c Config,
 ) -> Option<(&'c String, &'c Link)> {
     let value = |link: &Link| link.env.as_ref().and_then(|name| config.app.env.get(name));
-    let names = |value: &String| match address {
-        Address::Tcp(address) => {
-            let port = address.port().to_string();
-            value.split(|c: char| !c.is_ascii_digit()).any(|number| number == port)
-        }
-        // By its folder at least: that is what PostgreSQL's clients are given.
-        Address::Unix(path) => {
-            path.rsplit_once('/').is_some_and(|(folder, _)| !folder.is_empty() && value.contains(folder))
-        }
-    };
-    let by_port = config.links.iter().find(|(_, link)| value(link).is_some_and(names));
+    let by_port =
+        config.links.iter().find(|(_, link)| value(link).is_some_and(|value| address.is_named_by(value)));
     let is_only = config.links.len() == 1 && all.iter().all(|known| *known == address);
     let is_hidden = |link: &Link| value(link).is_none_or(|value| value == REDACTED);
     by_port.or_else(|| config.links.iter().find(|(_, link)| is_only && is_hidden(link)))
@@ -281,12 +268,7 @@ pub(crate) fn peer_of(link: &str, peers: &[PeerLoad], config: &Config) -> Option
 
 /// By a declared link's kind, else by what listens there by default.
 pub(crate) fn is_database(address: &Address, link: Option<&Link>) -> bool {
-    let by_default = || match address {
-        Address::Tcp(address) => DATABASE_PORTS.contains(&address.port()),
-        Address::Unix(path) => DATABASE_SOCKETS.iter().any(|name| path.to_ascii_lowercase().contains(name)),
-    };
-    let by_kind = |kind| matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis);
-    link.map_or_else(by_default, |link| by_kind(link.kind))
+    link.map_or_else(|| DatabaseServer::at(address).is_some(), |link| link.kind.is_database_server())
 }
 
 /// The routes that take most of the time when nobody is in their way: descending, until most of it is reached.

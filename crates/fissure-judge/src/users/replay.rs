@@ -98,7 +98,7 @@ fn is_the_apps_own(run: &Run) -> bool {
     let all = problems.all(|(class, sentence)| {
         some = true;
         match class {
-            ErrorClass::Status => sentence.contains("got 5"),
+            ErrorClass::Status => sentence.split(" (").next().is_some_and(|status| status.contains("got 5")),
             class => matches!(
                 class,
                 ErrorClass::Refused | ErrorClass::Reset | ErrorClass::CutShort | ErrorClass::Timeout

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::filter::{Seen, apply, first_group};
 use super::predicate::holds;
-use super::secret::{excerpt, is_secret, without_query};
+use super::secret::{beginning, excerpt, is_secret, without_query};
 use super::{Answer, cookie, render, xpath};
 
 /// What is wrong with an answer.
@@ -100,8 +100,15 @@ fn status(step: &JourneyStep, answer: &Answer<'_>) -> Result<(), Problem> {
         ExpectedStatus::Exactly(status) => format!("status {status}"),
     };
     let location = answer.headers.get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
-    let location = location.map(|to| format!(" (Location: {})", without_query(&to))).unwrap_or_default();
-    let sentence = format!("line {}: expected {expected}, got {}{location}", step.line, answer.status);
+    let why = match location {
+        Some(to) => format!(" (Location: {})", without_query(&to)),
+        None if answer.status < 400 => String::new(),
+        None => match answer.text() {
+            Ok(text) if !text.trim().is_empty() => format!(" ({})", beginning(text)),
+            _ => String::new(),
+        },
+    };
+    let sentence = format!("line {}: expected {expected}, got {}{why}", step.line, answer.status);
     Err(Problem { class: ErrorClass::Status, sentence })
 }
 
@@ -212,7 +219,7 @@ fn found_nothing(query: &Query, filters: &[Filter], answer: &Answer<'_>) -> Stri
     match query {
         Query::JsonPath(_) | Query::XPath(_) | Query::Regex(_) | Query::Body => match answer.text() {
             Ok("") => format!("{subject} found nothing in an empty body"),
-            Ok(text) => format!("{subject} found nothing in {}", excerpt(text)),
+            Ok(text) => format!("{subject} found nothing in {}", beginning(text)),
             Err(why) => format!("{subject} found nothing: {why}"),
         },
         Query::Header(_) | Query::Cookie { .. } => format!("{subject} is not in the answer"),

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::html::unescaped;
+
 const WORDS: [&str; 8] =
     ["cookie", "authorization", "token", "secret", "password", "csrf", "session", "api_key"];
 
@@ -34,6 +36,16 @@ pub(super) fn excerpt(text: &str) -> String {
     if head.len() < text.len() && !short.ends_with("...") { format!("{short}...") } else { short }
 }
 
+/// What an answer begins with: of a page its title, because the first letters of all pages are the same.
+pub(super) fn beginning(text: &str) -> String {
+    let title = PAGE_TITLE.as_ref().and_then(|pattern| pattern.captures(text)).and_then(|found| found.get(1));
+    let title = title.map(|title| unescaped(title.as_str()).unwrap_or_else(|_| title.as_str().to_owned()));
+    match title {
+        Some(title) if !title.trim().is_empty() => format!("a page with the title \"{}\"", excerpt(&title)),
+        _ => excerpt(text),
+    }
+}
+
 /// The values behind secret-looking names in a text that is no JSON.
 pub(crate) fn values(text: &str) -> impl Iterator<Item = &str> {
     let found = SECRET_VALUE.as_ref().into_iter().flat_map(move |pattern| pattern.captures_iter(text));
@@ -51,6 +63,11 @@ pub(crate) fn replace(text: &str, with: impl Fn(&str) -> String) -> String {
 }
 
 const EXCERPT_CHARACTERS: usize = 120;
+
+/// The title of a text that begins as a page does.
+static PAGE_TITLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?is)\A\s*(?:<!--.{0,999}?-->\s*)?<(?:!doctype\s+html|html|head).{0,4000}?<title[^>]*>([^<]*)</title").ok()
+});
 
 /// A secret name as a JSON field, form field, attribute or header, and its value.
 static SECRET_VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -87,6 +104,14 @@ mod tests {
         ] {
             assert_eq!(excerpt(text), shown);
         }
+    }
+
+    #[test]
+    fn a_page_is_told_by_its_title() {
+        let page = "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Log in &lsaquo; Notes</title>";
+        assert_eq!(beginning(page), "a page with the title \"Log in ‹ Notes\"");
+        assert_eq!(beginning("<html><head><title> </title></head>No"), "<html><head><title> </title></head>No");
+        assert_eq!(beginning("{\"error\":\"<html><title>x</title>\"}"), "{\"error\":\"<html><title>x</title>\"}");
     }
 
     #[test]

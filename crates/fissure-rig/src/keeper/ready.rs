@@ -28,7 +28,7 @@ pub enum NotReady {
     #[error("The app ended by itself before it was ready: {how}. Run its command in its folder to see why.")]
     Died { how: String, last_lines: Vec<String> },
     #[error(
-        "The app listens on {}, not on $PORT={wanted}: make the command use $PORT, or write `port = {}` under [app].",
+        "The app listens on {}, not on $PORT={wanted}: make the command use $PORT (in some apps a PORT in `.env` goes before it), or write `port = {}` under [app].",
         ports(listening), listening.first().copied().unwrap_or(*wanted)
     )]
     OtherPort { wanted: u16, listening: Vec<u16> },

@@ -8,6 +8,7 @@
 mod cpu_clock;
 mod ends;
 mod folded;
+mod foreign;
 mod go;
 mod hooks;
 mod jvm;
@@ -44,6 +45,7 @@ use linked::Linked;
 use machine::Machine;
 use threads::{Threads, Worked};
 
+pub use foreign::ForeignDatabases;
 pub use hooks::Hooks;
 pub(crate) use machine::own_cpus;
 pub(crate) use native::can_sample;

@@ -21,8 +21,11 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
 }
 
 fn serve(folder: &Folder, place: &str, why: &str) -> Start {
+    // What nginx or Apache rewrites, a script of this name does for PHP's own server.
+    let router = ["router.php".to_owned(), format!("{place}/router.php")];
+    let router = router.into_iter().find(|file| folder.has(file)).map(|file| format!(" {file}"));
     let mut start = Start {
-        command: format!("php -S 127.0.0.1:$PORT -t {place}"),
+        command: format!("php -S 127.0.0.1:$PORT -t {place}{}", router.unwrap_or_default()),
         why: format!("{why}; PHP's own server with {WORKERS} workers stands in for php-fpm"),
         ..Start::default()
     };

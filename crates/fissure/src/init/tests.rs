@@ -233,6 +233,8 @@ fn php() {
     assert_eq!(guess.app.env["PHP_CLI_SERVER_WORKERS"], "4");
     assert!(guess.missing[0].contains("composer install"));
     assert_eq!(command(&[("index.php", "")]), "php -S 127.0.0.1:$PORT -t .");
+    let routed = command(&[("index.php", ""), ("router.php", "")]);
+    assert_eq!(routed, "php -S 127.0.0.1:$PORT -t . router.php");
 }
 
 #[test]

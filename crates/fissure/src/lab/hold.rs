@@ -13,7 +13,7 @@ use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
 use tokio::time::Instant;
 
-use super::{CHAOS, Interrupt, Lab};
+use super::{CHAOS, Interrupt, Lab, refuse_foreign_databases};
 use crate::exit::{Exit, Failure};
 
 /// Time for the crowd to start, read its plan and be ready, before its clock begins.
@@ -43,6 +43,7 @@ impl Lab<'_> {
         // Whoever plays it again is somebody else, with names of their own: as far from the users of windows as from the first.
         let played = self.run.facts.iter().filter(|s| matches!(s.fact, Fact::JourneyPlayed { .. })).count();
         plan.seed = plan.seed.wrapping_add((played as u64) << 32);
+        let foreign = self.stage.of(arrangement).map(|standing| standing.foreign_databases());
         let mut crowd = self.start_crowd(&plan).await?;
         loop {
             tokio::select! {
@@ -68,6 +69,9 @@ impl Lab<'_> {
             }
         }
         self.bury(arrangement)?;
+        if let Some(foreign) = foreign {
+            refuse_foreign_databases(self.project, &foreign)?;
+        }
         if self.order.verb == CHAOS && !self.run.was_interrupted() {
             self.find_links(arrangement, interrupt).await?;
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fissure_facts::Machine;
-use fissure_facts::config::LinkKind;
+use fissure_facts::{Address, DatabaseServer, Machine};
 use fissure_rig::keeper::CpuSplit;
+use fissure_rig::lens::ForeignDatabases;
 
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
@@ -42,21 +42,15 @@ const DATA_SCHEMES: &[&str] =
 /// write to one is refused until the user has said that this data is there to be written.
 pub fn refuse_shared_data(project: &Project) -> Result<(), Failure> {
     let config = &project.config;
-    let dotenv = std::fs::read_to_string(project.folder.join(".env")).unwrap_or_default();
-    let mut addresses: BTreeMap<String, String> = dotenv
-        .lines()
-        .filter_map(|line| line.trim().trim_start_matches("export ").split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
-        .chain(std::env::vars())
-        .collect();
-    addresses.extend(config.app.env.clone());
+    let mut addresses = environment(project);
     addresses.retain(|_, value| DATA_SCHEMES.iter().any(|scheme| value.contains(scheme)));
 
     let disposable = |variable: &str| {
         config.links.values().any(|link| link.disposable && link.env.as_deref() == Some(variable))
     };
     let undeclared = addresses.keys().find(|name| !disposable(name)).map(|name| format!("`{name}`"));
-    let declared = config.links.iter().find(|(_, link)| !link.disposable && holds_data(link.kind));
+    let declared =
+        config.links.iter().find(|(_, link)| !link.disposable && link.kind.is_database_server());
     match undeclared.or_else(|| declared.map(|(name, _)| format!("[links.{name}]"))) {
         None => Ok(()),
         Some(name) => Err(Failure::new(
@@ -70,6 +64,40 @@ pub fn refuse_shared_data(project: &Project) -> Result<(), Failure> {
     }
 }
 
-fn holds_data(kind: LinkKind) -> bool {
-    matches!(kind, LinkKind::Postgres | LinkKind::Mysql | LinkKind::Redis)
+/// The same, for what the app was seen to be connected to: its address may stand where nobody but the app reads it.
+pub fn refuse_foreign_databases(project: &Project, watch: &ForeignDatabases) -> Result<(), Failure> {
+    let environment = environment(project);
+    let is_disposable = |address: &Address, server: &DatabaseServer| {
+        project.config.links.values().filter(|link| link.disposable).any(|link| {
+            let value = link.env.as_ref().and_then(|name| environment.get(name));
+            link.kind == server.kind || value.is_some_and(|value| address.is_named_by(value))
+        })
+    };
+    let found = watch.so_far();
+    let Some((address, server)) = found.iter().find(|(address, server)| !is_disposable(address, server)) else {
+        return Ok(());
+    };
+    let kind = serde_json::json!(server.kind);
+    Err(Failure::new(
+        Exit::BadInput,
+        format!(
+            "the app is connected to {} at {address}, a database server that fissure did not start and cannot copy: thousands of \
+             users would write to it. Point the app to a scratch database, or start one in the app's own command, below its folder; \
+             if its data may be written, say so with `[links.db]` `kind = {kind}`, `disposable = true`.",
+            server.name
+        ),
+    ))
+}
+
+/// What the app finds in its environment, with what it reads from `.env`.
+fn environment(project: &Project) -> BTreeMap<String, String> {
+    let dotenv = std::fs::read_to_string(project.folder.join(".env")).unwrap_or_default();
+    let mut variables: BTreeMap<String, String> = dotenv
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("export ").split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
+        .chain(std::env::vars())
+        .collect();
+    variables.extend(project.config.app.env.clone());
+    variables
 }

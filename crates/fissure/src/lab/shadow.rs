@@ -9,7 +9,7 @@ use fissure_rig::crowd::{Mode, Solo};
 use fissure_rig::shadow::{Written, links, tables};
 
 use super::stage::Standing;
-use super::{Interrupt, Lab};
+use super::{Interrupt, Lab, refuse_foreign_databases};
 use crate::exit::Failure;
 
 /// Pauses are kept up to this: long enough for what an app does right after an answer, short enough not to bore.
@@ -38,10 +38,13 @@ impl Lab<'_> {
         let at_once = matches!(plan.act, Act::Idle { at_once: true, .. });
         match self.stage.start_apart(&plan.arrangement, at_once).await {
             Ok(mut standing) => {
+                let foreign = standing.foreign_databases();
                 let played = tokio::select! {
                     played = self.act(plan, &mut standing) => Some(played),
                     () = interrupt.came() => None,
                 };
+                let refused = refuse_foreign_databases(self.project, &foreign);
+                drop(foreign);
                 if let Some(copy) = standing.end_processes().await {
                     if plan.act == Act::Trace {
                         end.links = links(copy, &self.veil);
@@ -52,6 +55,7 @@ impl Lab<'_> {
                     end.tables.extend(database.tables(&|bytes| self.veil.fingerprint_of(bytes)).await);
                 }
                 standing.strike().await;
+                refused?;
                 match played {
                     Some(played) => end.cut_short = played?,
                     None => {

@@ -16,7 +16,7 @@ use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::cache;
 use fissure_rig::faults::{clock, inject};
 use fissure_rig::keeper::{self, CpuSplit, Intercept, Kept, Launch};
-use fissure_rig::lens::{Database, Hooks};
+use fissure_rig::lens::{Database, ForeignDatabases, Hooks};
 use fissure_rig::scratch::{self, Scratch, ScratchDatabase};
 use fissure_rig::wire::{LinkAddress, Relay};
 
@@ -503,6 +503,11 @@ impl Standing {
             }
         }
         facts
+    }
+
+    /// Looks from now on at which database servers it is connected to.
+    pub fn foreign_databases(&self) -> ForeignDatabases {
+        ForeignDatabases::watch(self.processes.iter().map(|process| process.kept.guard_pid()).collect())
     }
 
     /// Where each role listens.

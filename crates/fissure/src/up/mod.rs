@@ -25,6 +25,7 @@ use crate::runs;
 use notes::{Noted, Notes};
 
 const PORT: u16 = 8080;
+const OR_IN_PLACE: &str = "Or say --in-place: then the app writes wherever it always writes.";
 /// How often the app is looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -32,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub fn serve(project: &Project, arrangement: &Arrangement, args: &DoorArgs) -> Result<Exit, Failure> {
     if !args.in_place {
         lab::refuse_shared_data(project)
-            .map_err(|e| e.or("Or say --in-place: then the app writes wherever it always writes."))?;
+            .map_err(|e| e.or(OR_IN_PLACE))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
         Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}."))
@@ -103,6 +104,9 @@ impl<'p> Up<'p> {
             }
         };
         if let Err(failure) = staged {
+            if let Some((_, folder)) = self.recording.take() {
+                discard(&folder);
+            }
             return Err(Failure::new(Exit::NotStarted, told(&failure.sentence, &failure.last_lines)));
         }
         let table = self.table();
@@ -124,21 +128,30 @@ impl<'p> Up<'p> {
         let page = page.map_err(|e| Failure::new(Exit::CouldNotTell, format!("no live page: {e}.")))?;
         self.welcome(folder.as_deref(), certificate.as_deref(), page.url());
 
-        let died = loop {
+        let foreign = self.stage.of(arrangement).map(|standing| standing.foreign_databases());
+        let foreign = foreign.filter(|_| !self.args.in_place);
+        let ended = loop {
             tokio::select! {
-                () = interrupt.came() => break None,
+                () = interrupt.came() => break Ok(Exit::Met),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let refused = foreign.as_ref().map_or(Ok(()), |foreign| {
+                lab::refuse_foreign_databases(self.project, foreign).map_err(|e| e.or(OR_IN_PLACE))
+            });
+            if let Err(failure) = refused {
+                break Err(failure);
             }
             let deaths = self.stage.of(arrangement).map(lab::Standing::deaths).unwrap_or_default();
             if let Some(Fact::ChildDied { role, how, last_lines, .. }) = deaths.into_iter().next() {
                 let who = if role == WEB { "the app" } else { &role };
-                break Some(told(&format!("{who} ended by itself: {how}."), &last_lines));
+                let sentence = told(&format!("{who} ended by itself: {how}."), &last_lines);
+                break Err(Failure::new(Exit::CouldNotTell, sentence));
             }
         };
-        drop((door, page));
+        drop((door, page, foreign));
         self.stage.strike().await;
         farewell(&notes.finish(), folder.as_deref());
-        died.map_or(Ok(Exit::Met), |sentence| Err(Failure::new(Exit::CouldNotTell, sentence)))
+        ended
     }
 
     /// Where the processes that were started listen.
@@ -246,6 +259,7 @@ fn farewell(noted: &Noted, folder: Option<&Path>) {
     let place = shortest(folder);
     if noted.recorded == 0 {
         anstream::println!("\nNothing came through the door, so nothing was recorded.");
+        discard(folder);
         return;
     }
     let requests = if noted.recorded == 1 { "request" } else { "requests" };
@@ -259,6 +273,11 @@ fn farewell(noted: &Noted, folder: Option<&Path>) {
     anstream::println!(
         "Next: `fissure users import` makes journeys of it. It holds what was typed, passwords too: delete the folder when you have them."
     );
+}
+
+/// A recording without traffic would only be the newest one for `fissure users import`.
+fn discard(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 fn told(sentence: &str, last_lines: &[String]) -> String {

@@ -22,6 +22,8 @@ use super::timer::monotonic_ns;
 
 /// Bodies that somebody looks at are kept up to this size.
 const KEPT_BODY_BYTES_MAX: u64 = 64 << 20;
+/// So much of an answer that tells of an error is kept for the sentence about it.
+const ERROR_BYTES_MAX: usize = 4 << 10;
 
 pub(super) struct Connection {
     pub(super) protocol: Protocol,
@@ -49,7 +51,8 @@ pub(super) struct Opening {
     pub(super) handshake_ns: Option<u64>,
 }
 
-/// What of an answer is looked at; the rest is read and thrown away. Cookies and the status are always kept.
+/// What of an answer is looked at; the rest is read and thrown away. Cookies and the status are always kept, and of an answer that
+/// tells of an error its beginning, which says why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keep {
     pub(super) headers: bool,
@@ -64,7 +67,7 @@ pub(super) struct Reply {
     pub(super) version: HttpVersion,
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
-    /// Empty unless it was to be kept.
+    /// Empty unless it was to be kept, or tells of an error.
     pub(super) body: Vec<u8>,
     pub(super) body_bytes: u64,
 }
@@ -184,9 +187,17 @@ impl Connection {
 }
 
 impl Reply {
+    fn tells_of_an_error(&self) -> bool {
+        self.status >= 400
+    }
+
     fn take_body(&mut self, bytes: &[u8], keep: Keep) -> Result<(), Failure> {
         self.body_bytes += bytes.len() as u64;
         if !keep.body {
+            if self.tells_of_an_error() {
+                let room = ERROR_BYTES_MAX.saturating_sub(self.body.len());
+                self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
             return Ok(());
         }
         if self.body_bytes > KEPT_BODY_BYTES_MAX {

@@ -209,7 +209,7 @@ impl Answer {
                 };
                 closes = says(b"close") || (closes && !says(b"keep-alive"));
             }
-            if self.keep.headers || name.eq_ignore_ascii_case("set-cookie") {
+            if self.keep.headers || status >= 400 || name.eq_ignore_ascii_case("set-cookie") {
                 let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| malformed(&e.to_string()))?;
                 let value = HeaderValue::from_bytes(value).map_err(|e| malformed(&e.to_string()))?;
                 self.reply.headers.append(name, value);
