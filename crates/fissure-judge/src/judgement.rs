@@ -90,7 +90,7 @@ pub enum Verdict {
     },
     /// Rung 1. One request of these routes takes longer than its goal even alone, and most of that time is CPU; or, without
     /// routes, few lines of the app's own carry so much of what is used up that without them the goal would be met, or that
-    /// nothing else is worth buying before they are cheaper.
+    /// nothing else is worth buying before they are cheaper; or a route asks row by row for most of its time (`Judgement::questions`).
     FixTheseLines {
         routes: Vec<SoloMiss>,
     },
@@ -378,6 +378,8 @@ pub struct Questions {
     pub per_request: f64,
     /// Those of one request of the other routes.
     pub by_others: Option<f64>,
+    /// The function of the app that has a database asked more than any other, where an instrument saw one.
+    pub asked_at: Option<Place>,
 }
 
 /// Something that grows with what the app was asked for within the run, while the load was what it was.

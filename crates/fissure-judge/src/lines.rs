@@ -35,6 +35,8 @@ pub struct Lines {
     pub places: Vec<Place>,
     /// The app's own work, line by line, descending.
     pub own: Vec<OwnLine>,
+    /// The place that has a database asked more than any other, of those that the emphasised route is seen in.
+    pub asks: Option<Place>,
     /// The route that was emphasised.
     pub hot: Option<Route>,
     /// Samples on which the shares rest.
@@ -89,6 +91,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
         hot: hot.as_ref().map(|(route, ..)| (*route).clone()),
         ..Lines::default()
     };
+    let mut most_asking = 0;
     for (key, found) in &base_tally.functions {
         let share = stats::wilson(found.count, base_tally.total)?;
         let Some((&line, _)) = found.lines.iter().max_by_key(|(_, n)| n.count) else { continue };
@@ -107,7 +110,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
         };
         let mapped: u64 = found.lines.values().map(|n| n.mapped).sum();
         let many_statements = of_request_ms(mapped) >= MANY_STATEMENTS_MS;
-        lines.places.push(Place {
+        let place = Place {
             function: origin::short_name(&key.function),
             file: key.file.clone(),
             line,
@@ -120,7 +123,12 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
             called_at: found.busiest_library().and_then(|_| found.busiest_caller()),
             is_library: found.is_library,
             route,
-        });
+        };
+        if place.route.is_some() && found.asking > most_asking {
+            most_asking = found.asking;
+            lines.asks = Some(place.clone());
+        }
+        lines.places.push(place);
         for (&line, n) in found.lines.iter().filter(|(_, n)| n.blamed(many_statements) > 0) {
             let share = stats::wilson(n.blamed(many_statements), base_tally.total)?;
             let split = match &hot {

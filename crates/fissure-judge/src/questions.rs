@@ -6,17 +6,22 @@
 
 use fissure_facts::{Address, Purpose, Run, Window};
 
-use crate::judgement::Questions;
+use crate::judgement::{Questions, Waits, WaitsFor};
 use crate::limit::waiting;
+use crate::lines::Lines;
+use crate::model::Model;
 use crate::waits;
 
 /// From so many on for one request there is a list whose rows are asked for one by one.
 const MANY: f64 = 10.0;
 /// The heaviest route's shares of the requests in the two windows must differ by this much to tell it from the others.
 const FAR_ENOUGH: f64 = 0.05;
+/// CPU that a question costs the app at the very least, however lean its driver is: two system calls, and an answer that is read.
+const LEAST_CPU_MS: f64 = 0.03;
+const HALF: f64 = 0.5;
 
 /// Of each address that is asked often, the most often asked first.
-pub fn questions(run: &Run) -> Vec<Questions> {
+pub fn questions(run: &Run, lines: Option<&Lines>) -> Vec<Questions> {
     let windows: Vec<Window> =
         run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile && w.ended() > 0).collect();
     let Some(base) = windows.iter().rfind(|w| w.plan.emphasis.is_none()) else { return Vec::new() };
@@ -42,6 +47,7 @@ pub fn questions(run: &Run) -> Vec<Questions> {
                 _ => (None, *of_all, None),
             };
             let link = waiting::declared(address, &addresses, &run.header.config);
+            let asked_at = lines.and_then(|lines| lines.asks.clone()).filter(|asks| asks.route == route);
             (per_request >= MANY).then(|| Questions {
                 address: address.clone(),
                 name: link.map(|(name, _)| name.clone()),
@@ -49,11 +55,25 @@ pub fn questions(run: &Run) -> Vec<Questions> {
                 route,
                 per_request,
                 by_others,
+                asked_at,
             })
         })
         .collect();
     found.sort_by(|a, b| b.per_request.total_cmp(&a.per_request));
     found
+}
+
+/// Is it what the app's time goes to? The route must take most of the time that requests take alone, and either more is waited for
+/// these answers than for anything else that has a name, or asking costs half of its CPU even with the leanest of drivers.
+pub fn take_the_time(questions: &Questions, model: &Model, waits: Option<&Waits>) -> bool {
+    let Some(route) = model.routes.iter().find(|known| Some(&known.route) == questions.route.as_ref()) else {
+        return false;
+    };
+    let is_waited_for = waits.and_then(|waits| waits.places.first()).is_some_and(
+        |wait| matches!(&wait.what, WaitsFor::Peer(address) if address.as_ref() == Some(&questions.address)),
+    );
+    let costs_half = questions.per_request * LEAST_CPU_MS >= HALF * route.cpu_ms;
+    model.share_of_time(route) >= HALF && (is_waited_for || costs_half)
 }
 
 fn asked_per_request(run: &Run, window: &Window) -> Vec<(Address, f64)> {

@@ -13,7 +13,7 @@ use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
     BlamedLink, Control, CurveLatency, CurvePoint, Fix, HeldBack, HeldWorkers, Judgement, LatencyChange,
-    Limit, Missing, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    Limit, Missing, Questions, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -53,6 +53,7 @@ struct Bench<'r> {
     lines: Option<Lines>,
     /// Flat out the CPU is full, or one thread is.
     is_cpu_full: bool,
+    questions: Vec<Questions>,
     held_back: Vec<HeldBack>,
     held_workers: Option<HeldWorkers>,
     /// What it holds with its workers released, over what it holds as it is.
@@ -84,6 +85,7 @@ impl<'r> Bench<'r> {
             (_, None) => (None, None),
         };
         let is_cpu_full = is_full == Some(true);
+        let questions = questions::questions(run, lines.as_ref());
         let held_back = held_back::held_back(run);
         let released = evidence.fit(&Arrangement::closing().name);
         let released = released.and_then(|released| released.over(fit.as_ref()?));
@@ -97,6 +99,7 @@ impl<'r> Bench<'r> {
             demands,
             lines,
             is_cpu_full,
+            questions,
             held_back,
             held_workers,
             released,
@@ -128,7 +131,7 @@ impl<'r> Bench<'r> {
             held_workers: self.held_workers,
             waits: self.waits.clone(),
             databases: statements::databases(self.run),
-            questions: questions::questions(self.run),
+            questions: self.questions.clone(),
             fix,
             growth: self.evidence.growth(),
             held_back: self.held_back.clone(),
@@ -216,6 +219,9 @@ impl<'r> Bench<'r> {
         if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {
             return self.too_close(fit);
         }
+        if self.asks_row_by_row() {
+            return Verdict::FixTheseLines { routes: Vec::new() };
+        }
         if let Some(link) = self.blamed_link(remedies) {
             return Verdict::ItsTheLink { link, alone: None };
         }
@@ -225,7 +231,7 @@ impl<'r> Bench<'r> {
         // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to, at which most requests wait for a lock or a
         // file, or that ask for each row of a list.
         let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk))
-            || !questions::questions(self.run).is_empty();
+            || !self.questions.is_empty();
         if (self.is_cpu_full || is_held_up) && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }
@@ -237,8 +243,11 @@ impl<'r> Bench<'r> {
         {
             return not_enough(Missing::LinesUnseen { cpus_needed, best, engine: lines.engine });
         }
-        // More CPUs are the last of the remedies, so it takes a run that had time for the others.
-        if cpus_needed.mid > self.evidence.cpus() && !is_cut_off {
+        // More CPUs are the last of the remedies, so it takes a run that had time for the others; and CPUs that are short for certain, where
+        // they were not seen to be full.
+        let is_short =
+            if self.is_cpu_full { cpus_needed.mid } else { cpus_needed.low } > self.evidence.cpus();
+        if is_short && !is_cut_off {
             return Verdict::ScaleOut {
                 cpus_needed,
                 cpus_given: self.run.header.machine.app_cpus.len(),
@@ -256,6 +265,13 @@ impl<'r> Bench<'r> {
             Some(_) => not_enough(Missing::NothingHelps { cpus_needed, best }),
             None => not_enough(Missing::OutOfTime),
         }
+    }
+
+    /// Nobody buys a larger database, or CPUs, for what is asked row by row.
+    fn asks_row_by_row(&self) -> bool {
+        let model = self.evidence.model(&self.demands);
+        let waits = self.waits.as_ref();
+        self.questions.iter().any(|asked| questions::take_the_time(asked, &model, waits))
     }
 
     /// What the dearest lines would give, or those at which the requests wait. A prediction: lines cannot be rehearsed.

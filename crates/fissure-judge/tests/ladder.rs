@@ -5,7 +5,7 @@ mod fake_rig;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fake_rig::{Model, Plant, QUESTIONS, Waited, route};
+use fake_rig::{Model, Plant, Waited, route};
 use fissure_facts::fact::{ErrorClass, RouteSecond, Stamped};
 use fissure_facts::profile::{Frame, Stack};
 use fissure_facts::{Fact, JourneyOutline, Latencies, Load, OutlineStep, Profile, Purpose, Step, WindowPlan};
@@ -33,7 +33,8 @@ fn a_database_that_nothing_helps_is_named() {
     model.costs[1].cpu_ms *= 2.0;
     let mut plant = Plant::new(model, 400).at(80.0).within(170);
     for (port, is_database) in [(5432, true), (7408, false)] {
-        plant.waited = Some(Waited::Peer(([127, 0, 0, 1], port).into()));
+        let address = ([127, 0, 0, 1], port).into();
+        plant.waited = Some(Waited::Peer { address, questions: 2.0 });
         // An ugly line that would do nothing: the CPU has time to spare.
         plant.own_line = BTreeMap::from([(route("GET /slow"), 0.95), (route("GET /"), 0.95)]);
         let judgement = judge(&plant.check(u64::from(port)));
@@ -42,10 +43,15 @@ fn a_database_that_nothing_helps_is_named() {
         };
         assert_eq!((link.address.port(), link.is_database), (Some(port), is_database));
         assert!(link.share.mid > 0.8, "{link:?}");
+        assert!(judgement.questions.is_empty(), "{:?}", judgement.questions);
+        // A page that asked 93 questions for its 100 rows was told to buy CPUs.
+        plant.waited = Some(Waited::Peer { address, questions: 40.0 });
+        let judgement = judge(&plant.check(u64::from(port)));
+        assert_eq!(judgement.verdict, Verdict::FixTheseLines { routes: Vec::new() });
         let [questions] = &judgement.questions[..] else { panic!("{:?}", judgement.questions) };
-        assert_eq!((&questions.address, questions.is_database), (&link.address, is_database));
+        assert_eq!((questions.address.port(), questions.is_database), (Some(port), is_database));
         assert_eq!(questions.route, Some(route("GET /slow")), "{questions:?}");
-        assert!((questions.per_request / QUESTIONS - 1.0).abs() < 0.1, "{questions:?}");
+        assert!((questions.per_request / 40.0 - 1.0).abs() < 0.1, "{questions:?}");
         assert!(questions.by_others.is_some_and(|asked| asked < 3.0), "{questions:?}");
     }
 }
@@ -54,7 +60,7 @@ fn a_database_that_nothing_helps_is_named() {
 #[test]
 fn a_service_is_not_blamed_where_copies_help() {
     let mut plant = Plant::new(pool_of_two(), 400).at(80.0).within(170);
-    plant.waited = Some(Waited::Peer(([127, 0, 0, 1], 7408).into()));
+    plant.waited = Some(Waited::Peer { address: ([127, 0, 0, 1], 7408).into(), questions: 40.0 });
     let judgement = judge(&plant.check(1));
     assert!(!matches!(judgement.verdict, Verdict::ItsTheLink { .. }), "{:?}", judgement.verdict);
 }
@@ -192,7 +198,7 @@ fn workers_that_are_held_by_users_who_think_are_released() {
 #[test]
 fn two_limits_at_once_are_told_and_nothing_is_promised() {
     let mut plant = hot_line(0.99, 240.0);
-    plant.waited = Some(Waited::Peer(([127, 0, 0, 1], 5432).into()));
+    plant.waited = Some(Waited::Peer { address: ([127, 0, 0, 1], 5432).into(), questions: 1.0 });
     let judgement = judge(&plant.check(1));
     let Missing::TwoLimits { cpu_share, other: Resource::Database, link: Some(_), .. } = reason(&judgement)
     else {

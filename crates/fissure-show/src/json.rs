@@ -60,6 +60,7 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
             "route": q.route,
             "per_request": q.per_request,
             "by_others": q.by_others,
+            "asked_at": q.asked_at.as_ref().map(place),
         })).collect::<Vec<_>>(),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,

@@ -89,8 +89,7 @@ fn url(cursor: &mut Cursor<'_>) -> Parsed<Template> {
     let start = *cursor;
     let first = if cursor.starts_with("{{") { Some(text::placeholder(cursor)?) } else { None };
     let is_base = first == Some(Piece::Variable("base".to_owned()));
-    let is_more_of_a_link =
-        is_over(cursor) || ["?", "&", "#"].iter().any(|sign| cursor.starts_with(sign));
+    let is_more_of_a_link = is_over(cursor) || ["?", "&", "#"].iter().any(|sign| cursor.starts_with(sign));
     let mut pieces = text::Pieces::default();
     match first {
         Some(link @ Piece::Variable(_)) if !is_base && is_more_of_a_link => pieces.0.push(link),

@@ -8,7 +8,7 @@ use fissure_facts::profile::Frame;
 use super::origin::{Origin, origin};
 
 /// By a part of the path of a library's file.
-const MAPPERS: [(&str, &str); 29] = [
+const MAPPERS: [(&str, &str); 40] = [
     ("/sqlalchemy/", "SQLAlchemy"),
     ("/django/db/", "Django's ORM"),
     ("/peewee", "Peewee"),
@@ -38,6 +38,17 @@ const MAPPERS: [(&str, &str); 29] = [
     ("org/jooq/", "jOOQ"),
     ("gorm.io/gorm", "GORM"),
     ("diesel-", "Diesel"),
+    ("/pg/lib/", "pg"),
+    ("/pg-pool/", "pg"),
+    ("/mysql/lib/", "mysql"),
+    ("/ioredis/", "ioredis"),
+    ("/mongodb/lib/", "mongodb"),
+    ("/pymongo/", "PyMongo"),
+    ("jackc/pgx", "pgx"),
+    ("lib/pq", "pq"),
+    ("go-sql-driver/mysql", "Go-MySQL-Driver"),
+    ("org/postgresql/", "the JDBC driver"),
+    ("com/mysql/cj/", "the JDBC driver"),
 ];
 
 /// The library whose code a frame is.

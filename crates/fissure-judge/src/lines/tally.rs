@@ -10,6 +10,8 @@ use super::relay::Relays;
 use super::{engine, mapper};
 use crate::judgement::Spot;
 
+/// What calls an asynchronous function of JavaScript again when that for which it waited has come.
+const GOES_ON: &str = "runMicrotasks";
 /// What takes this part of the CPU is what the CPU goes to.
 const MOST: f64 = 0.5;
 
@@ -42,6 +44,8 @@ pub(super) struct Found {
     pub own: u64,
     pub lines: BTreeMap<u32, Count>,
     pub is_library: bool,
+    /// Of those, samples in which it had a database asked, or went on with an answer that it had waited for.
+    pub asking: u64,
     /// Of those, samples in which a database in the process was at work, or a mapper.
     engines: BTreeMap<&'static str, u64>,
     /// Functions of libraries that worked for it.
@@ -149,6 +153,8 @@ impl Tally {
         found.count += stack.count;
         found.own += own;
         found.is_library = whose == Origin::Library;
+        let goes_on = library.is_none() && frames.get(depth + 1).is_some_and(|f| f.function == GOES_ON);
+        found.asking += if mapper.is_some() || goes_on { stack.count } else { 0 };
         if let Some(engine) = mapper.or(engine) {
             *found.engines.entry(engine).or_default() += stack.count;
         }

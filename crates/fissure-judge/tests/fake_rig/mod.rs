@@ -23,7 +23,7 @@ mod shadow;
 use model::CpuTime;
 pub use model::{Cost, Model};
 pub use plant::{Plant, route};
-pub use profile::{QUESTIONS, Waited};
+pub use profile::Waited;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};

@@ -12,8 +12,6 @@ use super::Model;
 
 /// Samples of a second of CPU.
 const RATE: f64 = 500.0;
-/// What `GET /slow` asks whom it waits for.
-pub const QUESTIONS: f64 = 40.0;
 /// Looks at all threads in a window.
 const LOOKS: u64 = 300;
 
@@ -58,17 +56,16 @@ pub fn running(model: &Model, own: &BTreeMap<Route, f64>, plan: &WindowPlan, fac
 /// For what every request under way waits that no CPU works for.
 #[derive(Debug, Clone, Copy)]
 pub enum Waited {
-    /// In `query` (`app.c:20`), for an answer.
-    Peer(SocketAddr),
+    /// In `query` (`app.c:20`), for an answer; `GET /slow` asks so often, everybody else once.
+    Peer { address: SocketAddr, questions: f64 },
     /// In `buy` (`app.c:51`), for a lock whose holder sleeps in `charge` (`app.c:53`).
     Lock,
 }
 
-/// `GET /slow` asks for each of its rows, everybody else once.
-fn asked_per_s(facts: &[Fact]) -> f64 {
+fn asked_per_s(questions: f64, facts: &[Fact]) -> f64 {
     let seconds = facts.iter().filter_map(|f| if let Fact::SecondPassed(s) = f { Some(s) } else { None });
     let asked = |(route, seen): (&Route, &RouteSecond)| {
-        seen.ended() as f64 * if route.path() == "/slow" { QUESTIONS } else { 1.0 }
+        seen.ended() as f64 * if route.path() == "/slow" { questions } else { 1.0 }
     };
     let each: Vec<f64> = seconds.map(|second| second.routes.iter().map(asked).sum()).collect();
     each.iter().sum::<f64>() / each.len().max(1) as f64
@@ -102,14 +99,14 @@ pub fn waiting(what: Waited, plan: &WindowPlan, facts: &[Fact]) -> Fact {
         ..Stack::default()
     };
     let (stacks, peers) = match what {
-        Waited::Peer(peer) => {
-            let doing = Doing::WaitingForPeer { address: Some(peer.into()) };
+        Waited::Peer { address, questions } => {
+            let doing = Doing::WaitingForPeer { address: Some(address.into()) };
             let of_peer = Peer {
-                address: peer.into(),
+                address: address.into(),
                 looks: LOOKS,
                 connections: count,
                 awaited: count,
-                asked_per_s: Some(asked_per_s(facts)),
+                asked_per_s: Some(asked_per_s(questions, facts)),
             };
             (vec![stack(doing, vec![0], count)], vec![of_peer])
         }

@@ -108,10 +108,17 @@ mod tests {
 
     #[test]
     fn a_page_is_told_by_its_title() {
-        let page = "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Log in &lsaquo; Notes</title>";
+        let page =
+            "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>Log in &lsaquo; Notes</title>";
         assert_eq!(beginning(page), "a page with the title \"Log in ‹ Notes\"");
-        assert_eq!(beginning("<html><head><title> </title></head>No"), "<html><head><title> </title></head>No");
-        assert_eq!(beginning("{\"error\":\"<html><title>x</title>\"}"), "{\"error\":\"<html><title>x</title>\"}");
+        assert_eq!(
+            beginning("<html><head><title> </title></head>No"),
+            "<html><head><title> </title></head>No"
+        );
+        assert_eq!(
+            beginning("{\"error\":\"<html><title>x</title>\"}"),
+            "{\"error\":\"<html><title>x</title>\"}"
+        );
     }
 
     #[test]

@@ -99,7 +99,8 @@ fn a_wrong_status_says_where_it_was_sent_but_not_what_the_query_held() {
     assert_eq!(problem.sentence, "line 1: expected status 200, got 302 (Location: /login?...)");
     let problem = judged("", 503, &[], b"", &mut Variables::new()).unwrap_err();
     assert_eq!(problem.sentence, "line 1: expected a status below 400, got 503");
-    let problem = judged("HTTP 201", 400, &[], br#"{"error":"no title"}"#, &mut Variables::new()).unwrap_err();
+    let problem =
+        judged("HTTP 201", 400, &[], br#"{"error":"no title"}"#, &mut Variables::new()).unwrap_err();
     assert_eq!(problem.sentence, r#"line 1: expected status 201, got 400 ({"error":"no title"})"#);
     judged("", 302, &[], b"", &mut Variables::new()).unwrap();
     judged("HTTP *", 503, &[], b"", &mut Variables::new()).unwrap();

@@ -76,8 +76,9 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
                     ms(r.limit_ms)
                 )
             }));
-            if !judgement.are_held_back(routes) && judgement.limit.as_ref().is_none_or(|l| l.place.is_empty())
-            {
+            let is_placed = judgement.limit.as_ref().is_some_and(|limit| !limit.place.is_empty())
+                || judgement.questions.iter().any(|asked| asked.asked_at.is_some());
+            if !judgement.are_held_back(routes) && !is_placed {
                 lines.push(
                     "Which lines they are is not known, because no profiler of this run saw them: start with whatever those routes compute."
                         .to_owned(),

@@ -2,7 +2,7 @@
 
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Fix, Limit, Place, Resource, Verdict};
+use fissure_judge::judgement::{Fix, Limit, Place, Questions, Resource, Verdict};
 
 use super::databases::asks;
 use super::goal::{asked_claim, load, times_the_goal};
@@ -90,6 +90,9 @@ fn predicted_times_the_goal(ratio: Estimate) -> String {
 
 /// The order, when few lines would do.
 pub(super) fn fix_these(judgement: &Judgement) -> String {
+    if let (None, Some(asked)) = (&judgement.fix, judgement.questions.first()) {
+        return ask_once(judgement, asked);
+    }
     let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
     // What a database in the process does for a line counts as the line's own.
     let is_own = |p: &&Place| p.inside.is_none() || 2.0 * p.own_share >= p.share.mid;
@@ -161,6 +164,21 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
         "Make {} cheaper: the goal of {goal} is missed, and {gain}.{}",
         and(&own),
         statement.unwrap_or_default()
+    )
+}
+
+/// Where no line's own work is what takes the time, but that it asks so often.
+fn ask_once(judgement: &Judgement, asked: &Questions) -> String {
+    let place = asked.asked_at.as_ref().map(|at| match &at.called_at {
+        Some(caller) => spot(Some(caller)),
+        None => place(at),
+    });
+    format!(
+        "Ask once for what belongs together, instead of row by row{}: {}, and the goal of {} is missed. How much that gives is not known: \
+         check again.",
+        place.map(|place| format!(", in {place}")).unwrap_or_default(),
+        asks(asked),
+        load(judgement.goal.asked)
     )
 }
 

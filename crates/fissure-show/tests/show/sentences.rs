@@ -312,6 +312,7 @@ fn what_is_asked_row_by_row_is_told_with_its_usual_cure() {
         route: Some("GET /products".parse().unwrap()),
         per_request: 121.4,
         by_others: Some(1.2),
+        asked_at: judgement.limit.as_ref().map(|limit| limit.place[0].clone()),
     };
     let of_service =
         Questions { name: None, is_database: false, route: None, by_others: None, ..of_database.clone() };
@@ -325,6 +326,11 @@ fn what_is_asked_row_by_row_is_told_with_its_usual_cure() {
         is_a_sentence(line);
     }
     assert_eq!(fissure_show::json::report(&run, &judgement)["questions"][0]["per_request"], 121.4);
+    judgement.verdict = Verdict::FixTheseLines { routes: Vec::new() };
+    judgement.fix = None;
+    let sentence = words::verdict_sentence(&run, &judgement);
+    is_a_sentence(&sentence);
+    assert!(sentence.starts_with("Ask once") && sentence.contains(", in `upload`"), "{sentence}");
     // Where everybody waits for a connection meanwhile, more connections are not the cure.
     let mut locked = fixtures::fix_the_lock();
     locked.limit.as_mut().unwrap().resource = Resource::Pool;

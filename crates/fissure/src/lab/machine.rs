@@ -49,8 +49,7 @@ pub fn refuse_shared_data(project: &Project) -> Result<(), Failure> {
         config.links.values().any(|link| link.disposable && link.env.as_deref() == Some(variable))
     };
     let undeclared = addresses.keys().find(|name| !disposable(name)).map(|name| format!("`{name}`"));
-    let declared =
-        config.links.iter().find(|(_, link)| !link.disposable && link.kind.is_database_server());
+    let declared = config.links.iter().find(|(_, link)| !link.disposable && link.kind.is_database_server());
     match undeclared.or_else(|| declared.map(|(name, _)| format!("[links.{name}]"))) {
         None => Ok(()),
         Some(name) => Err(Failure::new(
@@ -74,7 +73,8 @@ pub fn refuse_foreign_databases(project: &Project, watch: &ForeignDatabases) -> 
         })
     };
     let found = watch.so_far();
-    let Some((address, server)) = found.iter().find(|(address, server)| !is_disposable(address, server)) else {
+    let Some((address, server)) = found.iter().find(|(address, server)| !is_disposable(address, server))
+    else {
         return Ok(());
     };
     let kind = serde_json::json!(server.kind);

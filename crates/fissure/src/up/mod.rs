@@ -32,8 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Runs the arrangement behind the door until Ctrl-C.
 pub fn serve(project: &Project, arrangement: &Arrangement, args: &DoorArgs) -> Result<Exit, Failure> {
     if !args.in_place {
-        lab::refuse_shared_data(project)
-            .map_err(|e| e.or(OR_IN_PLACE))?;
+        lab::refuse_shared_data(project).map_err(|e| e.or(OR_IN_PLACE))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| {
         Failure::new(Exit::CouldNotTell, format!("the machine gives fissure no event loop: {e}."))
