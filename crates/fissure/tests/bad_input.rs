@@ -169,6 +169,18 @@ fn a_database_that_cannot_be_copied_is_refused() {
     folder.check().exits(65).says("DATABASE_URL").says("disposable").leaves_nothing();
 }
 
+/// WordPress has its server in a file of its own, where no environment tells of it: its posts would have been written by thousands.
+#[test]
+fn a_database_that_only_the_app_knows_is_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let place = elsewhere.path().join(".s.PGSQL.5432");
+    let _server = std::os::unix::net::UnixListener::bind(&place).unwrap();
+    let asks = || hostile("asks_a_server").file("server.txt", place.to_str().unwrap());
+    asks().check().exits(65).says("PostgreSQL").says("disposable").leaves_nothing();
+    let link = "[links.db]\nkind = \"postgres\"\ndisposable = true";
+    asks().configured(link).check().exits_one_of(&[0, 2]).leaves_nothing();
+}
+
 #[test]
 fn the_users_data_is_never_written() {
     let folder = hostile("writes").file("data.txt", "precious\n");

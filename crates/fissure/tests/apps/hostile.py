@@ -46,6 +46,10 @@ def answer(connection, path):
         connection.sendall(b"220 mail.example.org ESMTP\r\n")
         return False
     else:
+        if HABIT == "asks_a_server":
+            with open("server.txt") as place, socket.socket(socket.AF_UNIX) as server:
+                server.connect(place.read())
+                time.sleep(0.1)
         connection.sendall(OK)
     return True
 
