@@ -92,7 +92,7 @@ pub struct Peer {
     /// Of those the ones on which the app had spoken last, so that it waited for an answer; 0 of a Unix socket, of which the kernel
     /// does not tell.
     pub awaited: u64,
-    /// Segments with data that the app sent it each second, over connections that were there when they were looked at; None of a Unix socket.
+    /// Segments with data that the app sent it each second, made up for what connections that are gone sent behind the last look; None of a Unix socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_per_s: Option<f64>,
 }
