@@ -18,7 +18,7 @@ pub mod shadow;
 mod tcp_table;
 mod timerfd;
 mod tls;
-mod weight;
+pub mod weight;
 pub mod wire;
 
 pub use examine::examine;

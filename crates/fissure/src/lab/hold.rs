@@ -11,6 +11,7 @@ use fissure_judge::warming::Warming;
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
 use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
+use fissure_rig::weight::BeforeOthers;
 use tokio::time::Instant;
 
 use super::{CHAOS, Interrupt, Lab, refuse_foreign_databases};
@@ -130,6 +131,7 @@ impl Lab<'_> {
 
         let measured = start + Duration::from_secs_f64(plan.warmup_s);
         let mut meter = Meter::new();
+        let before_others = BeforeOthers::begin();
         // None: the warm-up is still on. Some(k): second k is being watched.
         let mut second: Option<u32> = None;
         // The crowd may end a moment before the last second is read.
@@ -210,6 +212,7 @@ impl Lab<'_> {
                 () = tokio::time::sleep_until(last_words.unwrap_or(start)), if last_words.is_some() => break,
             }
         }
+        drop(before_others);
         self.keep(profiled).await?;
         self.bury(&plan.arrangement)?;
         self.clear_up(trial, plan).await;
