@@ -206,8 +206,11 @@ pub struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkKind {
+    #[serde(alias = "postgresql")]
     Postgres,
+    #[serde(alias = "mariadb")]
     Mysql,
+    #[serde(alias = "valkey")]
     Redis,
     Http,
     Tcp,
@@ -509,6 +512,23 @@ mod tests {
 
     const SMALLEST: &str =
         "[app]\ncommand = \"node server.js\"\n[users]\n[goal]\nusers = 400\np95 = \"300ms\"\n";
+
+    /// Every key had to be guessed from an example that has some of them.
+    #[test]
+    fn every_key_of_the_document_is_read_and_every_key_is_in_it() {
+        let document = include_str!("../../../docs/configuration.md");
+        let block = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        // Of the loads, of which a goal has one.
+        let one_load: Vec<&str> = block.lines().filter(|line| !line.contains("s_per_s ")).collect();
+        let config = Config::parse(&one_load.join("\n")).unwrap();
+        let written = serde_json::to_value(&config).unwrap();
+        for (section, keys) in written.as_object().unwrap() {
+            assert!(block.contains(&format!("[{section}")), "[{section}]");
+            for key in keys.as_object().unwrap().keys() {
+                assert!(block.contains(key.as_str()), "{key} of [{section}]");
+            }
+        }
+    }
 
     #[test]
     fn the_example_of_the_design_is_read() {

@@ -87,7 +87,7 @@ impl Project {
         let steps = self.journeys.iter().flat_map(|loaded| &loaded.journey.steps);
         let longest = steps.filter(|step| step.think > most.0).max_by_key(|step| step.think)?;
         Some(format!(
-            "The pause of {} before {} is played as {most}, and so is every longer one ([users] think_max).",
+            "Pauses longer than {most} are played as {most} ([users] think_max); the longest is {}, before {}.",
             Span(longest.think),
             longest.route
         ))

@@ -15,6 +15,11 @@ const OWN: &[&str] = &[
 /// Where small apps keep their database file.
 const FILE_PLACES: &[&str] = &["", "data/", "db/", "instance/", "storage/", "database/", "prisma/", "var/"];
 const MAX_FILES: usize = 3;
+/// Files in which a program says what an address is by default.
+const CODE: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "go", "java", "kt", "rs"];
+/// A longer line is a bundle, which nobody wrote.
+const LINE_MAX: usize = 400;
+const QUOTES: [char; 3] = ['"', '\'', '`'];
 
 pub(super) fn find(folder: &Folder, guess: &mut Guess) {
     let compose = Compose::read(folder);
@@ -38,7 +43,36 @@ pub(super) fn find(folder: &Folder, guess: &mut Guess) {
             unnamed(guess, backing, compose);
         }
     }
+    in_code(folder, guess);
     database_files(folder, guess);
+}
+
+/// A variable with the address that it has by default: `process.env.DATABASE_URL || 'postgres://localhost/shop'`. Without a
+/// file for the environment nothing else tells of it.
+fn in_code(folder: &Folder, guess: &mut Guess) {
+    for file in folder.files(CODE) {
+        let Some(text) = folder.text(&file) else { continue };
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.len() <= LINE_MAX) {
+            if let Some((name, value)) = default_address(line) {
+                add(guess, name, value, &format!("{file}:{}", number + 1));
+            }
+        }
+    }
+}
+
+/// Name and address, where a line reads an environment variable and gives an address in quotes behind its name.
+fn default_address(line: &str) -> Option<(&str, &str)> {
+    let scheme = line.find("://")?;
+    let (quote, start) =
+        line[..scheme].char_indices().rev().find(|(_, c)| QUOTES.contains(c)).map(|(at, c)| (c, at + 1))?;
+    let value = line[start..].split(quote).next()?;
+    let before = &line[..start];
+    before.to_ascii_lowercase().contains("env").then_some(())?;
+    let names = before.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let is_name = |word: &&str| {
+        word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    Some((names.filter(is_name).next_back()?, value))
 }
 
 /// Adds a link when the value is an address of something else. False when it is not, or is known already.

@@ -395,6 +395,48 @@ fn compose_with_postgres() {
     assert!(hidden.missing.iter().any(|m| m.contains("publishes no port")), "{:?}", hidden.missing);
 }
 
+/// A page written through the door landed in the developer's own database: nothing but a default in the code told of it.
+#[test]
+fn an_address_that_is_a_default_in_the_code_is_a_link() {
+    for (file, text, kind, variable) in [
+        (
+            "server.js",
+            "const url = process.env.DATABASE_URL || 'postgres://me:it@127.0.0.1:5432/shop';",
+            LinkKind::Postgres,
+            "DATABASE_URL",
+        ),
+        (
+            "app.py",
+            "CACHE = os.environ.get(\"REDIS_URL\", \"redis://localhost:6379/0\")",
+            LinkKind::Redis,
+            "REDIS_URL",
+        ),
+        (
+            "app.rb",
+            "DB = Sequel.connect(ENV.fetch('DATABASE_URL', 'mysql2://root@localhost/shop'))",
+            LinkKind::Mysql,
+            "DATABASE_URL",
+        ),
+        (
+            "App.java",
+            "String rates = env.getOrDefault(\"RATES_URL\", \"http://127.0.0.1:9000\");",
+            LinkKind::Http,
+            "RATES_URL",
+        ),
+    ] {
+        let guess = of(&[("Procfile", "web: ./run\n"), (file, text)]);
+        let links: Vec<_> = guess.links.values().map(|l| (l.kind, l.env.as_deref())).collect();
+        assert_eq!(links, [(kind, Some(variable))], "{text}");
+    }
+    for text in [
+        "fetch('https://example.org/api')",
+        "// see https://docs.example.org/env",
+        "const HOME = 'http://localhost:3000'",
+    ] {
+        assert!(of(&[("Procfile", "web: ./run\n"), ("server.js", text)]).links.is_empty(), "{text}");
+    }
+}
+
 #[test]
 fn links_come_from_the_environment_file() {
     let env = "PORT=3000\nDATABASE_URL=postgres://me:pw@localhost/shop\nREDIS_URL=redis://localhost\nGEO_API_URL=https://geo.example\nAPP_NAME=Shop\nSESSION_SECRET=hush\n";

@@ -115,7 +115,11 @@ impl Target {
         let absolute = |path: &String| std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
         config.users.journeys =
             args.what.iter().map(|w| glob::Pattern::escape(&absolute(w).to_string_lossy())).collect();
-        config.users.weights.clear();
+        let (chosen, folder): (Vec<_>, _) =
+            (args.what.iter().map(absolute).collect(), std::path::absolute(&args.project));
+        let is_chosen =
+            |name: &String| folder.as_ref().is_ok_and(|folder| chosen.contains(&folder.join(name)));
+        config.users.weights.retain(|name, _| is_chosen(name));
         Self::with_config(&args.project, config, args, false)
     }
 

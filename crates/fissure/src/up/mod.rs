@@ -200,9 +200,21 @@ impl<'p> Up<'p> {
         if self.args.in_place {
             anstream::println!("It runs in its own folder: what you change there stays changed.");
         } else {
-            anstream::println!(
-                "It runs in a copy of its folder: whatever you click, your data stays as it is."
-            );
+            let links = &self.project.config.links;
+            let written: Vec<&str> = links
+                .iter()
+                .filter(|(_, link)| link.disposable && link.kind.is_database_server())
+                .map(|(name, _)| name.as_str())
+                .collect();
+            match written[..] {
+                [] => anstream::println!(
+                    "It runs in a copy of its folder: whatever you click, your data stays as it is."
+                ),
+                _ => anstream::println!(
+                    "It runs in a copy of its folder; what it writes to {} is written there (`disposable = true`).",
+                    written.join(" and ")
+                ),
+            }
         }
         match folder {
             Some(folder) => anstream::println!(
