@@ -94,8 +94,34 @@ fn is_the_same(a: &[JourneyStep], b: &[JourneyStep]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.route.matches(&b.route) && a.status == b.status)
 }
 
-/// By the last form that a journey sends off, which leads to another page (what a page sends beside it is housekeeping); else by what it does last
-/// that changes something, else by what it looks at last.
+/// Words in paths of what everybody does beside what they came for: they come in, they leave, and pages send what nobody asked them to.
+const BESIDE: [&str; 22] = [
+    "login",
+    "logout",
+    "signin",
+    "signout",
+    "sign-in",
+    "sign-out",
+    "log-in",
+    "log-out",
+    "wp-login",
+    "session",
+    "sessions",
+    "auth",
+    "token",
+    "refresh",
+    "presets",
+    "preferences",
+    "heartbeat",
+    "ping",
+    "analytics",
+    "telemetry",
+    "collect",
+    "metrics",
+];
+
+/// By the last form that a journey sends off, which leads to another page; else by what it does last that changes something, else by what it
+/// looks at last. What everybody does beside it names nothing, unless there is nothing else.
 fn name_them(journeys: &mut [LearnedJourney]) {
     let mut taken: Vec<String> = Vec::new();
     for learned in journeys {
@@ -104,9 +130,18 @@ fn name_them(journeys: &mut [LearnedJourney]) {
             |s: &&JourneyStep| !s.route.is_read() && !live::CHANGES_NOTHING.contains(&s.route.method());
         let leads_on =
             |s: &&JourneyStep| changes(s) && matches!(s.status, ExpectedStatus::Exactly(300..=399));
+        let is_beside = |s: &&JourneyStep| {
+            let words = s.route.path().split(['/', '.']);
+            words.map(str::to_ascii_lowercase).any(|word| BESIDE.contains(&word.as_str()))
+        };
         let from_the_last = || steps.iter().rev();
-        let telling =
-            from_the_last().find(leads_on).or_else(|| from_the_last().find(changes)).or(steps.last());
+        let tells = |s: &&JourneyStep| changes(s) && !is_beside(s);
+        let telling = from_the_last()
+            .find(|s| leads_on(s) && tells(s))
+            .or_else(|| from_the_last().find(tells))
+            .or_else(|| from_the_last().find(leads_on))
+            .or_else(|| from_the_last().find(changes))
+            .or(steps.last());
         let Some(step) = telling else { continue };
         let mut words: Vec<String> = step
             .route

@@ -455,6 +455,24 @@ fn what_is_new_for_each_user_is_short_and_drawn_before() {
     assert_eq!(shown(&journey.steps[2].target), "/things/1");
 }
 
+/// Four journeys of four apps were all called after their logout, and one of a single-page front end after the presets that it saves.
+#[test]
+fn a_journey_is_called_after_what_it_is_for() {
+    let form =
+        |n: u64, path: &str, to: &str| seen(n, &format!("POST {path}"), "a=b", 303, &[("Location", to)], "");
+    let issue = [form(0, "/login", "/"), form(1, "/issues", "/issues/7"), form(2, "/logout", "/")];
+    assert_eq!(only(&issue).name, "post-issues");
+    let change = |n: u64, line: &str| seen(n, line, r#"{"a":"b"}"#, 200, &[JSON], "{}");
+    let single_page = [
+        change(0, "POST /auth/login"),
+        change(1, "PATCH /items/notes/7"),
+        change(2, "POST /presets"),
+        change(3, "POST /auth/logout"),
+    ];
+    assert_eq!(only(&single_page).name, "change-items-notes");
+    assert_eq!(only(&issue[..1]).name, "post-login");
+}
+
 #[test]
 fn a_name_that_was_typed_into_an_address_is_new_for_each_user_if_nothing_was_there() {
     let edit = |text: &str| {
