@@ -15,6 +15,7 @@ mod postgres;
 mod process;
 pub mod scratch;
 pub mod shadow;
+mod sock_diag;
 mod tcp_table;
 mod timerfd;
 mod tls;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::sock_diag::{self, SockDiag};
+
 /// State of a listening socket (TCP_LISTEN in the kernel's tcp_states.h).
 const LISTEN: &str = "0A";
 /// State of one that is over and belongs to nobody (TCP_TIME_WAIT). After a load there are thousands of them.
@@ -18,8 +20,34 @@ pub struct TcpSocket {
     pub inode: u64,
 }
 
-/// All sockets of a network namespace that somebody holds: `/proc/net` is one's own, `/proc/PID/net` another's.
-pub fn read(net: &str) -> Vec<TcpSocket> {
+/// All sockets of our network namespace that somebody holds.
+pub fn own() -> Vec<TcpSocket> {
+    let states = !(1 << sock_diag::TIME_WAIT);
+    let mut found = Vec::new();
+    let asked = SockDiag::open().and_then(|kernel| {
+        kernel.each(states, false, &mut |socket, _| {
+            let sock_diag::Described { state, local, remote, uid, inode } = socket;
+            found.push(TcpSocket { local, remote, listens: state == sock_diag::LISTEN, uid, inode });
+        })
+    });
+    match asked {
+        Ok(()) => found,
+        // A sandbox may forbid to ask.
+        Err(_) => of_namespace("/proc/net"),
+    }
+}
+
+/// The same of a process's, which may live in another one.
+pub fn of(pid: u32) -> Vec<TcpSocket> {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+    if namespace("self") == namespace(&pid.to_string()) {
+        own()
+    } else {
+        of_namespace(&format!("/proc/{pid}/net"))
+    }
+}
+
+fn of_namespace(net: &str) -> Vec<TcpSocket> {
     let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("{net}/{table}")));
     tables.iter().flatten().flat_map(|text| text.lines().filter_map(parse)).collect()
 }
@@ -92,12 +120,14 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let client = TcpStream::connect(address).unwrap();
         let here = client.local_addr().unwrap();
-        let own = inodes(std::process::id());
-        let found = |keep: &dyn Fn(&TcpSocket) -> bool| {
-            read("/proc/net").iter().filter(|s| keep(s) && own.contains(&s.inode)).count()
-        };
-        assert_eq!(found(&|s| s.listens && s.local == address), 1);
-        assert_eq!(found(&|s| !s.listens && s.local == here && s.remote == address), 1);
+        let held = inodes(std::process::id());
+        for sockets in [own(), of_namespace("/proc/net")] {
+            let found = |keep: &dyn Fn(&TcpSocket) -> bool| {
+                sockets.iter().filter(|s| keep(s) && held.contains(&s.inode)).count()
+            };
+            assert_eq!(found(&|s| s.listens && s.local == address), 1);
+            assert_eq!(found(&|s| !s.listens && s.local == here && s.remote == address), 1);
+        }
     }
 
     #[test]

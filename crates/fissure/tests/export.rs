@@ -18,6 +18,7 @@ HTTP 200
 csrf: regex "name=\"csrf\" value=\"([^\"]+)\""
 
 POST {{base}}/login
+Origin: {{base}}
 X-Trace: {{trace}}
 [Form]
 user: {{user}}

@@ -10,7 +10,7 @@ pub fn of_logins(requests: &[Request<'_>], passwords: &[String], rows: &[Row]) -
         slot.place == Place::BasicPassword || is_password(&slot.name) || passwords.contains(&slot.name)
     };
     let mut found: Vec<Fresh> = Vec::new();
-    for request in requests {
+    for (number, request) in requests.iter().enumerate() {
         let (secrets, others): (Vec<&Slot>, Vec<&Slot>) =
             request.slots.iter().partition(|slot| is_secret(slot));
         let column = |row: &Row, slots: &[&Slot]| {
@@ -20,7 +20,12 @@ pub fn of_logins(requests: &[Request<'_>], passwords: &[String], rows: &[Row]) -
         let whose = rows.iter().find_map(|row| Some([column(row, &others)?, column(row, &secrets)?]));
         for (name, value) in whose.into_iter().flatten() {
             if !found.iter().any(|known| known.value == value) {
-                found.push(Fresh { step: 0, value, name, template: None });
+                let has_part = |request: &Request<'_>| {
+                    let paths = request.slots.iter().filter(|slot| slot.place == Place::Path);
+                    paths.flat_map(|slot| slot.text.split('/')).any(|part| part == value)
+                };
+                let is_of_paths = requests[..=number].iter().any(has_part);
+                found.push(Fresh { step: 0, value, name, template: None, is_of_paths });
             }
         }
     }

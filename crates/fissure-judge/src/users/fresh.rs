@@ -17,15 +17,19 @@ pub struct Fresh {
     pub name: String,
     /// How it is made; None for a column of the users' data.
     pub template: Option<Vec<Piece>>,
+    /// A path had a part of this name before anybody had said it: `/admin/` is no account.
+    pub is_of_paths: bool,
 }
 
 impl Fresh {
     /// Is it this text, as it stands at that place? In a path it may be percent-encoded.
     pub fn is_at(&self, text: &str, slot: &Slot) -> bool {
+        let is_path = slot.place == Place::Path;
+        if is_path && self.is_of_paths {
+            return false;
+        }
         self.value == text
-            || (slot.place == Place::Path
-                && text.contains('%')
-                && decoded(text, false).as_ref() == Some(&self.value))
+            || (is_path && text.contains('%') && decoded(text, false).as_ref() == Some(&self.value))
     }
 }
 
@@ -95,7 +99,7 @@ pub fn find(
         for value in typed_names(step, requests, passwords) {
             if !found.iter().any(|f| f.value == value) {
                 let template = Some(called_after(&value, step));
-                found.push(Fresh { step, value, name: "name".to_owned(), template });
+                found.push(Fresh { step, value, name: "name".to_owned(), template, is_of_paths: false });
             }
         }
         let signs_up = request.is_sign_up(passwords);
@@ -122,7 +126,13 @@ pub fn find(
                 continue;
             };
             let name = names::of_value(&slot.name, "", None);
-            found.push(Fresh { step, value: value.to_owned(), name, template: Some(template) });
+            found.push(Fresh {
+                step,
+                value: value.to_owned(),
+                name,
+                template: Some(template),
+                is_of_paths: false,
+            });
         }
     }
     found

@@ -314,6 +314,22 @@ fn who_logs_in_is_the_account_of_each_users_own_row() {
     assert_eq!(form(&learned.journeys[0].journey, 0)[0].1, "ada");
 }
 
+/// `/admin/` became `/{{name}}/` in fifty places, because the account was called admin.
+#[test]
+fn a_part_of_paths_that_is_called_like_the_account_is_no_account() {
+    let exchanges = [
+        seen(1, "GET /admin/login", "", 200, &[HTML], "<form>"),
+        seen(2, "POST /admin/login", "user=admin&pwd=secret-1", 302, &[("Location", "/admin/")], ""),
+        seen(3, "GET /admin/pages/", "", 200, &[HTML], "<title>pages</title>"),
+    ];
+    let row: Row =
+        [("name", "admin"), ("word", "secret-1")].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+    let learned = learn(&exchanges, &[], &[row]);
+    let journey = &learned.journeys[0].journey;
+    assert_eq!(form(journey, 1)[0].1, "{{name}}");
+    assert_eq!(shown(&journey.steps[2].target), "/admin/pages/");
+}
+
 #[test]
 fn what_is_said_over_a_websocket_gives_and_takes_values() {
     let ticket = "gK7dPq2LxW9zRt4V";

@@ -35,7 +35,7 @@ fn listeners(processes: &[Process]) -> HashSet<u64> {
         let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PORT="))?;
         std::str::from_utf8(value).ok()?.parse::<u16>().ok()
     });
-    let listening: Vec<_> = tcp_table::read("/proc/net").into_iter().filter(|s| s.listens).collect();
+    let listening: Vec<_> = tcp_table::own().into_iter().filter(|s| s.listens).collect();
     let of = |port: Option<u16>| -> HashSet<u64> {
         let fits = |s: &&tcp_table::TcpSocket| port.is_none_or(|port| s.local.port() == port);
         listening.iter().filter(fits).map(|s| s.inode).collect()

@@ -28,7 +28,7 @@ pub(super) fn reachable_from_loopback(address: &SocketAddr) -> bool {
 }
 
 fn all_listeners() -> impl Iterator<Item = (SocketAddr, u64)> {
-    let sockets = tcp_table::read("/proc/net").into_iter();
+    let sockets = tcp_table::own().into_iter();
     sockets.filter(|socket| socket.listens).map(|socket| (socket.local, socket.inode))
 }
 

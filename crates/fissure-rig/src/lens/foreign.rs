@@ -124,7 +124,7 @@ impl Looker {
     fn serves(&mut self, port: u16) -> bool {
         if self.served.is_empty() {
             let own: HashSet<u64> = self.tree.iter().flat_map(|&pid| tcp_table::inodes(pid)).collect();
-            let sockets = tcp_table::read("/proc/net").into_iter();
+            let sockets = tcp_table::own().into_iter();
             self.served =
                 sockets.filter(|s| s.listens && own.contains(&s.inode)).map(|s| s.local.port()).collect();
         }
@@ -150,7 +150,7 @@ fn listener_at(remote: SocketAddr) -> Option<u32> {
     if !remote.ip().to_canonical().is_loopback() {
         return None;
     }
-    let sockets = tcp_table::read("/proc/net");
+    let sockets = tcp_table::own();
     let listener = sockets.iter().find(|s| s.listens && s.local.port() == remote.port())?.inode;
     process::all().find(|&pid| tcp_table::inodes(pid).contains(&listener))
 }

@@ -55,7 +55,7 @@ fn over_unix_sockets(watched: &Watched) -> BTreeSet<u32> {
 fn over_tcp(watched: &Watched) -> BTreeSet<u32> {
     let app: BTreeSet<u32> = watched.roles.values().flatten().copied().collect();
     let inodes: HashSet<u64> = app.iter().flat_map(|&pid| tcp_table::inodes(pid)).collect();
-    let sockets = tcp_table::read("/proc/net");
+    let sockets = tcp_table::own();
     let own = || sockets.iter().filter(|socket| inodes.contains(&socket.inode));
     let served: HashSet<u16> = own().filter(|s| s.listens).map(|s| s.local.port()).collect();
     let asked: HashSet<u16> = own()

@@ -5,34 +5,15 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use fissure_facts::Address;
 use fissure_facts::profile::Peer;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
 use super::ends::Ends;
+use crate::sock_diag::{self, ESTABLISHED, LISTEN, SYN_SENT, SockDiag, array, u32_at};
 use crate::tcp_table;
-
-/// The kernel answers at once; this only bounds a hang.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// As much as the kernel puts into one piece of an answer.
-const BUFFER_BYTES: usize = 32 * 1024;
-
-// linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, net/tcp_states.h.
-const HEADER_BYTES: usize = 16;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const REQUEST_AND_DUMP: u16 = 0x301;
-const DONE: u16 = 3;
-const ERROR: u16 = 2;
-const INET_DIAG_INFO: u16 = 2;
-const MESSAGE_BYTES: usize = 72;
-const ESTABLISHED: u8 = 1;
-const SYN_SENT: u8 = 2;
-const LISTEN: u8 = 10;
 
 /// The longest that Linux puts an acknowledgement off (TCP_DELACK_MAX). Behind that it answers a probe of an idle connection.
 const DELAYED_ACK_MS: u32 = 200;
@@ -41,7 +22,7 @@ const ACKNOWLEDGED_AT_ONCE: u32 = 16;
 
 /// Adds up what it sees at each look.
 pub(super) struct Peers {
-    kernel: OwnedFd,
+    kernel: SockDiag,
     looks: u64,
     /// Connections, and of those the ones on which the app waits for an answer.
     seen: BTreeMap<Address, (u64, u64)>,
@@ -69,6 +50,19 @@ struct Described {
     inode: u64,
     spoke_last: SpokeLast,
     segments: Segments,
+}
+
+impl Described {
+    fn of(socket: sock_diag::Described, counters: &[u8]) -> Self {
+        let sock_diag::Described { state, local, remote, inode, .. } = socket;
+        let segments = segments_of(counters).filter(|_| state == ESTABLISHED).unwrap_or_default();
+        let spoke_last = match state {
+            SYN_SENT => SpokeLast::App,
+            ESTABLISHED => who_spoke_last(counters, segments).unwrap_or(SpokeLast::Other),
+            _ => SpokeLast::Other,
+        };
+        Self { state, local_port: local.port(), remote, inode, spoke_last, segments }
+    }
 }
 
 /// Who spoke last on a connection.
@@ -111,12 +105,8 @@ impl Segments {
 
 impl Peers {
     pub fn new() -> io::Result<Self> {
-        let close = SocketFlags::CLOEXEC;
-        let protocol = Some(netlink::SOCK_DIAG);
-        let kernel = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, close, protocol)?;
-        set_socket_timeout(&kernel, Timeout::Recv, Some(PATIENCE))?;
         Ok(Self {
-            kernel,
+            kernel: SockDiag::open()?,
             looks: 0,
             seen: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -132,8 +122,10 @@ impl Peers {
             .flat_map(|&pid| tcp_table::held(pid).into_iter().map(move |(fd, inode)| (pid, fd, inode)))
             .collect();
         let own: HashSet<u64> = held.iter().map(|(_, _, inode)| *inode).collect();
-        let mut sockets = self.ask(AddressFamily::INET)?;
-        sockets.extend(self.ask(AddressFamily::INET6)?);
+        let mut sockets = Vec::new();
+        let states = 1 << ESTABLISHED | 1 << SYN_SENT | 1 << LISTEN;
+        self.kernel
+            .each(states, true, &mut |socket, counters| sockets.push(Described::of(socket, counters)))?;
         self.looks += 1;
         let is_first = self.first.is_none();
         self.first.get_or_insert_with(Instant::now);
@@ -203,83 +195,6 @@ impl Peers {
         };
         self.seen.into_iter().map(fact).collect()
     }
-
-    fn ask(&self, family: AddressFamily) -> io::Result<Vec<Described>> {
-        rustix::net::send(&self.kernel, &question(family), SendFlags::empty())?;
-        let mut found = Vec::new();
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let (bytes, _) = rustix::net::recv(&self.kernel, &mut buffer, RecvFlags::empty())?;
-            if bytes == 0 || understand(&buffer[..bytes], &mut found)? {
-                return Ok(found);
-            }
-        }
-    }
-}
-
-/// All TCP sockets of a family that are connected, connecting or listening, with their counters.
-fn question(family: AddressFamily) -> Vec<u8> {
-    const TCP: u8 = 6;
-    let body = HEADER_BYTES + 56;
-    let states = 1u32 << ESTABLISHED | 1 << SYN_SENT | 1 << LISTEN;
-    let mut question = Vec::with_capacity(body);
-    question.extend((body as u32).to_ne_bytes());
-    question.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    question.extend(REQUEST_AND_DUMP.to_ne_bytes());
-    question.extend([0; 8]); // sequence number and port
-    question.extend([family.as_raw() as u8, TCP, 1 << (INET_DIAG_INFO - 1), 0]);
-    question.extend(states.to_ne_bytes());
-    question.resize(body, 0); // any address
-    question
-}
-
-/// Reads one piece of the answer; true when it was the last.
-fn understand(mut piece: &[u8], found: &mut Vec<Described>) -> io::Result<bool> {
-    while let (Some(length), Some(kind)) = (u32_at(piece, 0), u16_at(piece, 4)) {
-        let length = (length as usize).clamp(HEADER_BYTES, piece.len().max(HEADER_BYTES));
-        let body = piece.get(HEADER_BYTES..length).unwrap_or_default();
-        match kind {
-            DONE => return Ok(true),
-            ERROR => {
-                let code = u32_at(body, 0).map_or(0, |code| -(code as i32));
-                return Err(io::Error::from_raw_os_error(code));
-            }
-            SOCK_DIAG_BY_FAMILY => found.extend(described(body)),
-            _ => {}
-        }
-        piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(false)
-}
-
-/// `struct inet_diag_msg` and the attributes behind it.
-fn described(body: &[u8]) -> Option<Described> {
-    let remote = match i32::from(*body.first()?) {
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(array::<4>(body, 24)?)),
-        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(array::<16>(body, 24)?)).to_canonical(),
-        _ => return None,
-    };
-    let state = *body.get(1)?;
-    let mut attributes = body.get(MESSAGE_BYTES..)?;
-    let mut segments = Segments::default();
-    let mut spoke_last = if state == SYN_SENT { SpokeLast::App } else { SpokeLast::Other };
-    while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
-        let length = usize::from(length).max(4);
-        if kind == INET_DIAG_INFO && state == ESTABLISHED {
-            let info = attributes.get(4..).unwrap_or_default();
-            segments = segments_of(info).unwrap_or_default();
-            spoke_last = who_spoke_last(info, segments).unwrap_or(SpokeLast::Other);
-        }
-        attributes = attributes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Some(Described {
-        state,
-        local_port: u16::from_be_bytes(array(body, 4)?),
-        remote: SocketAddr::new(remote, u16::from_be_bytes(array(body, 6)?)),
-        inode: u64::from(u32_at(body, 68)?),
-        spoke_last,
-        segments,
-    })
 }
 
 fn segments_of(info: &[u8]) -> Option<Segments> {
@@ -307,22 +222,11 @@ fn who_spoke_last(info: &[u8], segments: Segments) -> Option<SpokeLast> {
     })
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_ne_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_ne_bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -483,12 +387,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![Just(20u16), Just(2), Just(3), any::<u16>()], length in 0u32..400) {
-            let mut piece = length.to_ne_bytes().to_vec();
-            piece.extend(kind.to_ne_bytes());
-            piece.extend(&bytes);
-            let _ = understand(&piece, &mut Vec::new());
-            let _ = described(&bytes);
+        fn any_counters_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = who_spoke_last(&bytes, segments_of(&bytes).unwrap_or_default());
         }
     }

@@ -186,7 +186,7 @@ impl Reader {
 
     fn connection(&mut self, pid: u32, fd: u64, inode: u64) -> Doing {
         if !self.connections.contains_key(&inode) && !std::mem::replace(&mut self.is_fresh, true) {
-            let table = tcp_table::read(&format!("/proc/{pid}/net"));
+            let table = tcp_table::of(pid);
             self.listens = table.iter().filter(|s| s.listens).map(|s| s.local.port()).collect();
             for socket in &table {
                 let doing = if socket.listens {

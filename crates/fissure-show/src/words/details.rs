@@ -3,7 +3,9 @@
 use fissure_facts::{Route, Run};
 use fissure_judge::Judgement;
 use fissure_judge::isolation::Answer;
-use fissure_judge::judgement::{Capacity, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict};
+use fissure_judge::judgement::{
+    Capacity, Fix, LatencyChange, Limit, Missing, RemedyKind, RemedyResult, Verdict,
+};
 
 use super::databases::{asks_often, works_at};
 use super::goal::{amount, asked, goal, quantile, times_the_goal, unit};
@@ -26,7 +28,10 @@ pub fn details(run: &Run, judgement: &Judgement) -> Vec<String> {
         if !limit.is_waited_for {
             lines.extend(who_runs(&limit.place));
             lines.extend(who_blocks(limit));
-            lines.extend(judgement.fix.as_ref().map(what_a_fix_gives));
+            // While users who think hold the workers, cheaper lines give nothing, and that says nothing about the lines.
+            let fix = judgement.fix.as_ref();
+            let is_hidden = |fix: &Fix| judgement.held_workers.is_some() && fix.capacity_ratio.low <= 1.0;
+            lines.extend(fix.filter(|fix| !is_hidden(fix)).map(what_a_fix_gives));
         }
     }
     lines.extend(judgement.waits.iter().flat_map(who_waits));

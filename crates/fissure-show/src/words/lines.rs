@@ -15,6 +15,8 @@ use crate::units::{brief, claim, count, percent};
 const FAR_ABOVE: f64 = 5.0;
 /// Places that a sentence names; the page's table has all.
 const NAMED: usize = 3;
+/// And no place that has less of the time than this part of what the dearest has.
+const NOTABLE: f64 = 0.1;
 
 /// `resize` (`src/thumbnail.rs:27`), and who calls it where that is what can be changed.
 pub fn place(place: &Place) -> String {
@@ -96,10 +98,18 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
     let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
     // What a database in the process does for a line counts as the line's own.
     let is_own = |p: &&Place| p.inside.is_none() || 2.0 * p.own_share >= p.share.mid;
-    let own: Vec<String> = places.iter().filter(is_own).take(NAMED).map(place).collect();
-    let named = || places.iter().filter(is_own).take(NAMED);
-    let mapper = named().find(|p| p.many_statements).and_then(|p| p.inside.as_deref());
-    let engine = named().filter(|p| !p.many_statements).find_map(|p| p.inside.as_deref());
+    let dearest = places.iter().find(is_own);
+    let is_dear = |p: &&Place| dearest.is_some_and(|dearest| p.share.mid >= NOTABLE * dearest.share.mid);
+    let named = || places.iter().filter(is_own).filter(is_dear).take(NAMED);
+    let own: Vec<String> = named().map(place).collect();
+    let at_work = |many_statements: bool| {
+        let works = |p: &&Place| p.many_statements == many_statements && p.inside.is_some();
+        let found = named().find(works)?;
+        let there =
+            if Some(found) == dearest { "There".to_owned() } else { format!("In {}", code(&found.function)) };
+        Some((there, found.inside.as_deref()?))
+    };
+    let (mapper, engine) = (at_work(true), at_work(false));
     let goal = load(judgement.goal.asked);
     let waited_for = judgement.limit.as_ref().filter(|limit| limit.is_waited_for);
     if let (Some(limit), Some(fix), Some(held)) = (waited_for, &judgement.fix, &judgement.capacity) {
@@ -148,16 +158,16 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
         }
         _ => "what they would give is not known".to_owned(),
     };
-    let asks_often = mapper.map(|mapper| {
+    let asks_often = mapper.map(|(there, mapper)| {
         format!(
-            " There it is {} that works, so long for one request that it must be asked for many statements or many rows: load what belongs \
+            " {there} it is {} that works, so long for one request that it must be asked for many statements or many rows: load what belongs \
              together at once (a join, eager loading) instead of row by row, and only what is shown.",
             code(mapper)
         )
     });
-    let statement = asks_often.or_else(|| engine.map(|engine| {
+    let statement = asks_often.or_else(|| engine.map(|(there, engine)| {
         format!(
-            " There it is {engine} that works, for the statement: see what it reads (`EXPLAIN QUERY PLAN`), give it an index, or ask it less often."
+            " {there} it is {engine} that works, for the statement: see what it reads (`EXPLAIN QUERY PLAN`), give it an index, or ask it less often."
         )
     }));
     format!(

@@ -131,7 +131,6 @@ impl Lab<'_> {
 
         let measured = start + Duration::from_secs_f64(plan.warmup_s);
         let mut meter = Meter::new();
-        let before_others = BeforeOthers::begin();
         // None: the warm-up is still on. Some(k): second k is being watched.
         let mut second: Option<u32> = None;
         // The crowd may end a moment before the last second is read.
@@ -181,7 +180,9 @@ impl Lab<'_> {
                             }
                         }
                         Some(k) => {
+                            let before_others = BeforeOthers::begin();
                             let sample = meter.second(&watched, plan.window, k);
+                            drop(before_others);
                             self.progress.sample(&sample);
                             let suffers = self.host_suffers(&sample) && last_words.is_none();
                             self.record(Fact::Sampled(sample))?;
@@ -212,7 +213,6 @@ impl Lab<'_> {
                 () = tokio::time::sleep_until(last_words.unwrap_or(start)), if last_words.is_some() => break,
             }
         }
-        drop(before_others);
         self.keep(profiled).await?;
         self.bury(&plan.arrangement)?;
         self.clear_up(trial, plan).await;
