@@ -243,7 +243,7 @@ function play(journey, row, steps) {
 class User {
   constructor(journey, row) {
     this.journey = journey;
-    this.values = Object.assign(Object.create(null), row);
+    this.values = Object.assign(Object.create(null), { base: BASE }, row);
     this.tags = null;
     this.answer = null;
     this.url = "";
