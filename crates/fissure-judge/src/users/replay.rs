@@ -157,6 +157,8 @@ pub fn is_proved(run: &Run) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guess {
     NotLoggedIn,
+    /// Alone they are.
+    OneAccount,
     TokenRefused,
     NotThere,
     TakenAlready,
@@ -170,7 +172,10 @@ pub enum Guess {
 
 /// By the sentence of the problem; `is_alone` when nobody else played at that time.
 pub fn guess(sentence: &str, changes: bool, is_alone: bool) -> Guess {
-    let got = |status: &str| sentence.contains(&format!("got {status}"));
+    // Behind it stands what the answer said, in brackets.
+    let status_line = sentence.split(" (").next().unwrap_or_default();
+    let got = |status: &str| status_line.contains(&format!("got {status}"));
+    let not_logged_in = if is_alone { Guess::NotLoggedIn } else { Guess::OneAccount };
     if sentence.contains("no whole answer within") {
         Guess::TooSlow
     } else if got("429") {
@@ -180,9 +185,9 @@ pub fn guess(sentence: &str, changes: bool, is_alone: bool) -> Guess {
     } else if got("401")
         || (got("30") && ["login", "signin", "sign-in", "sign_in"].iter().any(|w| sentence.contains(w)))
     {
-        Guess::NotLoggedIn
+        not_logged_in
     } else if got("403") || got("419") {
-        if changes { Guess::TokenRefused } else { Guess::NotLoggedIn }
+        if changes { Guess::TokenRefused } else { not_logged_in }
     } else if got("404") || got("410") {
         Guess::NotThere
     } else if changes && (got("409") || got("422") || got("400") || got("200")) {
@@ -288,6 +293,8 @@ mod tests {
         for (sentence, changes, alone, expected) in [
             ("line 3: expected status 302, got 403", true, true, Guess::TokenRefused),
             ("line 3: expected status 200, got 302 (Location: /login?...)", false, true, Guess::NotLoggedIn),
+            ("line 3: expected status 200, got 302 (Location: /login?...)", false, false, Guess::OneAccount),
+            ("line 3: expected status 201, got 400 (we got 500 of them)", true, true, Guess::Refused),
             ("line 3: expected status 302, got 200", true, false, Guess::TakenAlready),
             ("line 3: expected status 302, got 200", true, true, Guess::Refused),
             ("line 3: expected status 200, got 404", false, true, Guess::NotThere),

@@ -10,6 +10,7 @@ use fissure_facts::journey::{
 
 use super::Row;
 use super::carried::{Correlation, Visited, correlate};
+use super::fresh::{Fresh, is_password};
 use super::html;
 use super::live;
 use super::people::cookies_of;
@@ -125,10 +126,16 @@ fn expect(step: &mut JourneyStep, n: usize, visits: &[Visited<'_>], correlation:
         step.asserts.extend(title(&given.text, &known).map(contains));
     }
     let is_read = step.route.is_read() && given.status == 200;
+    // A list of the newest shows what a user made until others have made more; an account's own name, and a page that is asked for by what was
+    // made, are there for good.
+    let asks_for_own = step.target.0.iter().chain(step.query.iter().flat_map(|(_, value)| &value.0));
+    let asks_for_own = asks_for_own.into_iter().any(|piece| matches!(piece, Piece::Variable(_)));
+    let is_account = |f: &Fresh| visits[f.step].slots.iter().any(|slot| is_password(&slot.name));
     let read_back = correlation
         .fresh
         .iter()
         .filter(|f| f.template.is_some() && f.step < n && f.value.len() >= 3)
+        .filter(|f| asks_for_own || is_account(f))
         .find(|f| given.text.contains(&f.value));
     if let Some(fresh) = read_back.filter(|_| is_read) {
         let value = Template(vec![Piece::Variable(fresh.name.clone())]);

@@ -1,6 +1,6 @@
 //! Traffic as browsers and programs make it, and the journeys that come of it.
 
-use fissure_facts::journey::{Body, Journey, Piece, Query, Template};
+use fissure_facts::journey::{Body, Journey, Piece, Predicate, Query, Template};
 use fissure_facts::traffic::{Answered, Asked, Content, Exchange, Message, Side};
 use proptest::prelude::*;
 
@@ -312,6 +312,27 @@ fn who_logs_in_is_the_account_of_each_users_own_row() {
     // Nobody's row: it stays who it was.
     let learned = learn(&exchanges, &[], &[row("ben", "users")]);
     assert_eq!(form(&learned.journeys[0].journey, 0)[0].1, "ada");
+}
+
+/// A home page with the eight newest had to show what each of fifty users had made.
+#[test]
+fn what_was_made_is_looked_for_where_it_is_asked_for_and_not_in_lists() {
+    let page = "<title>Shop</title><a href='/posts/my-rose-1'>my-rose-1</a>";
+    let exchanges = [
+        seen(1, "GET /posts/new", "", 200, &[HTML], "<form>"),
+        seen(2, "POST /posts", "slug=my-rose-1&text=Red", 302, &[("Location", "/")], ""),
+        seen(3, "GET /", "", 200, &[HTML], page),
+        seen(4, "GET /posts/my-rose-1", "", 200, &[HTML], page),
+    ];
+    let journey = only(&exchanges);
+    let looked_for = |step: usize| {
+        let asserts = journey.steps[step].asserts.iter();
+        asserts
+            .filter(|a| matches!(&a.predicate, Predicate::Contains(t) if shown(t).contains("{{slug}}")))
+            .count()
+    };
+    assert_eq!(shown(&journey.steps[3].target), "/posts/{{slug}}");
+    assert_eq!((looked_for(2), looked_for(3)), (0, 1), "{journey:#?}");
 }
 
 /// `/admin/` became `/{{name}}/` in fifty places, because the account was called admin.

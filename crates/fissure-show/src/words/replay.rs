@@ -28,6 +28,10 @@ pub fn no_answers(seconds: u32) -> String {
 pub fn guess(guess: Guess) -> &'static str {
     match guess {
         Guess::NotLoggedIn => "the user is not logged in there: does the journey begin with the login?",
+        Guess::OneAccount => {
+            "alone the user is logged in there: if all of them log in as one account, the app may keep few sessions of it; give each a row of \
+             their own ([users] data)"
+        }
         Guess::TokenRefused => "a token was refused: one that the page gives may not be carried over",
         Guess::NotThere => {
             "what it asks for is not in the copy of the app: it was made in the recording, or is gone since"
@@ -39,7 +43,9 @@ pub fn guess(guess: Guess) -> &'static str {
             "the app took the same values once and refuses them now: one of them may have to be new each time"
         }
         Guess::TooOften => "the app limits how often one may ask: switch that off for the copy, in [app.env]",
-        Guess::AppFailed => "the app itself failed; what it printed is in its log",
+        Guess::AppFailed => {
+            "the app itself failed; what it printed is in its log, `app-*.log` below .fissure/replay"
+        }
         Guess::OtherPage => "another page came than in the recording",
         Guess::TooSlow => "the app is too slow for so many at once, which says nothing against the journey",
         Guess::Unknown => "not known",

@@ -22,6 +22,7 @@ mod python;
 mod ruby;
 mod rust;
 mod save;
+mod script;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -102,6 +103,7 @@ const SOURCES: &[Source] = &[
     go::start,
     java::start,
     php::start,
+    script::start,
     docker::start,
     compose::start,
 ];
@@ -121,7 +123,7 @@ pub fn guess(folder: &Path) -> Guess {
 
 const NOTHING_FOUND: &str = "nothing here says how the app is started (looked for a Procfile, package.json, manage.py, \
      pyproject.toml, requirements.txt, app.py, Cargo.toml, go.mod, pom.xml, build.gradle, a class with a main method, Gemfile, config.ru, composer.json, \
-     index.php, a Dockerfile and a compose file): write under [app] the command that you type, like `command = \"./server --port \
+     index.php, start.sh or run.sh, a Dockerfile and a compose file): write under [app] the command that you type, like `command = \"./server --port \
      $PORT\"`, or run `fissure init` in the folder that holds the app";
 
 impl Guess {

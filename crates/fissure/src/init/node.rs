@@ -36,6 +36,7 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     let package: Value = serde_json::from_str(&text).unwrap_or_default();
     let mut start = from_script(folder, &package)
         .or_else(|| from_file(folder, &package))
+        .or_else(|| from_package(&package))
         .or_else(|| preview(folder, &package))?;
     start.code = CODE;
     start.env.insert("NODE_ENV", "production".to_owned());
@@ -84,6 +85,18 @@ fn from_script(folder: &Folder, package: &Value) -> Option<Start> {
         || script.contains(".output/server")
         || script.contains("react-router-serve");
     Some(Start { command, why, sure: true, entry, reads_port, ..Start::default() })
+}
+
+/// The program is a package that was installed, and the folder holds its data.
+fn from_package(package: &Value) -> Option<Start> {
+    depends_on(package, "directus").then(|| Start {
+        command: "node_modules/.bin/directus start".to_owned(),
+        why: "package.json has directus".to_owned(),
+        sure: true,
+        health: Some(("/server/ping".to_owned(), "Directus answers there".to_owned())),
+        reads_port: true,
+        ..Start::default()
+    })
 }
 
 /// No script: the program itself.

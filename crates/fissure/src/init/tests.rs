@@ -395,6 +395,19 @@ fn compose_with_postgres() {
     assert!(hidden.missing.iter().any(|m| m.contains("publishes no port")), "{:?}", hidden.missing);
 }
 
+#[test]
+fn an_installed_package_and_a_script_are_started_as_they_are() {
+    let directus = of(&[
+        ("package.json", r#"{"dependencies":{"directus":"11"}}"#),
+        (".env", "SECRET=x\nPORT=8055\n"),
+        ("node_modules/x/y", ""),
+    ]);
+    assert_eq!(directus.app.command, "node_modules/.bin/directus start");
+    assert!(directus.missing.is_empty(), "it reads .env itself: {:?}", directus.missing);
+    assert_eq!(command(&[("run.sh", "#!/bin/sh\nexec ./server --port $PORT\n")]), "sh run.sh");
+    assert!(guess(folder(&[("start.sh", "docker compose up\n")]).path()).app.command.is_empty());
+}
+
 /// A page written through the door landed in the developer's own database: nothing but a default in the code told of it.
 #[test]
 fn an_address_that_is_a_default_in_the_code_is_a_link() {
