@@ -330,8 +330,13 @@ pub struct ConfigError(pub String);
 impl Config {
     /// Reads and checks the text of a `fissure.toml`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|e| ConfigError(e.to_string().trim_end().to_owned()))?;
+        let config: Self = toml::from_str(text).map_err(|e| {
+            let said = e.to_string().trim_end().to_owned();
+            // A section that is flattened does not know its own keys.
+            let keys = "`users`, `requests_per_s`, `journeys_per_s`, `p50`, `p95`, `p99`, `errors`, `routes`";
+            let is_of_goal = said.contains("unknown field") && !said.contains("expected");
+            ConfigError(if is_of_goal { format!("{said}, expected one of {keys}") } else { said })
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -528,6 +533,12 @@ mod tests {
                 assert!(block.contains(key.as_str()), "{key} of [{section}]");
             }
         }
+    }
+
+    #[test]
+    fn a_key_that_a_goal_does_not_have_is_told_with_those_that_it_has() {
+        let wrong = Config::parse(&SMALLEST.replace("users = 400", "requests_per_second = 400")).unwrap_err();
+        assert!(wrong.0.contains("`requests_per_second`") && wrong.0.contains("`requests_per_s`"), "{wrong}");
     }
 
     #[test]

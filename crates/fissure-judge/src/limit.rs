@@ -61,11 +61,12 @@ pub fn limit(
     let heavy = heaviest(&demands.routes);
     for route in &heavy {
         if let Some(d) = demands.routes.iter().find(|d| d.route == *route) {
+            let cost_ms = d.cpu_ms.mid;
+            let digits = if cost_ms < 0.1 { 3 } else { 1 };
             evidence.push(format!(
-                "{route} is {:.1} % of the requests and {:.0} % of the CPU ({:.1} ms each)",
+                "{route} is {:.1} % of the requests and {:.0} % of the CPU ({cost_ms:.digits$} ms each)",
                 d.mix * 100.0,
-                d.share * 100.0,
-                d.cpu_ms.mid
+                d.share * 100.0
             ));
         }
     }

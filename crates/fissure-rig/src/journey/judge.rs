@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::filter::{Seen, apply, first_group};
 use super::predicate::holds;
-use super::secret::{beginning, excerpt, is_secret, without_query};
+use super::secret::{beginning, excerpt, is_secret, page, without_query};
 use super::{Answer, cookie, render, xpath};
 
 /// What is wrong with an answer.
@@ -243,7 +243,7 @@ fn shown(query: &Query, seen: &Seen) -> String {
         Seen::Json(Value::String(text)) if matches!(query, Query::Url) => {
             format!("\"{}\"", without_query(text))
         }
-        Seen::Json(Value::String(text)) => format!("\"{}\"", excerpt(text)),
+        Seen::Json(Value::String(text)) => page(text).unwrap_or_else(|| format!("\"{}\"", excerpt(text))),
         Seen::Json(value) => excerpt(&value.to_string()),
         Seen::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Seen::Present => "there".to_owned(),

@@ -38,12 +38,14 @@ pub(super) fn excerpt(text: &str) -> String {
 
 /// What an answer begins with: of a page its title, because the first letters of all pages are the same.
 pub(super) fn beginning(text: &str) -> String {
-    let title = PAGE_TITLE.as_ref().and_then(|pattern| pattern.captures(text)).and_then(|found| found.get(1));
-    let title = title.map(|title| unescaped(title.as_str()).unwrap_or_else(|_| title.as_str().to_owned()));
-    match title {
-        Some(title) if !title.trim().is_empty() => format!("a page with the title \"{}\"", excerpt(&title)),
-        _ => excerpt(text),
-    }
+    page(text).unwrap_or_else(|| excerpt(text))
+}
+
+/// A page, by its title.
+pub(super) fn page(text: &str) -> Option<String> {
+    let title = PAGE_TITLE.as_ref()?.captures(text)?.get(1)?.as_str();
+    let title = unescaped(title).unwrap_or_else(|_| title.to_owned());
+    (!title.trim().is_empty()).then(|| format!("a page with the title \"{}\"", excerpt(&title)))
 }
 
 /// The values behind secret-looking names in a text that is no JSON.

@@ -5,7 +5,7 @@ use fissure_facts::fact::RouteSecond;
 use fissure_judge::load::LoadSummary;
 use maud::{Markup, html};
 
-use super::{QUANTILES, asked, crowd, errors, exit_status, headline, holds, latency, little, value};
+use super::{QUANTILES, asked, crowd, errors, exit_status, filling, headline, holds, latency, little, value};
 use crate::chart::{TimeChart, TimeLine};
 use crate::html::{page, prose, sections::table};
 use crate::units::{count, number, percent};
@@ -24,7 +24,7 @@ pub fn report(run: &Run, summary: &LoadSummary) -> String {
             div { span.badge.(class) { (sign) " exit status " (exit_status(summary)) } }
             h1 { (prose(&headline(summary))) }
             @if summary.plan().is_some() { p { (words::full_stop(&asked(run, summary))) } }
-            @if let Some(line) = little(run, summary) { p { (line) } }
+            @for line in [little(run, summary), filling(run, summary)].into_iter().flatten() { p { (line) } }
         }
         (thresholds(summary))
         (over_time(summary))

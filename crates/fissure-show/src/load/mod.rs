@@ -7,6 +7,7 @@ pub mod terminal;
 
 use fissure_facts::fact::ErrorClass;
 use fissure_facts::{Latencies, Load, Run, Spacing, Stretch};
+use fissure_judge::goal;
 use fissure_judge::load::{LoadSummary, Outcome};
 use fissure_judge::threshold::{Checked, Quantity};
 
@@ -16,6 +17,11 @@ use crate::words;
 /// The quantiles that are shown, with their names.
 pub const QUANTILES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+
+/// An app that is asked for less than this share of what it will be asked for has not been filled.
+const FULL: f64 = 0.9;
+/// Visits that take less than this part of the window fill it soon enough.
+const SHORT_VISIT: f64 = 0.2;
 
 /// What the process ends with; the published statuses.
 pub fn exit_status(summary: &LoadSummary) -> u8 {
@@ -130,6 +136,24 @@ pub fn little(run: &Run, summary: &LoadSummary) -> Option<String> {
     ))
 }
 
+/// A visit that takes about as long as the window is in its first steps only; None where users had filled the app. What was held is then less
+/// than what was asked for.
+pub fn filling(run: &Run, summary: &LoadSummary) -> Option<String> {
+    let seconds = summary.window.as_ref()?.seconds();
+    let in_the_long_run = summary.rates.users_planned? * goal::requests_per_user(run);
+    let is_full =
+        summary.rates.sent >= FULL * in_the_long_run || summary.seconds_inside < SHORT_VISIT * seconds;
+    (!is_full).then(|| {
+        format!(
+            "So many users ask {} times a second in the long run, and {} were sent: they came into an empty app, and a visit takes {} of the {}. Measure longer.",
+            number(in_the_long_run),
+            number(summary.rates.sent),
+            ms(summary.seconds_inside * 1e3),
+            ms(seconds * 1e3)
+        )
+    })
+}
+
 /// The measured value of a threshold.
 pub fn value(checked: &Checked) -> String {
     let of = checked.worst.as_ref().map(|route| format!(" of `{route}`")).unwrap_or_default();
@@ -167,7 +191,9 @@ pub fn errors(summary: &LoadSummary) -> Vec<String> {
         .iter()
         .map(|(&class, &n)| {
             let example = summary.problems.iter().find(|p| p.class == class);
-            let example = example.map(|p| format!(": `{}`, {}", p.route, p.sentence)).unwrap_or_default();
+            let first = if n > 1 { ", the first of them" } else { ":" };
+            let example =
+                example.map(|p| format!("{first} `{}`, {}", p.route, p.sentence)).unwrap_or_default();
             words::full_stop(&format!(
                 "{}: {} ({}){example}",
                 error_name(class),

@@ -5,7 +5,7 @@ use fissure_facts::Run;
 use fissure_facts::fact::RouteSecond;
 use fissure_judge::load::{LoadSummary, Outcome};
 
-use super::{QUANTILES, asked, crowd, errors, exit_status, headline, holds, latency, little, value};
+use super::{QUANTILES, asked, crowd, errors, exit_status, filling, headline, holds, latency, little, value};
 use crate::terminal::{Page, sign};
 use crate::units::{number, percent};
 use crate::words;
@@ -28,7 +28,7 @@ pub fn report(run: &Run, summary: &LoadSummary, width: usize) -> String {
     }
     if let Some(window) = &summary.window {
         page.paragraph("", Style::new(), &words::full_stop(&asked(run, summary)));
-        if let Some(line) = little(run, summary) {
+        for line in [little(run, summary), filling(run, summary)].into_iter().flatten() {
             page.paragraph("", Style::new(), &line);
         }
         if !window.crowd.is_empty() {

@@ -68,11 +68,11 @@ fn default_address(line: &str) -> Option<(&str, &str)> {
     let value = line[start..].split(quote).next()?;
     let before = &line[..start];
     before.to_ascii_lowercase().contains("env").then_some(())?;
-    let names = before.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let mut names = before.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let is_name = |word: &&str| {
         word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
     };
-    Some((names.filter(is_name).next_back()?, value))
+    Some((names.rfind(is_name)?, value))
 }
 
 /// Adds a link when the value is an address of something else. False when it is not, or is known already.
