@@ -38,9 +38,10 @@ pub fn prefer_short_turns() {
 /// The least of the real-time priorities. What runs with it is preempted by nothing that is not real-time itself.
 const LEAST_PRIORITY: libc::c_int = 1;
 
-/// While it lives the calling thread runs before all others that are ordinary: whoever looks once a second, in the session that it was started
-/// from, came to it for a third of the time beside an app and a crowd of the weight above. Without the privilege, which is the same as theirs,
-/// nothing changes, and need not.
+/// While it lives the calling thread runs before all others that are ordinary. For what takes milliseconds only: whoever looks once a second, in
+/// the session that it was started from, may be late by more than that beside an app and a crowd of the weight above. Not for profilers: a thread
+/// that they had stand still is not back where it waited before it has run again. Without the privilege, which is the same as for the
+/// weight, nothing changes, and need not.
 pub struct BeforeOthers {
     /// It is the thread's own.
     _not_send: PhantomData<*const ()>,

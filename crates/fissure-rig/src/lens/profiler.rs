@@ -1,6 +1,5 @@
 //! The profilers: look into the app for one window, each on a thread of its own, and leave nothing behind.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -11,7 +10,6 @@ use fissure_facts::{Profile, Statements};
 
 use super::runtime::Runtime;
 use super::{go, jvm, native, node, php, postgres, python, ruby, waits};
-use crate::weight::BeforeOthers;
 
 /// What is to be looked into.
 #[derive(Debug, Clone, Default)]
@@ -38,20 +36,12 @@ pub struct Seen {
 }
 
 /// Told to an instrument when its window is over, or when nobody waits for it any more.
-pub(super) struct Stop {
-    over: Receiver<()>,
-    /// Until then: who is late sees less, and what stands still to be looked at stands still for longer.
-    before_others: Cell<Option<BeforeOthers>>,
-}
+pub(super) struct Stop(Receiver<()>);
 
 impl Stop {
     /// Sleeps; true when the window is over.
     pub fn wait(&self, time: Duration) -> bool {
-        let is_over = !matches!(self.over.recv_timeout(time), Err(RecvTimeoutError::Timeout));
-        if is_over {
-            drop(self.before_others.take());
-        }
-        is_over
+        !matches!(self.0.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 }
 
@@ -171,9 +161,7 @@ impl Profiler {
 impl<T: Send + 'static> AtWork<T> {
     fn start(name: &'static str, watch: impl FnOnce(&Stop) -> Result<T, String> + Send + 'static) -> Self {
         let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            watch(&Stop { over: stopped, before_others: Cell::new(Some(BeforeOthers::begin())) })
-        });
+        let thread = std::thread::spawn(move || watch(&Stop(stopped)));
         Self { name, stop, thread }
     }
 
