@@ -71,6 +71,9 @@ fn one(doubt: &Doubt) -> String {
     }
 }
 
+/// A journey of sixty pages has as many; the rarest say enough.
+const RARE_NAMED: usize = 4;
+
 fn rare_routes(rare: &[(&Route, u64)]) -> String {
     let met = |n: u64| count(n, "time", "times");
     if let [(route, n)] = rare {
@@ -80,8 +83,12 @@ fn rare_routes(rare: &[(&Route, u64)]) -> String {
             met(*n)
         );
     }
-    let routes: Vec<String> =
-        rare.iter().map(|(route, n)| format!("{} ({})", code(route), met(*n))).collect();
+    let mut rarest = rare.to_vec();
+    rarest.sort_by_key(|(_, n)| *n);
+    let more = rarest.len().saturating_sub(RARE_NAMED);
+    let named = rarest.iter().take(RARE_NAMED).map(|(route, n)| format!("{} ({})", code(route), met(*n)));
+    let more = (more > 0).then(|| count(more as u64, "more route", "more routes"));
+    let routes: Vec<String> = named.chain(more).collect();
     format!(
         "{} were met too rarely to judge them. Give their journeys more weight (`weights` under [users]) or measure longer.",
         and(&routes)
