@@ -671,8 +671,12 @@ impl<'r> Desk<'r> {
 /// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
 /// beginning. So the warm-up is as long as the longest journey thinks, within reason.
 pub(crate) fn warmup_s(run: &Run) -> f64 {
-    let longest = run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max);
-    (longest + 0.5).clamp(1.0, 10.0)
+    (longest_pauses_s(run) + 0.5).clamp(1.0, 10.0)
+}
+
+/// The pauses of the journey that has most of them.
+pub(crate) fn longest_pauses_s(run: &Run) -> f64 {
+    run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max)
 }
 
 /// Candidates that are worth a rehearsal.

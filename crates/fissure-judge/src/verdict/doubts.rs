@@ -7,6 +7,7 @@ use super::Bench;
 use crate::capacity::Bound;
 use crate::evidence::WHOLE;
 use crate::judgement::{Control, Doubt, RemedyResult, Verdict};
+use crate::planner;
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -54,6 +55,10 @@ impl Bench<'_> {
             if fit.bound == Bound::Inside && half_width_share > WIDE {
                 doubts.push(Doubt::WideInterval { half_width_share });
             }
+        }
+        let (pauses_s, warmup_s) = (planner::longest_pauses_s(self.run), planner::warmup_s(self.run));
+        if pauses_s > warmup_s {
+            doubts.push(Doubt::LongVisits { pauses_s, warmup_s });
         }
         if let Verdict::HoldingUp { headroom } = verdict
             && headroom.low < COMFORTABLE_HEADROOM

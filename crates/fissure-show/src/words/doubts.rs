@@ -64,6 +64,11 @@ fn one(doubt: &Doubt) -> String {
             "The goal may hold with little to spare: by its interval the capacity could be as low as {} times the goal. Measure longer (`budget` under [limits]) to be surer.",
             number(headroom.low)
         ),
+        Doubt::LongVisits { pauses_s, warmup_s } => format!(
+            "A visit of the longest journey pauses for {} s in all, and a window warms up for {} s: when it is measured hardly anybody has come to the journey's end, so the capacity is rather that of its beginning. Divide the journey, or lower `think_max` under [users].",
+            number(*pauses_s),
+            number(*warmup_s)
+        ),
         Doubt::LittleHeadroom { headroom } => format!(
             "The goal holds with little to spare: the capacity is {}. Check again with a higher goal to see what would give way first.",
             times_the_goal(*headroom)

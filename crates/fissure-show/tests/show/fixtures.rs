@@ -531,6 +531,7 @@ pub fn every_doubt() -> Vec<Doubt> {
         Doubt::ConnectionChurn { per_request: 0.97 },
         Doubt::WideInterval { half_width_share: 0.14 },
         Doubt::LittleHeadroom { headroom: estimate(1.1, 1.04, 1.16) },
+        Doubt::LongVisits { pauses_s: 25.0, warmup_s: 10.0 },
     ]
 }
 

@@ -58,6 +58,7 @@ fn number_of_doubt(doubt: &Doubt) -> usize {
         Doubt::ConnectionChurn { .. } => 6,
         Doubt::WideInterval { .. } => 7,
         Doubt::LittleHeadroom { .. } => 8,
+        Doubt::LongVisits { .. } => 9,
     }
 }
 
