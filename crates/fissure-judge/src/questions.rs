@@ -47,11 +47,13 @@ pub fn questions(run: &Run, lines: Option<&Lines>) -> Vec<Questions> {
                 _ => (None, *of_all, None),
             };
             let link = waiting::declared(address, &addresses, &run.header.config);
-            let asked_at = lines.and_then(|lines| lines.asks.clone()).filter(|asks| asks.route == route);
+            let is_database = waiting::is_database(address, link.map(|(_, link)| link));
+            let asks = lines.and_then(|lines| lines.asks.clone());
+            let asked_at = asks.filter(|asks| is_database && asks.route == route);
             (per_request >= MANY).then(|| Questions {
                 address: address.clone(),
                 name: link.map(|(name, _)| name.clone()),
-                is_database: waiting::is_database(address, link.map(|(_, link)| link)),
+                is_database,
                 route,
                 per_request,
                 by_others,

@@ -19,8 +19,8 @@ use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
 use crate::{goal, held_back, pairs, questions, remedy, statements, stats, waits};
 
-/// More of the windows void: what disturbed them was there in the rest, too. With a third undisturbed the intervals say how much they bear.
-const VOID_MOST: f64 = 2.0 / 3.0;
+/// Half of the windows void: nothing can rest on the rest.
+const VOID_MOST: f64 = 0.5;
 /// A share of errors under the lightest load above which the app is wrong, not slow.
 const ERRORS_AT_REST: f64 = 0.05;
 /// Why a remedy that was worth it was not rehearsed.

@@ -19,7 +19,7 @@ mod sock_diag;
 mod tcp_table;
 mod timerfd;
 mod tls;
-pub mod weight;
+mod weight;
 pub mod wire;
 
 pub use examine::examine;

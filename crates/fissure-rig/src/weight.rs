@@ -48,10 +48,13 @@ pub struct BeforeOthers {
 }
 
 impl BeforeOthers {
-    pub fn begin() -> Self {
-        // Whoever is started meanwhile is ordinary.
-        schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, LEAST_PRIORITY);
-        Self { _not_send: PhantomData }
+    /// None of a thread that is no ordinary one already: somebody has said how it is to run.
+    pub fn begin() -> Option<Self> {
+        is_ordinary().then(|| {
+            // Whoever is started meanwhile is ordinary.
+            schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, LEAST_PRIORITY);
+            Self { _not_send: PhantomData }
+        })
     }
 }
 
@@ -59,6 +62,12 @@ impl Drop for BeforeOthers {
     fn drop(&mut self) {
         schedule(libc::SCHED_OTHER, 0);
     }
+}
+
+#[expect(unsafe_code, reason = "no safe wrapper offers sched_getscheduler")]
+fn is_ordinary() -> bool {
+    // SAFETY: it takes no pointer; 0 is the calling thread.
+    unsafe { libc::sched_getscheduler(0) == libc::SCHED_OTHER }
 }
 
 #[expect(unsafe_code, reason = "no safe wrapper offers sched_setscheduler")]

@@ -98,7 +98,7 @@ fn is_the_apps_own(run: &Run) -> bool {
     let all = problems.all(|(class, sentence)| {
         some = true;
         match class {
-            ErrorClass::Status => sentence.split(" (").next().is_some_and(|status| status.contains("got 5")),
+            ErrorClass::Status => got(sentence, "5"),
             class => matches!(
                 class,
                 ErrorClass::Refused | ErrorClass::Reset | ErrorClass::CutShort | ErrorClass::Timeout
@@ -170,11 +170,14 @@ pub enum Guess {
     Unknown,
 }
 
+/// Does the sentence tell of a status that begins so? What the answer said stands behind it, in brackets.
+fn got(sentence: &str, status: &str) -> bool {
+    sentence.split(" (").next().is_some_and(|said| said.contains(&format!("got {status}")))
+}
+
 /// By the sentence of the problem; `is_alone` when nobody else played at that time.
 pub fn guess(sentence: &str, changes: bool, is_alone: bool) -> Guess {
-    // Behind it stands what the answer said, in brackets.
-    let status_line = sentence.split(" (").next().unwrap_or_default();
-    let got = |status: &str| status_line.contains(&format!("got {status}"));
+    let got = |status: &str| got(sentence, status);
     let not_logged_in = if is_alone { Guess::NotLoggedIn } else { Guess::OneAccount };
     if sentence.contains("no whole answer within") {
         Guess::TooSlow

@@ -39,6 +39,7 @@ use std::time::Instant;
 use fissure_facts::fact::ProbeSecond;
 
 use crate::process::Stat;
+use crate::weight::BeforeOthers;
 use cpu_clock::NS_PER_S;
 use ledger::{Ledger, Reading};
 use linked::Linked;
@@ -110,6 +111,7 @@ impl Meter {
 
     /// What happened since [`Meter::begin`] or the last second. Processes that are new count from their start.
     pub fn second(&mut self, watched: &Watched, window: u32, second: u32) -> ProbeSecond {
+        let _before_others = BeforeOthers::begin();
         ProbeSecond { window, second, ..self.sample(watched) }
     }
 

@@ -11,7 +11,6 @@ use fissure_judge::warming::Warming;
 use fissure_rig::crowd::{Crowd, CrowdEvent, CrowdPlan, JourneySource, Mode, ProblemSeen, monotonic_ns};
 use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
-use fissure_rig::weight::BeforeOthers;
 use tokio::time::Instant;
 
 use super::{CHAOS, Interrupt, Lab, refuse_foreign_databases};
@@ -180,9 +179,7 @@ impl Lab<'_> {
                             }
                         }
                         Some(k) => {
-                            let before_others = BeforeOthers::begin();
                             let sample = meter.second(&watched, plan.window, k);
-                            drop(before_others);
                             self.progress.sample(&sample);
                             let suffers = self.host_suffers(&sample) && last_words.is_none();
                             self.record(Fact::Sampled(sample))?;
