@@ -10,31 +10,30 @@ pub struct DatabaseServer {
     /// What a link to it is declared as.
     pub kind: LinkKind,
     port: u16,
-    /// A part of the socket's name, in small letters.
-    socket: &'static str,
+    /// Parts of the names of its sockets, in small letters.
+    sockets: &'static [&'static str],
     /// Beginnings of the names of its processes.
     processes: &'static [&'static str],
 }
 
 const KNOWN: &[DatabaseServer] = &[
-    server("PostgreSQL", LinkKind::Postgres, 5432, ".s.pgsql.", &["postgres", "postmaster"]),
-    server("MySQL", LinkKind::Mysql, 3306, "mysql", &["mysqld", "mariadbd"]),
-    server("MySQL", LinkKind::Mysql, 3306, "mariadb", &[]),
-    server("Redis", LinkKind::Redis, 6379, "redis", &["redis-server", "valkey-server", "keydb-server"]),
-    server("MongoDB", LinkKind::Tcp, 27017, "mongodb", &["mongod"]),
-    server("SQL Server", LinkKind::Tcp, 1433, "mssql", &["sqlservr"]),
-    server("Oracle", LinkKind::Tcp, 1521, "oracle", &["oracle", "tnslsnr"]),
-    server("Cassandra", LinkKind::Tcp, 9042, "cassandra", &["scylla"]),
+    server("PostgreSQL", LinkKind::Postgres, 5432, &[".s.pgsql."], &["postgres", "postmaster"]),
+    server("MySQL", LinkKind::Mysql, 3306, &["mysql", "mariadb"], &["mysqld", "mariadbd"]),
+    server("Redis", LinkKind::Redis, 6379, &["redis"], &["redis-server", "valkey-server", "keydb-server"]),
+    server("MongoDB", LinkKind::Tcp, 27017, &["mongodb"], &["mongod"]),
+    server("SQL Server", LinkKind::Tcp, 1433, &["mssql"], &["sqlservr"]),
+    server("Oracle", LinkKind::Tcp, 1521, &["oracle"], &["oracle", "tnslsnr"]),
+    server("Cassandra", LinkKind::Tcp, 9042, &["cassandra"], &["scylla"]),
 ];
 
 const fn server(
     name: &'static str,
     kind: LinkKind,
     port: u16,
-    socket: &'static str,
+    sockets: &'static [&'static str],
     processes: &'static [&'static str],
 ) -> DatabaseServer {
-    DatabaseServer { name, kind, port, socket, processes }
+    DatabaseServer { name, kind, port, sockets, processes }
 }
 
 impl DatabaseServer {
@@ -42,7 +41,10 @@ impl DatabaseServer {
     pub fn at(address: &Address) -> Option<&'static Self> {
         KNOWN.iter().find(|known| match address {
             Address::Tcp(address) => address.port() == known.port,
-            Address::Unix(path) => path.to_ascii_lowercase().contains(known.socket),
+            Address::Unix(path) => {
+                let path = path.to_ascii_lowercase();
+                known.sockets.iter().any(|part| path.contains(part))
+            }
         })
     }
 

@@ -12,8 +12,8 @@ use crate::demand::Demands;
 use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
-    BlamedLink, Control, CurveLatency, CurvePoint, Fix, HeldBack, HeldWorkers, Judgement, LatencyChange,
-    Limit, Missing, Questions, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    BlamedLink, Control, CurveLatency, CurvePoint, DatabaseWork, Fix, HeldBack, HeldWorkers, Judgement,
+    LatencyChange, Limit, Missing, Questions, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
@@ -54,6 +54,7 @@ struct Bench<'r> {
     /// Flat out the CPU is full, or one thread is.
     is_cpu_full: bool,
     questions: Vec<Questions>,
+    databases: Vec<DatabaseWork>,
     held_back: Vec<HeldBack>,
     held_workers: Option<HeldWorkers>,
     /// What it holds with its workers released, over what it holds as it is.
@@ -100,6 +101,7 @@ impl<'r> Bench<'r> {
             lines,
             is_cpu_full,
             questions,
+            databases: statements::databases(run),
             held_back,
             held_workers,
             released,
@@ -130,7 +132,7 @@ impl<'r> Bench<'r> {
             },
             held_workers: self.held_workers,
             waits: self.waits.clone(),
-            databases: statements::databases(self.run),
+            databases: self.databases.clone(),
             questions: self.questions.clone(),
             fix,
             growth: self.evidence.growth(),
@@ -272,9 +274,8 @@ impl<'r> Bench<'r> {
     fn asks_row_by_row(&self) -> bool {
         let model = self.evidence.model(&self.demands);
         let waits = self.waits.as_ref();
-        let reads_whole_tables = statements::databases(self.run)
-            .iter()
-            .any(|work| work.dear.as_ref().is_some_and(|dear| dear.reads.is_some()));
+        let reads_whole_tables =
+            self.databases.iter().any(|work| work.dear.as_ref().is_some_and(|dear| dear.reads.is_some()));
         !reads_whole_tables
             && self.questions.iter().any(|asked| questions::take_the_time(asked, &model, waits))
     }

@@ -16,8 +16,6 @@ use fissure_facts::{Address, DatabaseServer};
 use super::ends::Ends;
 use crate::{process, tcp_table};
 
-/// Some apps connect for each request anew, and have asked after a few milliseconds.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Processes are found again after so many looks.
 const LOOKS_PER_SEARCH: u32 = 20;
 
@@ -34,8 +32,9 @@ struct Shared {
 }
 
 impl ForeignDatabases {
-    /// Looks at whatever these guards have started.
-    pub fn watch(guards: Vec<u32>) -> Self {
+    /// Looks at whatever these guards have started. Some apps connect for each request anew, and have asked after a few milliseconds: who
+    /// looks less often sees them later.
+    pub fn watch(guards: Vec<u32>, every: Duration) -> Self {
         let shared = Arc::new(Shared::default());
         let for_thread = Arc::clone(&shared);
         let look = move || {
@@ -44,7 +43,7 @@ impl ForeignDatabases {
                 for (address, server) in looker.look() {
                     for_thread.found().insert(address, server);
                 }
-                thread::sleep(LOOK_EVERY);
+                thread::sleep(every);
             }
         };
         // Without a thread nothing is seen, as where the kernel does not let us look.

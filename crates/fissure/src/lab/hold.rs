@@ -13,6 +13,7 @@ use fissure_rig::keeper;
 use fissure_rig::lens::{Meter, Profiler, Watched};
 use tokio::time::Instant;
 
+use super::machine::CONNECTIONS_EVERY;
 use super::{CHAOS, Interrupt, Lab, refuse_foreign_databases};
 use crate::exit::{Exit, Failure};
 
@@ -43,7 +44,8 @@ impl Lab<'_> {
         // Whoever plays it again is somebody else, with names of their own: as far from the users of windows as from the first.
         let played = self.run.facts.iter().filter(|s| matches!(s.fact, Fact::JourneyPlayed { .. })).count();
         plan.seed = plan.seed.wrapping_add((played as u64) << 32);
-        let foreign = self.stage.of(arrangement).map(|standing| standing.foreign_databases());
+        let foreign =
+            self.stage.of(arrangement).map(|standing| standing.foreign_databases(CONNECTIONS_EVERY));
         let mut crowd = self.start_crowd(&plan).await?;
         loop {
             tokio::select! {

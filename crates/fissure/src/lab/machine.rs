@@ -1,6 +1,7 @@
 //! What stands before a run begins: the machine, and data that must not be touched.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fissure_facts::{Address, DatabaseServer, Machine};
 use fissure_rig::keeper::CpuSplit;
@@ -33,6 +34,9 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
             .map(|ends| ends[1].saturating_sub(ends[0]) + 1),
     }
 }
+
+/// How often the connections of an app are looked at that plays its journeys alone.
+pub const CONNECTIONS_EVERY: Duration = Duration::from_millis(5);
 
 /// Schemes of addresses behind which data lies that a copy of the folder does not copy.
 const DATA_SCHEMES: &[&str] =

@@ -8,6 +8,7 @@ use fissure_facts::{Fact, ShadowPlan, Topology};
 use fissure_rig::crowd::{Mode, Solo};
 use fissure_rig::shadow::{Written, links, tables};
 
+use super::machine::CONNECTIONS_EVERY;
 use super::stage::Standing;
 use super::{Interrupt, Lab, refuse_foreign_databases};
 use crate::exit::Failure;
@@ -38,7 +39,7 @@ impl Lab<'_> {
         let at_once = matches!(plan.act, Act::Idle { at_once: true, .. });
         match self.stage.start_apart(&plan.arrangement, at_once).await {
             Ok(mut standing) => {
-                let foreign = standing.foreign_databases();
+                let foreign = standing.foreign_databases(CONNECTIONS_EVERY);
                 let played = tokio::select! {
                     played = self.act(plan, &mut standing) => Some(played),
                     () = interrupt.came() => None,

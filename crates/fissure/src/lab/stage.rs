@@ -506,8 +506,9 @@ impl Standing {
     }
 
     /// Looks from now on at which database servers it is connected to.
-    pub fn foreign_databases(&self) -> ForeignDatabases {
-        ForeignDatabases::watch(self.processes.iter().map(|process| process.kept.guard_pid()).collect())
+    pub fn foreign_databases(&self, every: Duration) -> ForeignDatabases {
+        let guards = self.processes.iter().map(|process| process.kept.guard_pid()).collect();
+        ForeignDatabases::watch(guards, every)
     }
 
     /// Where each role listens.

@@ -26,6 +26,8 @@ use notes::{Noted, Notes};
 
 const PORT: u16 = 8080;
 const OR_IN_PLACE: &str = "Or say --in-place: then the app writes wherever it always writes.";
+/// How often its connections are looked at: a person may leave it running all day.
+const CONNECTIONS_EVERY: Duration = Duration::from_millis(50);
 /// How often the app is looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -127,7 +129,8 @@ impl<'p> Up<'p> {
         let page = page.map_err(|e| Failure::new(Exit::CouldNotTell, format!("no live page: {e}.")))?;
         self.welcome(folder.as_deref(), certificate.as_deref(), page.url());
 
-        let foreign = self.stage.of(arrangement).map(|standing| standing.foreign_databases());
+        let foreign =
+            self.stage.of(arrangement).map(|standing| standing.foreign_databases(CONNECTIONS_EVERY));
         let foreign = foreign.filter(|_| !self.args.in_place);
         let ended = loop {
             tokio::select! {
