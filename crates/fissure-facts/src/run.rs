@@ -41,6 +41,16 @@ pub struct Machine {
     /// Ports for connections to one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<u64>,
+    /// An app that always listens on the same port gets another for each copy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves_port: bool,
+}
+
+impl Header {
+    /// The port of an app of which there can be one process only.
+    pub fn only_port(&self) -> Option<u16> {
+        self.config.app.port.filter(|_| !self.machine.moves_port)
+    }
 }
 
 /// What the judge needs to know of a journey: its weight and its steps' routes and think times.

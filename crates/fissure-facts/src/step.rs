@@ -35,6 +35,10 @@ pub struct WindowPlan {
     pub emphasis: Option<Emphasis>,
     /// Load that is played but not measured, before the window.
     pub warmup_s: f64,
+    /// The pauses of a visit that are longer than this, added up, are all shortened alike until they are not, and users
+    /// arrive more evenly by as much: the same requests come at the same rate, from fewer users at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_max_s: Option<f64>,
     /// Whole seconds that are measured.
     pub seconds: u32,
     pub seed: u64,

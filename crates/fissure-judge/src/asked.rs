@@ -57,6 +57,7 @@ impl Asked {
             load,
             emphasis: None,
             warmup_s: self.warmup_s,
+            visit_max_s: None,
             seconds: self.seconds,
             seed: run.header.seed,
         };

@@ -430,9 +430,10 @@ impl<'r> Evidence<'r> {
     /// The remedies worth rehearsing, and those that are not with the reason; lowest rung first.
     pub fn candidates(&self) -> Vec<Candidate> {
         let demands = self.demands();
-        let config = &self.run.header.config;
+        let header = &self.run.header;
+        let config = &header.config;
         let options = Options {
-            copies_allowed: if config.app.port.is_some() { 1 } else { u32::MAX },
+            copies_allowed: if header.only_port().is_some() { 1 } else { u32::MAX },
             most: REMEDIES_MOST,
             goal_users_per_s: self.goal.users_per_s,
         };

@@ -602,6 +602,6 @@ pub enum Doubt {
     WideInterval { half_width_share: f64 },
     /// The goal holds, but with less than 30 % to spare.
     LittleHeadroom { headroom: Estimate },
-    /// Users of the longest journey pause for longer than a window warms up: when it is measured, hardly anybody is at the journey's end.
-    LongVisits { pauses_s: f64, warmup_s: f64 },
+    /// Users of the longest journey pause for longer than a window warms up, so their pauses were shortened.
+    LongVisits { pauses_s: f64, shortened_to_s: f64 },
 }

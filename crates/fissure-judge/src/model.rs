@@ -170,6 +170,7 @@ mod tests {
             load: Load::Closed { users: 16 },
             emphasis: None,
             warmup_s: 0.0,
+            visit_max_s: None,
             seconds: seconds.len() as u32,
             seed: 0,
         };

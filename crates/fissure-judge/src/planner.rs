@@ -640,7 +640,18 @@ impl<'r> Desk<'r> {
     ) -> WindowPlan {
         let window = self.begun + 1;
         let seed = self.run.header.seed.wrapping_add(u64::from(window));
-        WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, seconds, seed }
+        let visit_max_s = load.is_open().then_some(VISIT_MAX_S);
+        WindowPlan {
+            window,
+            purpose,
+            arrangement,
+            load,
+            emphasis: None,
+            warmup_s,
+            visit_max_s,
+            seconds,
+            seed,
+        }
     }
 
     fn count(&self, which: impl Fn(&Window) -> bool) -> u32 {
@@ -668,10 +679,12 @@ impl<'r> Desk<'r> {
     }
 }
 
-/// Until the first users reach the ends of their journeys the mix is not the journeys' mix: everybody is at the
-/// beginning. So the warm-up is as long as the longest journey thinks, within reason.
+/// Until the first users reach the ends of their journeys the mix is not the journeys' mix, and the load is not the whole
+/// load: everybody is at the beginning. So the warm-up is as long as the longest visit, and a visit is no longer than this.
+pub(crate) const VISIT_MAX_S: f64 = 9.5;
+
 pub(crate) fn warmup_s(run: &Run) -> f64 {
-    (longest_pauses_s(run) + 0.5).clamp(1.0, 10.0)
+    (longest_pauses_s(run).min(VISIT_MAX_S) + 0.5).max(1.0)
 }
 
 /// The pauses of the journey that has most of them.

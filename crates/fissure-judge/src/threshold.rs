@@ -290,6 +290,7 @@ mod tests {
                 load: Load::Open { users_per_s: 100.0 },
                 emphasis: None,
                 warmup_s: 0.0,
+                visit_max_s: None,
                 seconds: 1,
                 seed: 1,
             },

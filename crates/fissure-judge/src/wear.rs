@@ -80,9 +80,18 @@ mod tests {
     fn window(number: u32, purpose: Purpose, answers: u64, refused: u64) -> Window {
         let arrangement = Arrangement::whole();
         let load = Load::Closed { users: 16 };
-        let (emphasis, warmup_s, seconds, seed) = (None, 0.0, 1, 1);
-        let plan =
-            WindowPlan { window: number, purpose, arrangement, load, emphasis, warmup_s, seconds, seed };
+        let (emphasis, warmup_s, visit_max_s, seconds, seed) = (None, 0.0, None, 1, 1);
+        let plan = WindowPlan {
+            window: number,
+            purpose,
+            arrangement,
+            load,
+            emphasis,
+            warmup_s,
+            visit_max_s,
+            seconds,
+            seed,
+        };
         let mut seen = RouteSecond::default();
         seen.latency.record_many_us(1000, answers - refused);
         seen.errors.insert(ErrorClass::Status, refused);

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use fissure_facts::{HttpVersion, Protocol};
 use fissure_rig::keeper::{
-    Kept, Launch, NotReady, SetupError, cpu_split, free_port, port_taken, setup, sweep, wait_ready,
+    Kept, Launch, MovedPort, NotReady, SetupError, can_intercept, cpu_split, free_port, port_taken, setup,
+    sweep, wait_ready,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -639,4 +641,60 @@ async fn a_setup_that_fails_or_never_ends_says_so() {
         setup(Path::new(HANDS), &stage.launch("sleep 1000"), Duration::from_millis(500)).await.unwrap_err();
     assert!(matches!(&error, SetupError::TooLong { .. }), "{error:?}");
     assert!(stage.alive().is_empty(), "{:?}", stage.alive());
+}
+
+/// Answers a request for `/` with its own process, and `/self` with what it is told when it asks itself by the port of its code.
+const ON_A_FIXED_PORT: &str = r"
+import os, sys, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+PORT = int(sys.argv[1])
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        own = f'http://127.0.0.1:{PORT}/'
+        answer = urllib.request.urlopen(own).read() if self.path == '/self' else str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+    def log_message(self, *args): pass
+ThreadingHTTPServer(('', PORT), Handler).serve_forever()
+";
+
+#[tokio::test]
+async fn copies_of_an_app_on_a_fixed_port_stand_side_by_side() {
+    if let Err(why) = can_intercept() {
+        println!("not tried: {why}");
+        return;
+    }
+    let stage = Stage::new();
+    fs::write(stage.folder.path().join("server.py"), ON_A_FIXED_PORT).unwrap();
+    // Somebody else has the port already.
+    let somebody = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let from = somebody.local_addr().unwrap().port();
+    let mut copies = Vec::new();
+    for copy in 0..2 {
+        let moved = MovedPort { from, to: free_port().unwrap() };
+        let mut launch = stage.launch(&format!("exec python3 server.py {from}"));
+        launch.output = stage.folder.path().join(format!("output-{copy}"));
+        launch.moved = Some(moved);
+        copies.push((Kept::start(Path::new(HANDS), &launch).await.unwrap(), moved.to));
+    }
+    for (kept, port) in &mut copies {
+        let deadline = Instant::now() + PATIENCE;
+        let address = (Ipv4Addr::LOCALHOST, *port);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < deadline, "{:?}", kept.last_lines(5));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for path in ["/", "/self"] {
+            let mut stream = TcpStream::connect(address).unwrap();
+            write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.ends_with(&format!("\r\n\r\n{}", kept.pid())), "{path}: {answer}");
+        }
+    }
+    for (kept, _) in copies {
+        kept.stop().await;
+    }
 }

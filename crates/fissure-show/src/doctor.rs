@@ -264,10 +264,13 @@ fn instruments(seen: &Examination) -> Vec<Finding> {
         Finding::unless(
             seen.calls.is_ok(),
             Less,
-            "faults of disks",
-            said(&seen.calls, "a disk can be full or fail for the app alone"),
+            "system calls",
+            said(
+                &seen.calls,
+                "a disk can be full or fail for the app alone, and copies of an app on a fixed port get others",
+            ),
             [
-                "`disk-full` and `fsync` in `fissure chaos`: shown as not tried.",
+                "`disk-full` and `fsync` in `fissure chaos`: shown as not tried. Remedies with copies, for an app with `port` under [app]: not rehearsed.",
                 "Use Linux 5.5 or newer (in a container allow `seccomp` with its user notification).",
             ],
         ),

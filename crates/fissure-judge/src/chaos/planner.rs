@@ -14,7 +14,8 @@ pub const SETTLE_S: u32 = 2;
 const BEFORE_S: u32 = 6;
 const LASTS_S: u32 = 5;
 const AFTER_S: u32 = 4;
-const WARMUP_S: f64 = 1.0;
+/// A visit is no longer than the warm-up, so that the load is the same before, with and after the fault.
+const WARMUP_S: f64 = 3.0;
 /// Starting the app again, and what lies between windows.
 const OVERHEAD_S: f64 = 3.0;
 /// Looking for what was written.
@@ -140,6 +141,7 @@ impl Campaign {
             load,
             emphasis: None,
             warmup_s: WARMUP_S,
+            visit_max_s: Some(WARMUP_S),
             seconds,
             seed: run.header.seed.wrapping_add(u64::from(number)),
         };

@@ -39,11 +39,11 @@ pub fn plan(run: &Run) -> Planned {
     }
 }
 
-/// What the verb tries. An app on a fixed port can only be restarted.
+/// What the verb tries. An app on a port that cannot be moved can only be restarted.
 pub fn wanted(run: &Run) -> Vec<Wanted> {
     let config = &run.header.config;
     let mut wanted = Vec::new();
-    if config.app.port.is_none() {
+    if run.header.only_port().is_none() {
         wanted.push(Wanted { topology: Topology::Replicate, arrangement: Arrangement::replicas(2) });
         wanted.extend(config.areas.iter().map(|(role, routes)| Wanted {
             topology: Topology::Split,

@@ -43,6 +43,7 @@ pub fn next(run: &Run) -> Planned {
         load: Load::Closed { users },
         emphasis: None,
         warmup_s: 0.0,
+        visit_max_s: None,
         seconds: seconds as u32,
         // Of its own: the app still knows whoever the crowd before has made up.
         seed: run.header.seed.rotate_left(8 * (windows.len() as u32 + 1)) ^ u64::from(users),

@@ -56,9 +56,9 @@ impl Bench<'_> {
                 doubts.push(Doubt::WideInterval { half_width_share });
             }
         }
-        let (pauses_s, warmup_s) = (planner::longest_pauses_s(self.run), planner::warmup_s(self.run));
-        if pauses_s > warmup_s {
-            doubts.push(Doubt::LongVisits { pauses_s, warmup_s });
+        let (pauses_s, shortened_to_s) = (planner::longest_pauses_s(self.run), planner::VISIT_MAX_S);
+        if pauses_s > shortened_to_s {
+            doubts.push(Doubt::LongVisits { pauses_s, shortened_to_s });
         }
         if let Verdict::HoldingUp { headroom } = verdict
             && headroom.low < COMFORTABLE_HEADROOM

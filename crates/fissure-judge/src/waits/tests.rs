@@ -66,6 +66,7 @@ fn run_of(stacks: Vec<Stack>, peers: Vec<Peer>) -> Run {
         load: Load::Closed { users: USERS },
         emphasis: None,
         warmup_s: 1.0,
+        visit_max_s: None,
         seconds: 5,
         seed: 1,
     };

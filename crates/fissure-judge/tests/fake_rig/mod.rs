@@ -195,6 +195,7 @@ pub fn plan(window: u32, purpose: Purpose, arrangement: Arrangement, load: Load,
         load,
         emphasis: None,
         warmup_s: 1.0,
+        visit_max_s: None,
         seconds,
         seed: u64::from(window),
     }

@@ -10,15 +10,23 @@ use rand_pcg::Pcg64Mcg;
 /// A Poisson process of any intensity is one of intensity 1 in another time (Çinlar, "Introduction to Stochastic Processes"
 /// (1975), §4.7): the n-th user comes when the expected arrivals reach the sum of n exponential gaps. Evenly spaced, the
 /// n-th comes when n are expected, and the first at once.
-pub(super) fn instants(arrivals: Arrivals, seed: u64) -> impl Iterator<Item = u64> {
+///
+/// `one_of` many: of so many Poisson users one comes, every `one_of`-th, and stays for all. How many are inside then swings by
+/// the same share as if all had come (the gaps are Erlang's). Which is the first is drawn, or the beginning would be emptier.
+pub(super) fn instants(arrivals: Arrivals, one_of: u32, seed: u64) -> impl Iterator<Item = u64> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
+    let one_of = one_of.max(1);
     let mut count = match arrivals.spacing {
         Spacing::Poisson => 0.0,
         Spacing::Even => -1.0,
     };
+    let mut gaps = if one_of > 1 { random.random_range(1..=one_of) } else { 1 };
     std::iter::from_fn(move || {
         count += match arrivals.spacing {
-            Spacing::Poisson => random.sample::<f64, _>(Exp1),
+            Spacing::Poisson => {
+                let gaps = std::mem::replace(&mut gaps, one_of);
+                (0..gaps).map(|_| random.sample::<f64, _>(Exp1)).sum::<f64>() / f64::from(one_of)
+            }
             Spacing::Even => 1.0,
         };
         let at_s = arrivals.when(count);
@@ -47,7 +55,14 @@ mod tests {
     }
 
     fn until(arrivals: &Arrivals, seed: u64, seconds: f64) -> Vec<f64> {
-        instants(arrivals.clone(), seed).map(|ns| ns as f64 / 1e9).take_while(|at| *at < seconds).collect()
+        one_of(1, arrivals, seed, seconds)
+    }
+
+    fn one_of(many: u32, arrivals: &Arrivals, seed: u64, seconds: f64) -> Vec<f64> {
+        instants(arrivals.clone(), many, seed)
+            .map(|ns| ns as f64 / 1e9)
+            .take_while(|at| *at < seconds)
+            .collect()
     }
 
     proptest! {
@@ -67,6 +82,15 @@ mod tests {
             let arrivals = Arrivals { spacing: Spacing::Poisson, stretches };
             let (came, expected) = (until(&arrivals, seed, seconds), arrivals.expected(seconds));
             prop_assert!((came.len() as f64 - expected).abs() <= 6.0 * expected.sqrt() + 12.0, "{} for {expected}", came.len());
+        }
+
+        /// The same share of the mean as of all whom they stand for: six standard deviations.
+        #[test]
+        fn one_of_many_comes_as_often_and_swings_less(stretches in any_shape(), seed: u64, many in 2u32..40, seconds in 0.5f64..15.0) {
+            let arrivals = Arrivals { spacing: Spacing::Poisson, stretches };
+            let (came, expected) = (one_of(many, &arrivals, seed, seconds), arrivals.expected(seconds));
+            let swing = 6.0 * (expected / f64::from(many)).sqrt() + 2.0 + 12.0 / f64::from(many);
+            prop_assert!((came.len() as f64 - expected).abs() <= swing, "{} for {expected}", came.len());
         }
 
         /// In the time of its own intensity every Poisson process has exponential gaps of mean 1: the largest distance of
@@ -99,7 +123,7 @@ mod tests {
     #[test]
     fn five_hundred_a_second_for_ten_seconds_are_five_thousand() {
         let arrivals = Arrivals::steady(Spacing::Even, 500.0);
-        let came: Vec<u64> = instants(arrivals, 1).take_while(|ns| *ns < 10_000_000_000).collect();
+        let came: Vec<u64> = instants(arrivals, 1, 1).take_while(|ns| *ns < 10_000_000_000).collect();
         assert_eq!((came.len(), came[0], came[1], came[4_999]), (5_000, 0, 2_000_000, 9_998_000_000));
     }
 }

@@ -140,9 +140,9 @@ impl Dispatch {
     pub(super) fn is_own(&self, authority: &str) -> bool {
         let port_of_own_name =
             |name: &str| authority.strip_prefix(name).and_then(|rest| rest.strip_prefix(':'));
-        let replicas = || self.roles.iter().flat_map(|r| &r.replicas).map(|r| r.address);
+        let replicas = self.roles.iter().flat_map(|r| &r.replicas).map(|r| r.address);
         authority == self.host
-            || replicas().any(|a| {
+            || replicas.chain(self.host.parse().ok()).any(|a| {
                 a.to_string() == authority
                     || port_of_own_name("localhost").is_some_and(|port| port == a.port().to_string())
                     || port_of_own_name("127.0.0.1").is_some_and(|port| port == a.port().to_string())

@@ -63,6 +63,8 @@ pub(super) struct Engine {
     seed: u64,
     start_ns: u64,
     warmup_s: f64,
+    /// So many users are inside in truth for each whose pauses are shortened.
+    stands_for: u32,
     /// No connection is kept behind an answer.
     pub(super) closes: bool,
     /// The connections of all users, when the plan says that they hand them on.
@@ -111,10 +113,18 @@ impl Engine {
         let writes = (!plan.read_back.is_empty()).then(|| Writes::new(plan.read_back.clone()));
         let mut scripts = Vec::new();
         let mut weight = 0.0;
+        // Pauses by weight, as they are written and as they are played.
+        let (mut written_s, mut played_s) = (0.0, 0.0);
         for (mut journey, source) in journeys.into_iter().zip(&plan.journeys) {
             let is_played = emphasis.as_ref().is_none_or(|e| !e.ends || end_behind(&mut journey, &e.route));
-            weight += if is_played { source.weight.max(0.0) } else { 0.0 };
+            let its_weight = if is_played { source.weight.max(0.0) } else { 0.0 };
+            weight += its_weight;
             let mut script = Script::prepare(journey, &mut setting)?;
+            written_s += its_weight * script.pauses_s();
+            if let Some(visit_max_s) = plan.visit_max_s {
+                script.pause_at_most(visit_max_s);
+            }
+            played_s += its_weight * script.pauses_s();
             for (place, step) in script.steps.iter_mut().enumerate() {
                 step.readings =
                     writes.as_ref().map(|w| w.readings_of(&source.name, place)).unwrap_or_default();
@@ -156,6 +166,7 @@ impl Engine {
             seed: plan.seed,
             start_ns: start_ns.max(now_ns),
             warmup_s,
+            stands_for: if played_s > 0.0 { (written_s / played_s) as u32 } else { 1 },
             closes: plan.closes,
             handed_on: plan.hand_on.then(RefCell::default),
             writes,
@@ -300,7 +311,7 @@ impl Engine {
     /// Users arrive, whatever becomes of those before them. An error says why the window must end.
     async fn open(self: Rc<Self>, arrivals: Arrivals) -> Result<(), String> {
         let clock = self.timers.alarm();
-        let instants = arrivals::instants(arrivals.after_warmup(self.warmup_s), self.seed)
+        let instants = arrivals::instants(arrivals.after_warmup(self.warmup_s), self.stands_for, self.seed)
             .map(|ns| self.start_ns + ns)
             .take_while(|ns| *ns < self.recorder.measured_until_ns());
         // Every thread knows all arrivals, and takes those of its own users.

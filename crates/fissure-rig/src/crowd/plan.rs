@@ -55,6 +55,9 @@ pub struct CrowdPlan {
     pub acknowledges_at_once: bool,
     /// Think times are cut to this.
     pub think_max_s: f64,
+    /// As in a window's plan.
+    #[serde(default)]
+    pub visit_max_s: Option<f64>,
     /// A request without a whole answer after so long is an error.
     pub timeout_s: f64,
     pub seed: u64,

@@ -84,6 +84,19 @@ impl Script {
         let steps = steps.collect::<Result<_, _>>()?;
         Ok(Self { name, steps })
     }
+
+    /// The pauses of a visit, added up.
+    pub(super) fn pauses_s(&self) -> f64 {
+        self.steps.iter().map(|step| step.think_ns as f64).sum::<f64>() / 1e9
+    }
+
+    /// Shortens all pauses alike until a visit pauses no longer than this.
+    pub(super) fn pause_at_most(&mut self, visit_max_s: f64) {
+        let share = visit_max_s / self.pauses_s();
+        if share < 1.0 {
+            self.steps.iter_mut().for_each(|step| step.think_ns = (step.think_ns as f64 * share) as u64);
+        }
+    }
 }
 
 impl ScriptStep {

@@ -28,14 +28,17 @@ pub(super) fn one(guard: u32) -> Result<Box<dyn Held>, NotInjected> {
     Ok(Box::new(()))
 }
 
-/// The sockets that listen on the role's own port, by its environment; on any port where nothing is known of that.
+/// The sockets of these processes that listen on the role's own port, by its environment; on any port where it is not that one
+/// (a port that is moved, or another variable).
 fn listeners(processes: &[Process]) -> HashSet<u64> {
     let port = processes.iter().find_map(|process| {
         let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
         let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"PORT="))?;
         std::str::from_utf8(value).ok()?.parse::<u16>().ok()
     });
-    let listening: Vec<_> = tcp_table::own().into_iter().filter(|s| s.listens).collect();
+    let held: HashSet<u64> = processes.iter().flat_map(|process| tcp_table::inodes(process.pid)).collect();
+    let is_held = |s: &tcp_table::TcpSocket| s.listens && held.contains(&s.inode);
+    let listening: Vec<_> = tcp_table::own().into_iter().filter(is_held).collect();
     let of = |port: Option<u16>| -> HashSet<u64> {
         let fits = |s: &&tcp_table::TcpSocket| port.is_none_or(|port| s.local.port() == port);
         listening.iter().filter(fits).map(|s| s.inode).collect()

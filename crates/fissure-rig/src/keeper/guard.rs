@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, getppid};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use super::intercept::{self, Switch};
+use super::intercept::{self, Switch, Watch};
 use super::protocol::{Launch, Order, Report};
 use super::{attach_socket, mark};
 use crate::process;
@@ -156,13 +156,14 @@ fn start(launch: &Launch) -> Result<(u32, Option<Switch>), String> {
     command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
     let guard = getpid();
     die_with_guard(&mut command, guard, pin);
-    let switch = match launch.intercept {
-        None => None,
-        Some(calls) => Some(
-            intercept::watch(&mut command, calls, &launch.output)
-                .map_err(|error| format!("The system calls of {label} cannot be watched: {error}."))?,
-        ),
-    };
+    let mut switch = None;
+    if launch.intercept.is_some() || launch.moved.is_some() {
+        let (intercept, moved, spared) = (launch.intercept, launch.moved, launch.output.clone());
+        let watched = intercept::watch(&mut command, Watch { intercept, moved, spared });
+        switch = Some(
+            watched.map_err(|error| format!("The system calls of {label} cannot be watched: {error}."))?,
+        );
+    }
     match command.spawn() {
         Ok(child) => Ok((child.id(), switch)),
         Err(error) => Err(format!("{label} cannot be started: {error}.")),

@@ -1,9 +1,10 @@
-//! System calls of the app that can be made to fail: a filter that asks the guard (seccomp's user notification, Linux 5.5).
+//! System calls of the app that can be made to fail, or to mean another port: a filter that asks the guard (seccomp's user
+//! notification, Linux 5.5).
 //!
 //! No root is needed and no library is preloaded, so programs that are linked statically are met as well. What it cannot see:
 //! io_uring, and memory that is mapped to a file. The filter stays for life and forbids `setuid` programs to gain rights
-//! (`no_new_privs`), so only an app that is started for such a fault has it. A call that is watched costs some ten
-//! microseconds, before and after the fault too.
+//! (`no_new_privs`), so only an app that is started for such a fault, or on a moved port, has it. A call that is watched costs
+//! some ten microseconds, before and after the fault too.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,7 +19,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Which calls are watched.
+use super::moved_port::MovedPort;
+
+/// Which calls are watched, to make them fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intercept {
@@ -81,12 +84,21 @@ impl Switch {
     }
 }
 
-/// Prepares a command so that its program, and all that it starts, is watched. `spared` is a file that is always written:
-/// the app's own output.
+/// What the guard answers when the kernel asks about a call.
+pub(super) struct Watch {
+    pub intercept: Option<Intercept>,
+    pub moved: Option<MovedPort>,
+    /// A file that is always written: the app's own output.
+    pub spared: PathBuf,
+}
+
+/// Prepares a command so that its program, and all that it starts, is watched.
 #[expect(unsafe_code, reason = "what happens between fork and exec has no safe interface")]
-pub(super) fn watch(command: &mut Command, intercept: Intercept, spared: &Path) -> io::Result<Switch> {
+pub(super) fn watch(command: &mut Command, watch: Watch) -> io::Result<Switch> {
     let (ours, theirs) = UnixStream::pair()?;
-    let program = filter(intercept.calls());
+    let failing = watch.intercept.map_or(&[][..], Intercept::calls);
+    let moving = watch.moved.map_or(&[][..], |_| MovedPort::CALLS);
+    let program = filter(&[failing, moving].concat());
     let prepare = move || {
         let listener = install(&program)?;
         let sent = send(theirs.as_raw_fd(), listener);
@@ -97,10 +109,10 @@ pub(super) fn watch(command: &mut Command, intercept: Intercept, spared: &Path) 
     // SAFETY: `prepare` makes system calls on memory that was allocated before the fork: it neither allocates nor locks.
     unsafe { command.pre_exec(prepare) };
     let switch = Switch::new();
-    let (of_thread, spared) = (switch.clone(), spared.to_owned());
+    let of_thread = switch.clone();
     thread::Builder::new().name("intercept".to_owned()).spawn(move || {
         if let Ok(listener) = receive(&ours) {
-            serve(&listener, intercept, &of_thread, &spared);
+            serve(&listener, &watch, &of_thread);
         }
     })?;
     Ok(switch)
@@ -110,7 +122,8 @@ pub(super) fn watch(command: &mut Command, intercept: Intercept, spared: &Path) 
 pub fn can_intercept() -> Result<(), String> {
     let mut command = Command::new("/bin/true");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    watch(&mut command, Intercept::Syncs, Path::new("/dev/null")).map_err(|e| e.to_string())?;
+    let syncs = Watch { intercept: Some(Intercept::Syncs), moved: None, spared: "/dev/null".into() };
+    watch(&mut command, syncs).map_err(|e| e.to_string())?;
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(status.to_string()),
@@ -225,7 +238,7 @@ fn receive(socket: &UnixStream) -> io::Result<OwnedFd> {
 
 /// Answers the kernel until nobody is watched any more.
 #[expect(unsafe_code, reason = "the notifications of seccomp have no safe interface")]
-fn serve(listener: &OwnedFd, intercept: Intercept, switch: &Switch, spared: &Path) {
+fn serve(listener: &OwnedFd, watch: &Watch, switch: &Switch) {
     loop {
         let mut poll = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
         match rustix::event::poll(&mut poll, None) {
@@ -241,9 +254,14 @@ fn serve(listener: &OwnedFd, intercept: Intercept, switch: &Switch, spared: &Pat
             }
             let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
             answer.id = asked.id;
-            if switch.is_on() && is_of_disk(asked.pid, asked.data.args[0], intercept, spared) {
-                answer.error = -intercept.error();
+            if let Some(error) = watch.fails(&asked, switch) {
+                answer.error = -error;
             } else {
+                let is_asking = || {
+                    libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const asked.id)
+                        == 0
+                };
+                watch.moves(&asked, is_asking);
                 answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
             }
             libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer)
@@ -252,11 +270,27 @@ fn serve(listener: &OwnedFd, intercept: Intercept, switch: &Switch, spared: &Pat
     }
 }
 
-/// Does the call go to a file on a disk? Sockets, pipes, terminals and what is written by the guard's order are none.
-fn is_of_disk(thread: u32, descriptor: u64, intercept: Intercept, spared: &Path) -> bool {
-    if intercept == Intercept::Syncs {
-        return true;
+impl Watch {
+    /// The error with which the call fails now, if it does.
+    fn fails(&self, asked: &libc::seccomp_notif, switch: &Switch) -> Option<i32> {
+        let intercept = self.intercept.filter(|i| i.calls().contains(&libc::c_long::from(asked.data.nr)))?;
+        let of_disk =
+            || intercept == Intercept::Syncs || is_of_disk(asked.pid, asked.data.args[0], &self.spared);
+        (switch.is_on() && of_disk()).then(|| intercept.error())
     }
+
+    fn moves(&self, asked: &libc::seccomp_notif, is_asking: impl Fn() -> bool) {
+        let is_its = |_: &MovedPort| MovedPort::CALLS.contains(&libc::c_long::from(asked.data.nr));
+        if let Some(moved) = self.moved.filter(is_its) {
+            let [_, address, length, ..] = asked.data.args;
+            // Who has died meanwhile needs no port; who may not be looked into keeps the one that it asked for.
+            let _ = moved.move_for(asked.pid, address, length, is_asking);
+        }
+    }
+}
+
+/// Does the call go to a file on a disk? Sockets, pipes, terminals and what is written by the guard's order are none.
+fn is_of_disk(thread: u32, descriptor: u64, spared: &Path) -> bool {
     let path = std::fs::read_link(format!("/proc/{thread}/fd/{}", descriptor as u32))
         .unwrap_or_else(|_| PathBuf::new());
     path.is_absolute()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::intercept::Intercept;
+use super::moved_port::MovedPort;
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Launch {
     /// System calls that are to fail when it is ordered.
     #[serde(default)]
     pub intercept: Option<Intercept>,
+    /// The port of its code, and the one that it gets.
+    #[serde(default)]
+    pub moved: Option<MovedPort>,
 }
 
 /// From fissure to the guard, after the [`Launch`]. The end of the pipe means [`Order::Stop`] with the usual grace.

@@ -145,6 +145,26 @@ fn think_times_are_not_latency_and_are_cut_to_their_limit() {
     assert!(targets.iter().filter(|t| *t == "/a").count() >= targets.iter().filter(|t| *t == "/b").count());
 }
 
+/// A window that warmed up for a second saw the beginnings of visits of a minute, and nothing of their ends.
+#[test]
+fn visits_longer_than_the_warmup_are_seen_at_every_step() {
+    let (web, _) = serve(|_| ok("x"));
+    let journey =
+        "GET {{base}}/a\nGET {{base}}/b\n[Options]\ndelay: 30s\nGET {{base}}/c\n[Options]\ndelay: 30s\n";
+    let load = Load::Open { users_per_s: 50.0 };
+    let mode = Mode::Hold { window: 1, load, emphasis: None, warmup_s: 1.0, seconds: 3 };
+    let mut plan = plan(web, mode, &[journey]);
+    plan.think_max_s = 30.0;
+    plan.visit_max_s = Some(0.8);
+    let heard = run(&plan);
+    heard.assert_clean();
+    // 150 are expected of each. Sixty seconds of pauses are played as 0.8, so they swing by a seventy-fifth of what Poisson's do.
+    for route in ["GET /a", "GET /b", "GET /c"] {
+        let ended = heard.route(route).ended();
+        assert!((140..=160).contains(&ended), "{route}: {ended}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_users_journeys_and_unique_values() {
     let journeys = ["GET {{base}}/a/{{newUuid}}\n", "GET {{base}}/b/{{newUuid}}\n"];

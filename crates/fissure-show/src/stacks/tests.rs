@@ -49,6 +49,7 @@ fn run_of(profiles: Vec<Profile>) -> Run {
         load: Load::Closed { users: 4 },
         emphasis,
         warmup_s: 0.0,
+        visit_max_s: None,
         seconds: 5,
         seed: 1,
     };

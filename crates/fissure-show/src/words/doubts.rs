@@ -64,10 +64,10 @@ fn one(doubt: &Doubt) -> String {
             "The goal may hold with little to spare: by its interval the capacity could be as low as {} times the goal. Measure longer (`budget` under [limits]) to be surer.",
             number(headroom.low)
         ),
-        Doubt::LongVisits { pauses_s, warmup_s } => format!(
-            "A visit of the longest journey pauses for {} s in all, and a window warms up for {} s: when it is measured hardly anybody has come to the journey's end, so the capacity is rather that of its beginning. Divide the journey, or lower `think_max` under [users].",
+        Doubt::LongVisits { pauses_s, shortened_to_s } => format!(
+            "A visit of the longest journey pauses for {} s in all; its pauses were shortened until a visit fitted into {} s, so that every window had users at each step. Requests came at their full rate, but from fewer users at once: what each open session or connection costs is seen less.",
             number(*pauses_s),
-            number(*warmup_s)
+            number(*shortened_to_s)
         ),
         Doubt::LittleHeadroom { headroom } => format!(
             "The goal holds with little to spare: the capacity is {}. Check again with a higher goal to see what would give way first.",

@@ -235,10 +235,10 @@ pub fn headline(isolation: &Isolation) -> String {
 
 /// Why there was no second copy.
 pub fn fixed_port(run: &Run) -> Option<String> {
-    let port = run.header.config.app.port?;
+    let port = run.header.only_port()?;
     Some(format!(
-        "Two copies and splits were not tried: the app always listens on port {port}, which only one process can have. Let it \
-         listen on $PORT and take `port = {port}` out of fissure.toml."
+        "Two copies and splits were not tried: the app always listens on port {port}, which only one process can have, and this machine does \
+         not let fissure give it another (`fissure doctor` says why). Let it listen on $PORT and take `port = {port}` out of fissure.toml."
     ))
 }
 

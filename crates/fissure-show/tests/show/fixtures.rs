@@ -42,6 +42,7 @@ fn hold(window: u32, arrangement: Arrangement, users_per_s: f64) -> Stamped {
         load: Load::Open { users_per_s },
         emphasis: None,
         warmup_s: 1.0,
+        visit_max_s: None,
         seconds: 5,
         seed: 1,
     };
@@ -531,7 +532,7 @@ pub fn every_doubt() -> Vec<Doubt> {
         Doubt::ConnectionChurn { per_request: 0.97 },
         Doubt::WideInterval { half_width_share: 0.14 },
         Doubt::LittleHeadroom { headroom: estimate(1.1, 1.04, 1.16) },
-        Doubt::LongVisits { pauses_s: 25.0, warmup_s: 10.0 },
+        Doubt::LongVisits { pauses_s: 25.0, shortened_to_s: 9.5 },
     ]
 }
 

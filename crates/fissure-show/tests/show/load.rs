@@ -46,6 +46,7 @@ fn run(require: &[&str]) -> Run {
         }),
         emphasis: None,
         warmup_s: 0.0,
+        visit_max_s: None,
         seconds: SECONDS,
         seed: 1,
     };

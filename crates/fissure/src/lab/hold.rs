@@ -1,7 +1,7 @@
 //! Performing steps: playing journeys alone, and holding a load for a window while the probes watch.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use fissure_facts::arrangement::WEB;
@@ -127,6 +127,7 @@ impl Lab<'_> {
         let start_at_ns = monotonic_ns() + CROWD_START.as_nanos() as u64;
         let mut crowd_plan = self.crowd_plan(&plan.arrangement, mode, Some(start_at_ns));
         crowd_plan.seed = plan.seed;
+        crowd_plan.visit_max_s = plan.visit_max_s;
         crowd_plan.read_back = plan.read_back().to_vec();
         let mut crowd = self.start_crowd(&crowd_plan).await?;
 
@@ -356,7 +357,10 @@ impl Lab<'_> {
         mode: Mode,
         start_at_ns: Option<u64>,
     ) -> CrowdPlan {
-        let (mut own_hosts, mut host) = (BTreeMap::new(), None);
+        // Where the app believes to be.
+        let told = self.project.config.app.port.filter(|_| self.stage.moves_port);
+        let mut host = told.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string());
+        let mut own_hosts = BTreeMap::new();
         if let Some((destination, authority)) = &self.order.running {
             targets.insert(WEB.to_owned(), vec![destination.address]);
             own_hosts.clone_from(&destination.own_hosts);
@@ -388,6 +392,7 @@ impl Lab<'_> {
             hand_on: settings.hand_on,
             at_once: settings.connections,
             think_max_s: self.project.config.users.think_max.0.as_secs_f64(),
+            visit_max_s: None,
             timeout_s: self.project.config.users.timeout.0.as_secs_f64(),
             seed: self.run.header.seed,
             cpus: self.cpus.crowd.clone(),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fissure_facts::{Address, DatabaseServer, Machine};
-use fissure_rig::keeper::CpuSplit;
+use fissure_rig::keeper::{self, CpuSplit};
 use fissure_rig::lens::ForeignDatabases;
 
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
 
 /// The machine, as far as it matters for comparing runs.
-pub fn describe(cpus: &CpuSplit) -> Machine {
+pub fn describe(project: &Project, cpus: &CpuSplit) -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let after = |text: &str, name: &str| -> Option<String> {
         let line = text.lines().find(|l| l.starts_with(name))?;
@@ -32,6 +32,7 @@ pub fn describe(cpus: &CpuSplit) -> Machine {
             .collect::<Option<Vec<_>>>()
             .filter(|ends| ends.len() == 2)
             .map(|ends| ends[1].saturating_sub(ends[0]) + 1),
+        moves_port: project.config.app.port.is_some() && keeper::can_intercept().is_ok(),
     }
 }
 

@@ -109,7 +109,7 @@ impl<'p> Lab<'p> {
             started_unix_s: runs::unix_s(),
             verb: order.verb.to_owned(),
             seed: order.seed,
-            machine: machine::describe(&cpus),
+            machine: machine::describe(project, &cpus),
             config: project.config.redacted(),
             journeys: project.outlines(),
         };
@@ -125,6 +125,7 @@ impl<'p> Lab<'p> {
         // The app writes what it says into the run's folder.
         let logs = journal.as_ref().map_or_else(std::env::temp_dir, |(_, folder)| folder.clone());
         let mut stage = Stage::new(project, order.in_place, &program, &logs, &cpus);
+        stage.moves_port = header.machine.moves_port;
         if order.verb == CHAOS {
             for (link, why) in stage.stand_in_links(&cpus.crowd) {
                 progress.problem(&format!("faults of the link {link} are not tried: {why}"));

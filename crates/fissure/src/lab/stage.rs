@@ -15,7 +15,7 @@ use fissure_facts::fact::{StageFailure, StagedProcess};
 use fissure_facts::{Arrangement, Fact, FaultKind};
 use fissure_rig::cache;
 use fissure_rig::faults::{clock, inject};
-use fissure_rig::keeper::{self, CpuSplit, Intercept, Kept, Launch};
+use fissure_rig::keeper::{self, CpuSplit, Intercept, Kept, Launch, MovedPort};
 use fissure_rig::lens::{Database, ForeignDatabases, Hooks};
 use fissure_rig::scratch::{self, Scratch, ScratchDatabase};
 use fissure_rig::wire::{LinkAddress, Relay};
@@ -31,6 +31,8 @@ const PORT_FREE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Stage<'p> {
     project: &'p Project,
     in_place: bool,
+    /// Each process gets a port of its own even where the app's code says which it takes.
+    pub moves_port: bool,
     program: PathBuf,
     run_folder: PathBuf,
     cpus: CpuSplit,
@@ -83,6 +85,7 @@ impl<'p> Stage<'p> {
         Self {
             project,
             in_place,
+            moves_port: false,
             program: program.to_path_buf(),
             run_folder: run_folder.to_path_buf(),
             cpus: cpus.clone(),
@@ -186,7 +189,12 @@ impl<'p> Stage<'p> {
     }
 
     fn has_room_for_one(&self) -> bool {
-        self.in_place || self.project.config.app.port.is_some()
+        self.in_place || self.only_port().is_some()
+    }
+
+    /// The port of which there is one.
+    fn only_port(&self) -> Option<u16> {
+        self.project.config.app.port.filter(|_| !self.moves_port)
     }
 
     /// Starts the arrangement unless it stands already. Gives the fact when it was started.
@@ -327,7 +335,9 @@ impl<'p> Stage<'p> {
                 command = own_command(&self.program, cache::CACHE);
                 env.push((cache::KEEPS_MS.to_owned(), format!("{:.0}", CACHE_FOR_S * 1e3)));
             }
-            let launch = self.launch(&format!("{role}-{replica}"), &command, &arrangement.name, &folder, env);
+            let mut launch =
+                self.launch(&format!("{role}-{replica}"), &command, &arrangement.name, &folder, env);
+            launch.moved = self.moved(role, *port);
             launches.push((role.clone(), *replica, *port, launch));
         }
         // One after the other, unless it is asked what happens otherwise.
@@ -400,6 +410,7 @@ impl<'p> Stage<'p> {
         let intercept = self.instruments(&mut env);
         Launch {
             intercept,
+            moved: None,
             label: format!("{arrangement} {what}"),
             command: command.to_owned(),
             folder: folder.to_path_buf(),
@@ -438,9 +449,15 @@ impl<'p> Stage<'p> {
         Ok((Some(copy), folder))
     }
 
+    /// Where a process gets `to` although its code says otherwise. fissure's own cache reads its port.
+    fn moved(&self, role: &str, to: u16) -> Option<MovedPort> {
+        let from = self.project.config.app.port.filter(|_| self.moves_port && role != CACHE)?;
+        Some(MovedPort { from, to })
+    }
+
     fn port(&self) -> Result<u16, StageFailure> {
         let failed = |sentence: String| StageFailure { sentence, last_lines: Vec::new() };
-        match self.project.config.app.port {
+        match self.only_port() {
             None => keeper::free_port().map_err(|e| failed(format!("no port is free on 127.0.0.1: {e}."))),
             Some(port) => match keeper::port_taken(port) {
                 None => Ok(port),
@@ -471,7 +488,9 @@ impl<'p> Stage<'p> {
         for link in &self.links {
             env.push((link.variable.clone(), link.address.through(link.relay.port())));
         }
-        env.push(("PORT".to_owned(), port.to_string()));
+        // What the app is told agrees with what its code says.
+        let told = self.moved(role, port).map_or(port, |moved| moved.from);
+        env.push(("PORT".to_owned(), told.to_string()));
         env.push(("FISSURE_ROLE".to_owned(), role.to_owned()));
         for (name, _, port) in places.iter().filter(|(_, replica, _)| *replica == 0) {
             env.push((format!("{}_URL", name.to_ascii_uppercase()), format!("http://127.0.0.1:{port}")));
