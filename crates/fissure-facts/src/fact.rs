@@ -145,6 +145,9 @@ pub struct RouteSecond {
     pub first_us: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<ErrorClass, u64>,
+    /// Right answers that came behind the window's last second, in which they are counted because they were due before its end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: u64,
     /// Bytes of answer bodies.
     #[serde(default)]
     pub bytes: u64,
@@ -155,18 +158,29 @@ impl RouteSecond {
         self.errors.values().sum()
     }
 
-    /// Requests that ended, right or wrong.
+    /// Requests that ended, right or wrong, the late ones too.
     pub fn ended(&self) -> u64 {
         self.latency.count() + self.error_count()
     }
 
+    /// Right answers that came within the second: what the app got done in it.
+    pub fn right(&self) -> u64 {
+        self.latency.count().saturating_sub(self.late)
+    }
+
+    /// Requests that ended within the second, right or wrong.
+    pub fn done(&self) -> u64 {
+        self.right() + self.error_count()
+    }
+
     /// Exact: nothing is lost when histograms are added.
     pub fn add(&mut self, other: &Self) {
-        let Self { latency, service, first, first_us, errors, bytes } = other;
+        let Self { latency, service, first, first_us, errors, late, bytes } = other;
         self.latency.add(latency);
         self.service.add(service);
         self.first += first;
         self.first_us += first_us;
+        self.late += late;
         self.bytes += bytes;
         for (&class, count) in errors {
             *self.errors.entry(class).or_default() += count;

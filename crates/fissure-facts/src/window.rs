@@ -86,14 +86,14 @@ impl Window {
         names.into_iter().map(|r| (r.clone(), self.route(r))).collect()
     }
 
-    /// Requests that ended, right or wrong.
-    pub fn ended(&self) -> u64 {
-        self.crowd.iter().flat_map(|s| s.routes.values()).map(RouteSecond::ended).sum()
+    /// Requests that ended within the window, right or wrong.
+    pub fn done(&self) -> u64 {
+        self.crowd.iter().flat_map(|s| s.routes.values()).map(RouteSecond::done).sum()
     }
 
-    /// Right answers.
+    /// Right answers that came within the window.
     pub fn right(&self) -> u64 {
-        self.crowd.iter().flat_map(|s| s.routes.values()).map(|r| r.latency.count()).sum()
+        self.crowd.iter().flat_map(|s| s.routes.values()).map(RouteSecond::right).sum()
     }
 
     /// CPU seconds that the app used in the window.

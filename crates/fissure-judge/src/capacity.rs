@@ -84,6 +84,17 @@ impl CapacityFit {
         let mid = a.mid / b.mid;
         Some(Estimate::new(mid, mid * (-a_down.hypot(b_up)).exp(), mid * a_up.hypot(b_down).exp()))
     }
+
+    /// The same, where no more than `most` can be served for long.
+    pub fn at_most(self, most: Estimate) -> Self {
+        let found = self.users_per_s;
+        if found.mid <= most.mid {
+            return self;
+        }
+        let high = found.high.min(most.high.max(found.mid));
+        let users_per_s = Estimate::new(most.mid, found.low.min(most.low), high);
+        Self { users_per_s, bound: Bound::Inside, ..self }
+    }
 }
 
 /// Half a log interval; an open end counts as a doubling.

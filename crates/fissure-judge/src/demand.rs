@@ -187,7 +187,7 @@ pub fn mix(run: &Run) -> BTreeMap<Route, f64> {
 pub(crate) fn evidence(windows: &[Window]) -> Vec<&Window> {
     let is_evidence = |w: &&Window| {
         w.plan.arrangement.name == Arrangement::whole().name
-            && w.ended() > 0
+            && w.done() > 0
             && w.app_cpu_s() > 0.0
             && !refuses_repetition(w)
     };
@@ -261,22 +261,22 @@ fn connects(window: &Window) -> f64 {
 /// Does the app let users keep their connections, so that the cost of one can be told from the cost of a request?
 fn keeps_connections(windows: &[&Window]) -> bool {
     let opened: f64 = windows.iter().map(|w| connects(w)).sum();
-    let ended: u64 = windows.iter().map(|w| w.ended()).sum();
+    let ended: u64 = windows.iter().map(|w| w.done()).sum();
     opened > 0.0 && opened <= KEPT_NONE * ended as f64
 }
 
 /// In the journeys' own mix.
 fn connections_per_request(windows: &[&Window]) -> f64 {
     let natural = windows.iter().filter(|w| w.plan.emphasis.is_none());
-    let (opened, ended) = natural.fold((0.0, 0), |(opened, n), w| (opened + connects(w), n + w.ended()));
+    let (opened, ended) = natural.fold((0.0, 0), |(opened, n), w| (opened + connects(w), n + w.done()));
     opened / ended.max(1) as f64
 }
 
-/// Requests of each route that ended, right or wrong.
+/// Requests of each route that ended within the window, right or wrong: the CPU of those that came behind it was used behind it.
 fn ended(window: &Window) -> BTreeMap<&Route, u64> {
     let mut ended: BTreeMap<&Route, u64> = BTreeMap::new();
     for (route, seen) in window.crowd.iter().flat_map(|second| &second.routes) {
-        *ended.entry(route).or_default() += seen.ended();
+        *ended.entry(route).or_default() += seen.done();
     }
     ended.retain(|_, n| *n > 0);
     ended
@@ -356,7 +356,7 @@ pub fn first_guess_ms(run: &Run, windows: &[Window]) -> BTreeMap<Route, f64> {
     let by_latency_ms: f64 =
         guess.iter().map(|(route, ms)| ms * mix.get(route).copied().unwrap_or(0.0)).sum();
     let natural = windows.iter().filter(|w| w.plan.emphasis.is_none());
-    let (cpu_s, requests) = natural.fold((0.0, 0), |(cpu, n), w| (cpu + w.app_cpu_s(), n + w.ended()));
+    let (cpu_s, requests) = natural.fold((0.0, 0), |(cpu, n), w| (cpu + w.app_cpu_s(), n + w.done()));
     if requests > 0 && by_latency_ms > 0.0 {
         let scale = cpu_s * 1e3 / requests as f64 / by_latency_ms;
         guess.values_mut().for_each(|ms| *ms *= scale);

@@ -3,7 +3,7 @@
 //! Planner and verdict must never disagree about what was measured, so both look through this.
 
 use fissure_facts::arrangement::Arrangement;
-use fissure_facts::fact::ProbeSecond;
+use fissure_facts::fact::{ProbeSecond, RouteSecond};
 use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
 
 use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
@@ -38,6 +38,9 @@ const CPU_BOUND_SHARE: f64 = 0.6;
 const ALMOST: f64 = 0.92;
 /// ... and this far above when its middle is below.
 const ALMOST_NOT: f64 = 1.08;
+
+/// Users who must be waiting for an answer at the end of a window, of those who came while the CPUs were full.
+const PILED_UP: f64 = 0.5;
 
 /// A window counts as one at the goal's load from this share of it on ...
 const AT_THE_GOAL: f64 = 0.98;
@@ -254,7 +257,7 @@ impl<'r> Evidence<'r> {
             .saturated()
             .into_iter()
             .flat_map(|w| {
-                w.crowd.iter().map(|s| s.routes.values().map(|r| r.latency.count()).sum::<u64>() as f64)
+                w.crowd.iter().map(|s| s.routes.values().map(RouteSecond::right).sum::<u64>() as f64)
             })
             .map(|right| right / per_user)
             .collect();
@@ -360,7 +363,32 @@ impl<'r> Evidence<'r> {
     }
 
     pub fn fit(&self, arrangement: &str) -> Option<CapacityFit> {
-        capacity::fit(&self.points(arrangement), &self.run.header.config.goal)
+        let fit = capacity::fit(&self.points(arrangement), &self.run.header.config.goal)?;
+        Some(match self.filled_to(arrangement) {
+            Some(most) => fit.at_most(most),
+            None => fit,
+        })
+    }
+
+    /// What the CPUs stand, where more was tried and users piled up by what is more: with a limit of seconds a queue takes longer
+    /// than a window to be seen in latencies. An app that gets less done flat out than before (a lock that is fought for) is none:
+    /// there nobody piles up.
+    fn filled_to(&self, arrangement: &str) -> Option<Estimate> {
+        let flat_out = self.saturation_users_per_s()?;
+        let ceiling = flat_out.scaled(self.ceiling_by_name(arrangement) / flat_out.mid);
+        let is_full = self.saturated_cpu_share()?.mid >= limit::FULL;
+        let (mut came_too_many, mut piled_up) = (0.0, 0.0);
+        for window in self.open(arrangement).filter(|_| is_full && ceiling.mid.is_finite()) {
+            let Load::Open { users_per_s } = window.plan.load else { continue };
+            let over = (users_per_s - ceiling.mid).max(0.0);
+            if let (Some(first), Some(last)) = (window.crowd.first(), window.crowd.last())
+                && over > 0.0
+            {
+                came_too_many += over * (window.crowd.len() - 1) as f64;
+                piled_up += last.in_flight as f64 - first.in_flight as f64;
+            }
+        }
+        (came_too_many > 0.0 && piled_up >= PILED_UP * came_too_many).then_some(ceiling)
     }
 
     pub fn demands(&self) -> Demands {

@@ -182,7 +182,7 @@ impl Parts {
 
 /// A route's share of the CPU in a window, by what ended in it and what each costs.
 fn share_of(window: &Window, route: &Route, demands: &[RouteDemand]) -> Option<f64> {
-    let cost = |d: &RouteDemand| window.route(&d.route).ended() as f64 * d.cpu_ms.mid.max(0.0);
+    let cost = |d: &RouteDemand| window.route(&d.route).done() as f64 * d.cpu_ms.mid.max(0.0);
     let all: f64 = demands.iter().map(cost).sum();
     let own = demands.iter().find(|d| d.route == *route).map(cost)?;
     (all > 0.0).then_some(own / all)

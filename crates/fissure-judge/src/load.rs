@@ -159,7 +159,7 @@ impl LoadSummary {
             users_arrived: per_s(|s| s.users_arrived),
             planned: per_s(|s| s.planned),
             sent: per_s(|s| s.lateness.count().saturating_sub(not_sent(s))),
-            answered: window.right() as f64 / seconds,
+            answered: window.total().latency.count() as f64 / seconds,
         };
         let inside = window.crowd.iter().map(|s| s.users_inside as f64 * s.length_s());
         self.users_inside = inside.sum::<f64>() / seconds;

@@ -23,7 +23,7 @@ const HALF: f64 = 0.5;
 /// Of each address that is asked often, the most often asked first.
 pub fn questions(run: &Run, lines: Option<&Lines>) -> Vec<Questions> {
     let windows: Vec<Window> =
-        run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile && w.ended() > 0).collect();
+        run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile && w.done() > 0).collect();
     let Some(base) = windows.iter().rfind(|w| w.plan.emphasis.is_none()) else { return Vec::new() };
     let hot = windows.iter().find_map(|w| Some((w, &w.plan.emphasis.as_ref()?.route)));
     let asked = asked_per_request(run, base);
@@ -35,7 +35,7 @@ pub fn questions(run: &Run, lines: Option<&Lines>) -> Vec<Questions> {
             let split = hot.and_then(|(window, route)| {
                 let of_hot =
                     asked_per_request(run, window).into_iter().find(|(known, _)| known == address)?.1;
-                let share = |w: &Window| w.route(route).ended() as f64 / w.ended() as f64;
+                let share = |w: &Window| w.route(route).done() as f64 / w.done() as f64;
                 let (hot, others) = split([*of_all, of_hot], [share(base), share(window)])?;
                 Some((route.clone(), hot, others))
             });
@@ -80,7 +80,7 @@ pub fn take_the_time(questions: &Questions, model: &Model, waits: Option<&Waits>
 
 fn asked_per_request(run: &Run, window: &Window) -> Vec<(Address, f64)> {
     let profiles = run.facts.iter().filter_map(|s| waits::profile_of(&s.fact, window));
-    let requests_per_s = window.ended() as f64 / window.seconds().max(1.0);
+    let requests_per_s = window.done() as f64 / window.seconds().max(1.0);
     let peers = profiles.flat_map(|profile| &profile.peers);
     peers.filter_map(|peer| Some((peer.address.clone(), peer.asked_per_s? / requests_per_s))).collect()
 }

@@ -44,7 +44,7 @@ fn mm1_waits_as_the_formula_says() {
     let mean_ms = window.route(&route("GET /")).latency.mean_us() / 1e3;
     assert!((mean_ms / 5.0 - 1.0).abs() < 0.1, "{mean_ms}");
     assert!((window.app_cpu_s() / 120.0 / 0.6 - 1.0).abs() < 0.03, "utilization law: {}", window.app_cpu_s());
-    assert!((window.ended() as f64 / 36_000.0 - 1.0).abs() < 0.03);
+    assert!((window.done() as f64 / 36_000.0 - 1.0).abs() < 0.03);
 }
 
 #[test]

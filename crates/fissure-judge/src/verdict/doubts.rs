@@ -94,7 +94,7 @@ impl Bench<'_> {
         let seconds = || self.evidence.valid(WHOLE).flat_map(|w| &w.crowd);
         let sum = |of: fn(&CrowdSecond) -> u64| seconds().map(of).sum::<u64>() as f64;
         let (opened, again) = (sum(|s| s.connects), sum(|s| s.reconnects));
-        let ended = self.evidence.valid(WHOLE).map(Window::ended).sum::<u64>() as f64;
+        let ended = self.evidence.valid(WHOLE).map(Window::done).sum::<u64>() as f64;
         // The first request of each user opens one in any case.
         let could_be_kept = ended - (opened - again);
         (could_be_kept > 0.0 && again >= CHURN * could_be_kept).then_some(opened / ended)

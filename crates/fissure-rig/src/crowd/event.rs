@@ -84,6 +84,7 @@ mod plain_second {
         first: u64,
         first_us: u64,
         errors: BTreeMap<ErrorClass, u64>,
+        late: u64,
         bytes: u64,
     }
 
@@ -110,6 +111,7 @@ mod plain_second {
             first: r.first,
             first_us: r.first_us,
             errors: r.errors.clone(),
+            late: r.late,
             bytes: r.bytes,
         };
         PlainSecond {
@@ -137,6 +139,7 @@ mod plain_second {
             first: r.first,
             first_us: r.first_us,
             errors: r.errors,
+            late: r.late,
             bytes: r.bytes,
         };
         Ok(CrowdSecond {

@@ -200,6 +200,7 @@ impl Recorder {
                     let service_us = outcome.ended_ns.saturating_sub(sent_ns) / 1000;
                     seen.latency.record_us(outcome.ended_ns.saturating_sub(planned_ns) / 1000);
                     seen.service.record_us(service_us);
+                    seen.late += u64::from(in_grace);
                     if outcome.is_first {
                         seen.first += 1;
                         seen.first_us += service_us;

@@ -29,7 +29,7 @@ pub fn write_toml(guess: &Guess) -> String {
             &mut out,
             "port",
             &port.to_string(),
-            Some("fixed; leave it out once the app reads $PORT".to_owned()),
+            Some("in the app's code; leave it out once the app reads $PORT".to_owned()),
         );
     }
     if app.health != "/" {
