@@ -401,21 +401,32 @@ impl Config {
     /// The same without values that must not reach a disk: environment values that look like secrets.
     pub fn redacted(&self) -> Self {
         let mut copy = self.clone();
-        for (name, value) in &mut copy.app.env {
-            let name = name.to_ascii_lowercase();
-            let secret = ["secret", "password", "passwd", "token", "key", "credential", "dsn"]
-                .iter()
-                .any(|w| name.contains(w));
-            if secret || value.contains('@') {
-                REDACTED.clone_into(value);
-            }
-        }
+        copy.app.env.iter_mut().for_each(|(name, value)| *value = redacted(name, value));
         copy
     }
 }
 
 /// What stands in a run's header in place of a value that may hold a secret.
 pub const REDACTED: &str = "[redacted]";
+
+/// The value of an environment variable without what may be a secret. Of an address with a password in it
+/// (`postgres://me:pw@host:5432/db`, `me:pw@tcp(host:3306)/db`) it stays known where it leads.
+pub fn redacted(name: &str, value: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let says_so = ["secret", "password", "passwd", "token", "key", "credential"];
+    let Some((before, behind)) = value.rsplit_once('@') else {
+        let is_secret = says_so.into_iter().chain(["dsn"]).any(|word| name.contains(word));
+        return if is_secret { REDACTED.to_owned() } else { value.to_owned() };
+    };
+    let scheme = before.find("://").map(|at| &before[..at + 3]);
+    let leads = scheme.is_some() || ["tcp(", "unix("].iter().any(|how| behind.starts_with(how));
+    if !leads || says_so.iter().any(|word| name.contains(word)) {
+        return REDACTED.to_owned();
+    }
+    // Behind a question mark there may be another password.
+    let place = behind.split('?').next().unwrap_or_default();
+    format!("{}{REDACTED}@{place}", scheme.unwrap_or_default())
+}
 
 fn check_slo(place: &str, slo: Slo) -> Result<(), ConfigError> {
     match slo.target() {
@@ -604,6 +615,22 @@ mod tests {
         .unwrap();
         let text = serde_json::to_string(&config.redacted()).unwrap();
         assert!(!text.contains("hush") && !text.contains("pw@h") && text.contains("\"A\":\"b\""), "{text}");
+    }
+
+    /// With two links a database whose address held a password was "another service".
+    #[test]
+    fn an_address_with_a_password_still_says_where_it_leads() {
+        let of = |value| redacted("DATABASE_URL", value);
+        assert_eq!(
+            of("postgresql://me:p@w@127.0.0.1:47310/shop"),
+            "postgresql://[redacted]@127.0.0.1:47310/shop"
+        );
+        assert_eq!(of("mysql://me:pw@h:3306/db?password=pw"), "mysql://[redacted]@h:3306/db");
+        assert_eq!(of("me:pw@tcp(127.0.0.1:3306)/db"), "[redacted]@tcp(127.0.0.1:3306)/db");
+        assert_eq!(of("http://127.0.0.1:47311"), "http://127.0.0.1:47311");
+        assert_eq!(of("p@ssword"), REDACTED);
+        assert_eq!(redacted("API_KEY", "https://me:pw@h/"), REDACTED);
+        assert_eq!(redacted("PG_DSN", "host=h password=pw"), REDACTED);
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub(super) fn works_at(work: &DatabaseWork) -> Vec<String> {
             brief(dear.share.scaled(100.0), "%"),
             code(&dear.text)
         );
-        if dear.locked_share.low >= MOSTLY {
+        if waits_for_locks(work) {
             line.push_str(&format!(
                 " {} of that it waits for a lock that another transaction holds: keep transactions that write the same rows short.",
                 brief(dear.locked_share.scaled(100.0), "%")
@@ -44,6 +44,11 @@ pub(super) fn works_at(work: &DatabaseWork) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What it is at work on mostly waits for other transactions.
+pub(super) fn waits_for_locks(work: &DatabaseWork) -> bool {
+    work.dear.as_ref().is_some_and(|dear| dear.locked_share.low >= MOSTLY)
 }
 
 /// `GET /products` asks `db` about 121 times (one of the other routes 1).

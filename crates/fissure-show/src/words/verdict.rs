@@ -155,7 +155,7 @@ fn answer(run: &Run, judgement: &Judgement) -> String {
             let proof = proof.map(|proof| format!(": {proof}")).unwrap_or_default();
             format!("Not yet: {name} {would} the goal of {goal}, but the app then answers differently{proof}")
         }
-        Verdict::ItsTheLink { link, alone } => links::its_the_link(&goal, link, alone.as_ref()),
+        Verdict::ItsTheLink { link, alone } => links::its_the_link(&goal, link, alone.as_ref(), &judgement.databases),
         Verdict::ScaleOut { cpus_needed, cpus_given, best } => {
             let best = match best.and_then(|i| judgement.remedies.get(i)) {
                 Some(remedy) => format!("the best that was tried, {}, {}", remedy_name(remedy), reach(judgement, remedy)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fissure_facts::{Address, DatabaseServer, Machine};
+use fissure_facts::{Address, Config, DatabaseServer, Machine};
 use fissure_rig::keeper::{self, CpuSplit};
 use fissure_rig::lens::ForeignDatabases;
 
@@ -92,6 +92,18 @@ pub fn refuse_foreign_databases(project: &Project, watch: &ForeignDatabases) -> 
             server.name
         ),
     ))
+}
+
+/// The configuration as a run keeps it: without secrets, and with the addresses of links that stand in the shell or in `.env`.
+pub fn known_config(project: &Project) -> Config {
+    let mut config = project.config.clone();
+    let mut environment = environment(project);
+    for name in config.links.values().filter_map(|link| link.env.clone()) {
+        if let Some(value) = environment.remove(&name) {
+            config.app.env.entry(name).or_insert(value);
+        }
+    }
+    config.redacted()
 }
 
 /// What the app finds in its environment, with what it reads from `.env`.

@@ -110,7 +110,7 @@ impl<'p> Lab<'p> {
             verb: order.verb.to_owned(),
             seed: order.seed,
             machine: machine::describe(project, &cpus),
-            config: project.config.redacted(),
+            config: machine::known_config(project),
             journeys: project.outlines(),
         };
         let folder = match &order.keep {
