@@ -40,7 +40,15 @@ pub enum Fact {
     /// A window was over.
     WindowEnded(WindowEnd),
     /// The first example of what went wrong for a user on a route.
-    ProblemSeen { window: u32, route: Route, class: ErrorClass, sentence: String },
+    ProblemSeen {
+        window: u32,
+        /// The file that was played.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        journey: String,
+        route: Route,
+        class: ErrorClass,
+        sentence: String,
+    },
     /// What a profiler saw in a window that was held for it.
     Profiled(Profile),
     /// What a database was seen to work at in such a window.

@@ -29,6 +29,9 @@ pub struct Profile {
     /// Whom the app is connected to, and on how many connections it waited for an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Peer>,
+    /// How long the garbage collector had all threads stand still, one entry a collection; of a virtual machine that tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops_us: Vec<u64>,
 }
 
 fn is_zero(number: &u64) -> bool {

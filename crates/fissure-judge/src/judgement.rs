@@ -519,6 +519,16 @@ pub struct LatencyChange {
     pub ratio: Estimate,
 }
 
+/// All threads of the app stand still while its memory is searched for what nobody needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CollectorStops {
+    /// Of the time, flat out.
+    pub share: f64,
+    /// Collections.
+    pub per_s: f64,
+    pub longest_ms: f64,
+}
+
 /// What a database was seen to work at while the app was flat out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatabaseWork {
@@ -604,4 +614,6 @@ pub enum Doubt {
     LittleHeadroom { headroom: Estimate },
     /// Users of the longest journey pause for longer than a window warms up, so their pauses were shortened.
     LongVisits { pauses_s: f64, shortened_to_s: f64 },
+    /// The garbage collector takes a notable share of the time.
+    CollectorStops(CollectorStops),
 }

@@ -6,6 +6,7 @@
 pub mod asked;
 pub mod capacity;
 pub mod chaos;
+mod collector;
 pub mod demand;
 pub mod evidence;
 pub mod foresight;

@@ -23,7 +23,7 @@ fn a_browsers_har_replays_for_fifty_users_without_a_hand_edit() {
         .says("1 user of 16 requests in 1 journey")
         .says("left out: 5 images, scripts, styles and fonts")
         .says("carries csrf_token, note_id, version; new for each user: username")
-        .says("replays alone, 11 steps answered as recorded")
+        .says("replays alone, 11 steps answered as the journey says")
         .says("50 users at the same time:")
         .does_not_say("does not replay")
         .leaves_nothing();
@@ -68,7 +68,7 @@ fn what_a_page_said_over_a_websocket_is_said_by_fifty_users_with_values_of_their
         .fissure(&["users", "import", "talk"])
         .exits(0)
         .says("wrote ./journeys/post-orders.hurl: 8 steps; carries seat, ticket")
-        .says("replays alone, 8 steps answered as recorded")
+        .says("replays alone, 8 steps answered as the journey says")
         .says("50 users at the same time:")
         .does_not_say("goes wrong")
         .leaves_nothing();
@@ -83,7 +83,7 @@ fn what_the_app_refuses_of_a_description_is_left_out_and_the_rest_is_proved() {
         .fissure(&["users", "import", "notes.yaml"])
         .exits(0)
         .says("left out of journeys/all.hurl: POST /signup: line ")
-        .says("journeys/all.hurl: replays alone, 1 step answered as recorded")
+        .says("journeys/all.hurl: replays alone, 1 step answered as the journey says")
         .leaves_nothing();
     let journey = std::fs::read_to_string(folder.path().join("journeys/all.hurl")).unwrap();
     assert!(journey.contains("/health") && !journey.contains("/signup"), "{journey}");

@@ -41,6 +41,7 @@ pub fn wrong_answer(evidence: &Evidence<'_>, arrangement: &str) -> Option<WrongA
                 route: at,
                 class: ErrorClass::Status | ErrorClass::Assert,
                 sentence,
+                ..
             } if *n == window.plan.window && *at == route => Some(sentence.clone()),
             _ => None,
         })

@@ -249,7 +249,7 @@ impl Work<'_, '_> {
             || text.starts_with('?')
             || text.contains("://");
         let is_between = |c: char| {
-            if is_url { "/?&=#".contains(c) } else { c.is_whitespace() || "\"'<>,;:()[]{}&".contains(c) }
+            if is_url { "/?&=#".contains(c) } else { c.is_whitespace() || "\"'<>,;:()[]{}&\\".contains(c) }
         };
         let mut before: Option<&str> = None;
         let mut rest = text;

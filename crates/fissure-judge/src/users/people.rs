@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use fissure_facts::Exchange;
 
+use super::looks_random;
+
 /// A user who was away for so long comes back as another one: the half hour by which web analytics ends a visit.
 const VISIT_ENDS_AFTER_US: u64 = 30 * 60 * 1_000_000;
 
@@ -13,6 +15,8 @@ struct Person {
     client: (String, String),
     /// Cookies as this user has them.
     jar: BTreeMap<String, String>,
+    /// The paths to which those are sent that the app gave for a part of it only.
+    paths: BTreeMap<String, String>,
     has_sent_cookies: bool,
     authorization: Option<String>,
     last_us: u64,
@@ -47,12 +51,14 @@ fn client(exchange: &Exchange) -> (String, String) {
 /// The user of this request among those who are there.
 fn whose(people: &[Person], exchange: &Exchange) -> Option<usize> {
     let asked = &exchange.request;
-    let present = || {
+    let here = || {
         people.iter().enumerate().rev().filter(|(_, person)| {
             exchange.at_us.saturating_sub(person.last_us) < VISIT_ENDS_AFTER_US
-                && person.client == client(exchange)
+                && person.client.0 == exchange.client
         })
     };
+    let client = client(exchange);
+    let present = || here().filter(|(_, person)| person.client == client);
     let cookies = cookies_of(asked.header("cookie").unwrap_or_default());
     if !cookies.is_empty() {
         // The one whose jar says the same most often; somebody who never was given another value of it.
@@ -63,7 +69,17 @@ fn whose(people: &[Person], exchange: &Exchange) -> Option<usize> {
             (!other || same > 0).then_some(same)
         };
         let best = present().filter_map(|(n, person)| agreement(person).map(|same| (same, n)));
-        return best.max_by_key(|(same, n)| (*same, *n)).map(|(_, n)| n);
+        let best = best.max_by_key(|(same, n)| (*same, *n));
+        // A session that was given to one user is that user's, whatever its program calls itself: some requests (beacons, workers) name
+        // another one than the page does.
+        let is_session = |person: &Person| {
+            cookies.iter().any(|(name, value)| looks_random(value) && person.jar.get(name) == Some(value))
+        };
+        let by_session = || here().find(|(_, person)| is_session(person)).map(|(n, _)| n);
+        return match best {
+            Some((same, n)) if same > 0 => Some(n),
+            other => by_session().or(other.map(|(_, n)| n)),
+        };
     }
     if let Some(authorization) = asked.header("authorization") {
         let same = present().find(|(_, person)| person.authorization.as_deref() == Some(authorization));
@@ -72,11 +88,17 @@ fn whose(people: &[Person], exchange: &Exchange) -> Option<usize> {
     }
     let opens_a_page = asked.header("accept").is_none_or(|accept| accept.contains("text/html"));
     let (n, last) = present().next()?;
-    // A browser that has cookies sends them; without them it is somebody else's, or another test's.
-    (!(last.has_sent_cookies && opens_a_page)).then_some(n)
+    // A browser that has cookies for the page sends them; without them it is somebody else's, or another test's.
+    (!(last.has_cookies_for(&asked.target) && opens_a_page)).then_some(n)
 }
 
 impl Person {
+    fn has_cookies_for(&self, target: &str) -> bool {
+        let path = target.split('?').next().unwrap_or_default();
+        self.has_sent_cookies
+            && self.jar.keys().any(|name| self.paths.get(name).is_none_or(|of| is_below(path, of)))
+    }
+
     fn take(&mut self, exchange: &Exchange, n: usize) {
         self.visits.push(n);
         self.last_us = self.last_us.max(exchange.at_us + exchange.took_us);
@@ -87,13 +109,25 @@ impl Person {
             self.authorization = Some(authorization.to_owned());
         }
         for (name, value) in exchange.answer.iter().flat_map(|answer| &answer.headers) {
+            let mut parts = value.split(';').filter_map(|part| part.split_once('='));
             if name.eq_ignore_ascii_case("set-cookie")
-                && let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
+                && let Some((name, value)) = parts.next()
             {
-                self.jar.insert(name.trim().to_owned(), value.trim().to_owned());
+                let name = name.trim().to_owned();
+                let path = parts.find(|(what, _)| what.trim().eq_ignore_ascii_case("path"));
+                if let Some((_, path)) = path.filter(|(_, path)| path.trim() != "/") {
+                    self.paths.insert(name.clone(), path.trim().to_owned());
+                }
+                self.jar.insert(name, value.trim().to_owned());
             }
         }
     }
+}
+
+/// RFC 6265, section 5.1.4.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.ends_with('/'))
 }
 
 /// `a=1; b=2`.

@@ -249,8 +249,15 @@ mod tests {
                     (0..9).for_each(|_| seen.latency.record_us(1_000));
                     if let Some((class, sentence)) = wrong(crowds.len(), users) {
                         seen.errors.insert(class, 1);
-                        let (route, sentence) = (route.clone(), sentence.to_owned());
-                        facts.push(Fact::ProblemSeen { window: plan.window, route, class, sentence });
+                        let (journey, route, sentence) =
+                            ("a.hurl".to_owned(), route.clone(), sentence.to_owned());
+                        facts.push(Fact::ProblemSeen {
+                            window: plan.window,
+                            journey,
+                            route,
+                            class,
+                            sentence,
+                        });
                     }
                     crowds.push(users);
                     let routes = [(route.clone(), seen)].into();

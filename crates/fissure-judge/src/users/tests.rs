@@ -579,3 +579,65 @@ proptest! {
         prop_assert!(learned.journeys.iter().all(|l| !l.journey.name.is_empty() && l.notes.len() == l.journey.steps.len()));
     }
 }
+
+fn named(mut exchange: Exchange, program: &str, cookie: &str) -> Exchange {
+    for (name, value) in &mut exchange.request.headers {
+        if name == "User-Agent" {
+            program.clone_into(value);
+        }
+    }
+    if !cookie.is_empty() {
+        exchange.request.headers.push(("Cookie".to_owned(), cookie.to_owned()));
+    }
+    exchange
+}
+
+/// Beacons of an editor carried the browser's own name, its pages another: one user became two, whose session "is older than this recording".
+#[test]
+fn a_session_is_one_users_whatever_its_program_calls_itself() {
+    const SESSION: &str = "sessionid=q8w7e6r5t4y3u2i1o0p9";
+    let given = ("Set-Cookie", "sessionid=q8w7e6r5t4y3u2i1o0p9; Path=/; HttpOnly");
+    let exchanges = [
+        seen(1, "POST /login", "name=ann&password=pw", 302, &[given, ("Location", "/")], ""),
+        named(seen(2, "GET /editor", "", 200, &[HTML], "<p>"), "browser", SESSION),
+        named(seen(3, "POST /sessions/release", "id=1", 200, &[JSON], "{}"), "another name", SESSION),
+    ];
+    assert_eq!(people::split(&exchanges), [[0, 1, 2]]);
+    // A cookie that anybody may have makes nobody one.
+    let exchanges = [
+        named(seen(1, "GET /a", "", 200, &[HTML], ""), "one", "lang=en"),
+        named(seen(2, "GET /b", "", 200, &[HTML], ""), "two", "lang=en"),
+    ];
+    assert_eq!(people::split(&exchanges).len(), 2);
+}
+
+/// The editor's look at the page that was just published: its session is for the part of the app that makes pages.
+#[test]
+fn a_page_for_which_a_browser_has_no_cookie_is_no_strangers() {
+    let given = ("Set-Cookie", "admin=q8w7e6r5t4y3u2i1o0p9; Path=/ghost; HttpOnly");
+    let cookie = "admin=q8w7e6r5t4y3u2i1o0p9";
+    let exchanges = |path: &str| {
+        [
+            seen(1, "POST /ghost/session", "name=ann&password=pw", 201, &[given], ""),
+            named(seen(2, "POST /ghost/posts", "title=Kettle", 201, &[JSON], "{}"), "browser", cookie),
+            seen(3, &format!("GET {path}"), "", 200, &[HTML], "<p>"),
+        ]
+    };
+    assert_eq!(people::split(&exchanges("/kettle/")).len(), 1);
+    assert_eq!(people::split(&exchanges("/ghost/posts")).len(), 2, "a browser would have sent it");
+}
+
+/// A name with a blank in the title and a line in the address; and a token that ends in `+\`, which a script writes as `+\\`.
+#[test]
+fn what_is_spelled_otherwise_is_not_the_same_for_everybody() {
+    let token = "722e9c0b4d1f8a6e5c3b2a190807f6e5d4c385a";
+    let script =
+        format!("<script>{{\"csrfToken\":\"{token}+\\\\\"}}</script><title>Creating Moving desks</title>");
+    let exchanges = [
+        seen(1, "GET /index.php?title=Moving_desks&action=edit", "", 200, &[HTML], &script),
+        seen(2, "POST /api.php", &format!("title=Moving_desks&token={token}%2B%5C"), 200, &[JSON], "{}"),
+        seen(3, "GET /index.php/Moving_desks", "", 200, &[HTML], "<title>Moving desks</title>"),
+    ];
+    let journey = only(&exchanges);
+    assert_eq!(form(&journey, 1)[1].1, "{{csrf_token}}+\\", "{journey:#?}");
+}

@@ -7,7 +7,7 @@ use super::Bench;
 use crate::capacity::Bound;
 use crate::evidence::WHOLE;
 use crate::judgement::{Control, Doubt, RemedyResult, Verdict};
-use crate::planner;
+use crate::{collector, planner};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -56,6 +56,7 @@ impl Bench<'_> {
                 doubts.push(Doubt::WideInterval { half_width_share });
             }
         }
+        doubts.extend(collector::stops(self.run).map(Doubt::CollectorStops));
         let (pauses_s, shortened_to_s) = (planner::longest_pauses_s(self.run), planner::VISIT_MAX_S);
         if pauses_s > shortened_to_s {
             doubts.push(Doubt::LongVisits { pauses_s, shortened_to_s });

@@ -175,6 +175,7 @@ mod tests {
             first: 3,
             first_us: 70_000_081,
             errors: [(ErrorClass::Timeout, 2)].into(),
+            late: 3,
             bytes: 9,
             latency: latency.clone(),
         };

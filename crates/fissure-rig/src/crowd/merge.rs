@@ -82,6 +82,7 @@ mod tests {
             first: 1,
             first_us: us,
             errors: [(ErrorClass::Reset, 1)].into(),
+            late: 0,
             bytes: 10,
             latency: latency.clone(),
         };

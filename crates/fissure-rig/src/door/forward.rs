@@ -251,6 +251,9 @@ impl Visit {
             // So that the messages can be read; compression saves nothing on loopback.
             head.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
         }
+        if self.inside.keeps_bodies {
+            headers::ask_for_what_is_read(&mut head.headers);
+        }
         headers::remove_hop_by_hop(&mut head.headers);
         head.headers.reserve(ADDED_HEADERS);
         headers::join_cookies(&mut head.headers);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
@@ -244,6 +244,19 @@ pub(super) fn has_blanks_around_a_value(headers: &HeaderMap) -> bool {
     headers.values().any(|v| v.as_bytes().trim_ascii().len() != v.len())
 }
 
+/// Asks for no packing that nobody here can read: a recording of brotli holds no value that could be carried over.
+pub(super) fn ask_for_what_is_read(headers: &mut HeaderMap) {
+    const READ: [&str; 4] = ["gzip", "x-gzip", "deflate", "identity"];
+    let Some(asked) = headers.get(ACCEPT_ENCODING) else { return };
+    let is_read = |coding: &&str| READ.contains(&coding.split(';').next().unwrap_or_default().trim());
+    let left: Vec<&str> =
+        asked.to_str().unwrap_or_default().split(',').filter(is_read).map(str::trim).collect();
+    let left = if left.is_empty() { "identity".to_owned() } else { left.join(", ") };
+    if let Ok(left) = HeaderValue::try_from(left) {
+        headers.insert(ACCEPT_ENCODING, left);
+    }
+}
+
 /// An app that names its own port in a redirect would lead people past the door.
 pub(super) fn keep_redirects_here(headers: &mut HeaderMap, app_port: u16, is_tls: bool, host: &HeaderValue) {
     let Some(Ok(url)) = headers.get(LOCATION).map(HeaderValue::to_str) else { return };
@@ -273,6 +286,21 @@ mod tests {
 
     fn names(map: &HeaderMap) -> Vec<&str> {
         map.keys().map(HeaderName::as_str).collect()
+    }
+
+    #[test]
+    fn no_packing_is_asked_for_that_nobody_reads() {
+        let asks = |line: &str| {
+            let mut map = headers(&[("accept-encoding", line)]);
+            ask_for_what_is_read(&mut map);
+            map[ACCEPT_ENCODING].to_str().unwrap().to_owned()
+        };
+        assert_eq!(asks("gzip, deflate, br, zstd"), "gzip, deflate");
+        assert_eq!(asks("br;q=1.0, gzip;q=0.8"), "gzip;q=0.8");
+        assert_eq!(asks("br"), "identity");
+        let mut none = headers(&[]);
+        ask_for_what_is_read(&mut none);
+        assert!(none.is_empty());
     }
 
     #[test]

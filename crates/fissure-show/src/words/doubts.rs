@@ -6,7 +6,7 @@ use fissure_judge::judgement::Doubt;
 
 use super::goal::times_the_goal;
 use super::grammar::{and, code, of_windows, reasons};
-use crate::units::{brief, count, number, percent};
+use crate::units::{brief, count, ms, number, percent};
 
 /// A sentence for each doubt; doubts that differ only in their route share one, so that nobody reads it twenty times.
 pub fn doubts(doubts: &[Doubt]) -> Vec<String> {
@@ -63,6 +63,12 @@ fn one(doubt: &Doubt) -> String {
         Doubt::LittleHeadroom { headroom } if headroom.mid > 1.3 => format!(
             "The goal may hold with little to spare: by its interval the capacity could be as low as {} times the goal. Measure longer (`budget` under [limits]) to be surer.",
             number(headroom.low)
+        ),
+        Doubt::CollectorStops(stops) => format!(
+            "The garbage collector had every thread stand still for {} of the time flat out ({} times a second, the longest {}): no line runs then, and what the app keeps may nearly fill its memory. Before any remedy, and in place of one: give it more memory (`-Xmx`) or let it keep less, and check again.",
+            percent(stops.share),
+            number(stops.per_s),
+            ms(stops.longest_ms)
         ),
         Doubt::LongVisits { pauses_s, shortened_to_s } => format!(
             "A visit of the longest journey pauses for {} s in all; its pauses were shortened until a visit fitted into {} s, so that every window had users at each step. Requests came at their full rate, but from fewer users at once: what each open session or connection costs is seen less.",

@@ -533,6 +533,7 @@ pub fn every_doubt() -> Vec<Doubt> {
         Doubt::WideInterval { half_width_share: 0.14 },
         Doubt::LittleHeadroom { headroom: estimate(1.1, 1.04, 1.16) },
         Doubt::LongVisits { pauses_s: 25.0, shortened_to_s: 9.5 },
+        Doubt::CollectorStops(CollectorStops { share: 0.17, per_s: 1.1, longest_ms: 190.0 }),
     ]
 }
 

@@ -59,6 +59,7 @@ fn number_of_doubt(doubt: &Doubt) -> usize {
         Doubt::WideInterval { .. } => 7,
         Doubt::LittleHeadroom { .. } => 8,
         Doubt::LongVisits { .. } => 9,
+        Doubt::CollectorStops(_) => 10,
     }
 }
 

@@ -158,8 +158,9 @@ impl Lab<'_> {
                     }
                     Some(Ok(CrowdEvent::Problem(problem))) => {
                         self.progress.problem(&problem.to_string());
-                        let ProblemSeen { route, class, sentence, .. } = problem;
-                        self.record(Fact::ProblemSeen { window: plan.window, route, class, sentence })?;
+                        let ProblemSeen { journey, route, class, sentence } = problem;
+                        let window = plan.window;
+                        self.record(Fact::ProblemSeen { window, journey, route, class, sentence })?;
                     }
                     Some(Ok(CrowdEvent::ReadBack(told))) => self.record(Fact::ReadBack(told))?,
                     Some(Ok(_)) => {}

@@ -33,6 +33,8 @@ pub struct Stage<'p> {
     in_place: bool,
     /// Each process gets a port of its own even where the app's code says which it takes.
     pub moves_port: bool,
+    /// Where users come in, if that is not the app's own address.
+    pub base: Option<String>,
     program: PathBuf,
     run_folder: PathBuf,
     cpus: CpuSplit,
@@ -86,6 +88,7 @@ impl<'p> Stage<'p> {
             project,
             in_place,
             moves_port: false,
+            base: None,
             program: program.to_path_buf(),
             run_folder: run_folder.to_path_buf(),
             cpus: cpus.clone(),
@@ -470,7 +473,8 @@ impl<'p> Stage<'p> {
     }
 
     /// What the app finds in its environment besides fissure's own: the configuration's variables (with the app's
-    /// folder, the first, replaced by the copy's, the second), its port, its role and the address of every other role.
+    /// folder, the first, replaced by the copy's, the second), its port, its role, the address that users ask, and the
+    /// address of every other role.
     fn environment(
         &self,
         (source, folder): (&Path, &Path),
@@ -492,6 +496,12 @@ impl<'p> Stage<'p> {
         let told = self.moved(role, port).map_or(port, |moved| moved.from);
         env.push(("PORT".to_owned(), told.to_string()));
         env.push(("FISSURE_ROLE".to_owned(), role.to_owned()));
+        // All copies are asked by the name of the first.
+        let first = places.iter().find(|(name, _, _)| name == WEB).map_or(port, |(_, _, port)| *port);
+        let asked = self.moved(role, first).map_or(first, |moved| moved.from);
+        let scheme = self.project.config.app.protocol().scheme();
+        let base = self.base.clone().unwrap_or_else(|| format!("{scheme}://127.0.0.1:{asked}"));
+        env.push(("FISSURE_BASE".to_owned(), base));
         for (name, _, port) in places.iter().filter(|(_, replica, _)| *replica == 0) {
             env.push((format!("{}_URL", name.to_ascii_uppercase()), format!("http://127.0.0.1:{port}")));
         }

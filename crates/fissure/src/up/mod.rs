@@ -84,7 +84,8 @@ impl<'p> Up<'p> {
         std::fs::create_dir_all(&logs).map_err(unwritable)?;
         // Nothing is measured: the app may use the whole machine.
         let cpus = keeper::cpu_split(Some(usize::MAX));
-        let stage = Stage::new(project, args.in_place, &program, &logs, &cpus);
+        let mut stage = Stage::new(project, args.in_place, &program, &logs, &cpus);
+        stage.base = Some(base.clone());
         Ok(Self { project, arrangement, args, listener, base, certificate, recording, stage })
     }
 

@@ -54,11 +54,14 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     while !stop.wait(LOOK_EVERY) {}
 
     let mut folded: Folded<Method> = Folded::default();
-    let mut seen = 0;
+    let (mut seen, mut stops_us) = (0, Vec::new());
     for recorder in recorders {
+        let pid = recorder.door.pid;
         match recorder.end() {
-            Ok(chunks) => {
-                seen += chunks.iter().map(|(pid, chunk)| fold(*pid, chunk, &mut folded)).sum::<u64>();
+            Ok(recording) => {
+                let samples = chunks(&recording, "jdk.ExecutionSample");
+                seen += samples.iter().map(|chunk| fold(pid, chunk, &mut folded)).sum::<u64>();
+                stops_us.extend(chunks(&recording, "jdk.GarbageCollection").iter().flat_map(stops));
             }
             Err(e) => why = e,
         }
@@ -70,7 +73,7 @@ pub(super) fn watch(subject: &Subject, stop: &Stop) -> Result<Profile, String> {
     let frames: HashMap<Method, _> =
         folded.places().map(|method| (method.clone(), classes.frame(method))).collect();
     let profile = folded.into_profile(|method| frames.get(method).cloned().into_iter().collect());
-    Ok(Profile { period_s: PERIOD_S, user_only: true, ..profile })
+    Ok(Profile { period_s: PERIOD_S, user_only: true, stops_us, ..profile })
 }
 
 /// A recording under way in one JVM.
@@ -98,7 +101,7 @@ impl Recorder {
         Ok(Self { door, file })
     }
 
-    fn end(self) -> Result<Vec<(u32, Chunk)>, String> {
+    fn end(self) -> Result<Vec<u8>, String> {
         let file = quoted(&self.file);
         self.door.ask("jcmd", &format!("JFR.stop name={RECORDING} filename={file}"))?;
         let told = |e: std::io::Error| format!("the JVM's recording cannot be read ({e})");
@@ -106,8 +109,7 @@ impl Recorder {
         let opened = File::open(&self.file).map_err(told)?;
         opened.take(RECORDING_BYTES_MAX).read_to_end(&mut bytes).map_err(told)?;
         let _ = fs::remove_file(&self.file); // its folder goes away, too
-        let pid = self.door.pid;
-        Ok(chunks(&bytes, "jdk.ExecutionSample").into_iter().map(|chunk| (pid, chunk)).collect())
+        Ok(bytes)
     }
 }
 
@@ -119,6 +121,12 @@ fn pool(name: &str) -> String {
 /// As the JVM's commands take a path with spaces.
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display())
+}
+
+/// Microseconds for which each collection had all threads stand still.
+fn stops(chunk: &Chunk) -> Vec<u64> {
+    let ticks = chunk.events().filter_map(|event| chunk.number(event, &["sumOfPauses"]));
+    ticks.filter_map(|ticks| chunk.us(ticks)).collect()
 }
 
 /// Answers how many samples there were.

@@ -41,7 +41,9 @@ pub fn import(project: &Path, args: &ImportArgs) -> Result<Exit, Failure> {
             of_description(&source, drawn)?
         }
     };
-    refuse_to_write_over(&folder, &journeys, args.force)?;
+    if !args.force {
+        name_beside_others(&folder, &source, &mut journeys)?;
+    }
     for learned in &journeys {
         write(&folder, &source, learned)?;
         tell(&folder, learned);
@@ -127,7 +129,8 @@ fn of_traffic(source: &Path, mut imported: Imported, data: &[Row]) -> Result<Vec
     }
     if unread > 0 {
         anstream::println!(
-            "{unread} answers are packed in a way that fissure does not read: values in them are not found"
+            "{unread} answers are packed in a way that fissure does not read (it reads gzip and deflate): values in them are not found. What `fissure up` \
+             records is never packed so; for a HAR file let the app answer without packing"
         );
     }
     if dropped > 0 {
@@ -233,15 +236,36 @@ pub fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn refuse_to_write_over(folder: &Path, journeys: &[LearnedJourney], force: bool) -> Result<(), Failure> {
-    let mut paths = journeys.iter().map(|learned| path_of(folder, learned));
-    match paths.find(|path| path.exists() && !force) {
-        Some(there) => Err(Failure::new(
-            Exit::Usage,
-            format!("{} is there already: --force writes over it, or move it away.", there.display()),
-        )),
-        None => Ok(()),
+/// What another recording or a person has written keeps its name, and ours gets a number. What came of the same recording is not
+/// written over unasked: somebody may have changed it.
+fn name_beside_others(folder: &Path, source: &Path, journeys: &mut [LearnedJourney]) -> Result<(), Failure> {
+    let own = format!(" from {}", name_of(source));
+    let mut taken: Vec<PathBuf> = Vec::new();
+    for learned in journeys {
+        let base = learned.journey.name.clone();
+        let mut number = 1;
+        loop {
+            let path = path_of(folder, learned);
+            let head = std::fs::read_to_string(&path).unwrap_or_default();
+            if head.lines().next().is_some_and(|line| line.contains(&own)) {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{} is there already: --force writes over it, or move it away.", path.display()),
+                ));
+            }
+            if !path.exists() && !taken.contains(&path) {
+                taken.push(path);
+                break;
+            }
+            number += 1;
+            learned.journey.name = format!("{base}-{number}");
+        }
     }
+    Ok(())
+}
+
+fn name_of(source: &Path) -> String {
+    source.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 fn path_of(folder: &Path, learned: &LearnedJourney) -> PathBuf {
@@ -253,7 +277,7 @@ fn write(folder: &Path, source: &Path, learned: &LearnedJourney) -> Result<(), F
     let unwritable = |path: &Path, e: &dyn std::fmt::Display| {
         Failure::new(Exit::CouldNotTell, format!("{} cannot be written: {e}.", path.display()))
     };
-    let from = source.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let from = name_of(source);
     let head = if learned.users > 0 {
         format!("Learned from {from}: {}.", counted(learned.users, "user"))
     } else {

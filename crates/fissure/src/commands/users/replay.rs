@@ -37,12 +37,12 @@ pub fn replay(project: &Path, in_place: bool, only: Option<&[String]>) -> Result
     let first = conduct(&project, in_place, &place.join("all"), &mut replay::next)?;
     let failed: Vec<String> = failures(&first).map(|(journey, ..)| journey.to_owned()).collect();
     let mut proved = is_right(&first);
-    tell(&project, &first);
+    tell(&first);
     // Those that went well alone are not kept from the proof by those that did not.
     if !failed.is_empty() && failed.len() < project.journeys.len() {
         project.journeys.retain(|loaded| !failed.contains(&loaded.journey.name));
         let second = conduct(&project, in_place, &place.join("others"), &mut replay::next)?;
-        tell_crowds(&project, &second);
+        tell_crowds(&second);
         proved = false;
     }
     if first.was_interrupted() {
@@ -99,12 +99,12 @@ pub fn failures(run: &Run) -> impl Iterator<Item = (&str, u32, String, &str)> {
     })
 }
 
-fn tell(project: &Project, run: &Run) {
+fn tell(run: &Run) {
     for fact in &run.facts {
         let Fact::JourneyPlayed { journey, steps, .. } = &fact.fact else { continue };
         if steps.iter().all(|step| step.problem.is_none()) {
             anstream::println!(
-                "{journey}: replays alone, {} answered as recorded",
+                "{journey}: replays alone, {} answered as the journey says",
                 counted(steps.len(), "step")
             );
         }
@@ -114,10 +114,10 @@ fn tell(project: &Project, run: &Run) {
         let changes = !route.starts_with("GET ");
         anstream::println!("  guess: {}", words::replay::guess(replay::guess(sentence, changes, true)));
     }
-    tell_crowds(project, run);
+    tell_crowds(run);
 }
 
-fn tell_crowds(project: &Project, run: &Run) {
+fn tell_crowds(run: &Run) {
     let crowds = replay::crowds(run);
     for crowd in &crowds {
         anstream::println!(
@@ -132,9 +132,7 @@ fn tell_crowds(project: &Project, run: &Run) {
     }
     for fact in &run.facts {
         match &fact.fact {
-            Fact::ProblemSeen { route, sentence, window, .. } => {
-                let name = |l: &&crate::project::Loaded| l.journey.steps.iter().any(|s| s.route == *route);
-                let journey = project.journeys.iter().find(name).map_or("", |l| l.journey.name.as_str());
+            Fact::ProblemSeen { journey, route, sentence, window, .. } => {
                 let when = match replay::CROWDS.get((*window as usize).saturating_sub(1)) {
                     Some(users) => format!("with {users} users"),
                     None => "for one user afterwards".to_owned(),
@@ -146,6 +144,9 @@ fn tell_crowds(project: &Project, run: &Run) {
             Fact::ChildDied { how, .. } => anstream::println!("the app ended: {how}"),
             _ => {}
         }
+    }
+    if let Some(users) = replay::CROWDS.get(crowds.len()).filter(|_| crowds.iter().any(|c| c.errors > 0)) {
+        anstream::println!("{users} users were not played: fewer of them meet wrong answers already");
     }
     if let Some(words) = words::replay::outcome(replay::outcome(run)) {
         anstream::println!("{words}");

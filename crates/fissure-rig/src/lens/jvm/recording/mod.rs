@@ -41,6 +41,7 @@ pub(super) enum Value {
 /// One stretch of the recording, complete in itself.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
+    ticks_per_s: u64,
     types: HashMap<i64, Type>,
     pools: HashMap<(i64, i64), Value>,
     events: Vec<Value>,
@@ -65,9 +66,12 @@ impl Chunk {
         let offset = |header: &mut Cursor<'_>| usize::try_from(header.u64()?).ok();
         let size = offset(&mut header)?;
         let (pools, metadata) = (offset(&mut header)?, offset(&mut header)?);
+        let (_start_ns, _duration_ns, _start_ticks) = (header.u64()?, header.u64()?, header.u64()?);
+        let ticks_per_s = header.u64()?;
         let chunk = bytes.get(..size).filter(|chunk| chunk.len() > HEADER_BYTES)?;
 
-        let mut read = Self { types: metadata::read(part(chunk, metadata, METADATA)?)?, ..Self::default() };
+        let types = metadata::read(part(chunk, metadata, METADATA)?)?;
+        let mut read = Self { ticks_per_s, types, ..Self::default() };
         // The last pools say where the ones before them are.
         let mut at = Some(pools);
         while let Some(position) = at {
@@ -139,6 +143,12 @@ impl Chunk {
         let values = values.collect::<Option<_>>()?;
         // A part of nothing is nothing's part: types that hold each other would make much out of few bytes.
         (depth == 0 || bytes.left() < left_before).then_some(Value::Object { of, values })
+    }
+
+    /// Lengths of time are written in ticks of the machine's clock.
+    pub fn us(&self, ticks: i64) -> Option<u64> {
+        let us = u128::from(u64::try_from(ticks).ok()?) * 1_000_000 / u128::from(self.ticks_per_s.max(1));
+        u64::try_from(us).ok()
     }
 
     pub fn events(&self) -> impl Iterator<Item = &Value> {

@@ -103,7 +103,7 @@ fn recording(name: &str) -> Vec<u8> {
     let metadata_at = pools_at + traces.len();
     let size = metadata_at + metadata.len();
     let mut bytes = b"FLR\0\0\x02\0\x01".to_vec();
-    for number in [size, pools_at, metadata_at, 0, 0, 0, 0] {
+    for number in [size, pools_at, metadata_at, 0, 0, 0, 2_000_000_000] {
         bytes.extend((number as u64).to_be_bytes());
     }
     bytes.extend([0; 4]);
@@ -129,6 +129,13 @@ fn a_sample_is_found_through_the_pools_of_every_chunk() {
     let both = [recording("Cart.total"), recording("Cart.price")].concat();
     assert_eq!(samples(&both), [("Cart.total".to_owned(), 7), ("Cart.price".to_owned(), 7)]);
     assert_eq!(chunks(&both, "jdk.Other").iter().map(|chunk| chunk.events().count()).sum::<usize>(), 0);
+}
+
+#[test]
+fn ticks_are_of_the_clock_that_the_recording_names() {
+    let read = chunks(&recording("Cart.total"), "jdk.Sample");
+    assert_eq!(read[0].us(380_000_000), Some(190_000));
+    assert_eq!(read[0].us(-1), None);
 }
 
 #[test]
