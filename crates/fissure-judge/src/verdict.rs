@@ -32,6 +32,8 @@ const GREATER_PART: f64 = 0.5;
 /// Lines in more functions than this are no few lines: a report of ten small computations was to be rewritten where its answer could be kept.
 /// Other remedies are tried first.
 const FEW_FUNCTIONS: usize = 3;
+/// In more than these it is the work itself, and where no arrangement does it takes more CPU.
+const NOT_MANY_FUNCTIONS: usize = 5;
 
 /// Judges a run. A pure function: the same facts give the same answer, next year too.
 pub fn judge(run: &Run) -> Judgement {
@@ -329,7 +331,10 @@ impl<'r> Bench<'r> {
 
     /// In the middle of the prediction it would.
     fn might_do(&self, fix: Option<&Fix>) -> bool {
-        fix.is_some_and(|fix| self.held() * fix.capacity_ratio.mid >= self.evidence.goal.users_per_s)
+        fix.is_some_and(|fix| {
+            fix.functions <= NOT_MANY_FUNCTIONS
+                && self.held() * fix.capacity_ratio.mid >= self.evidence.goal.users_per_s
+        })
     }
 
     /// What the whole holds, in users per second.

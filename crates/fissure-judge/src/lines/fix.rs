@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use fissure_facts::config::Goal;
 use fissure_facts::{Estimate, Route};
 
+use super::origin::is_in_a_body;
 use super::{LEAST_SHARE, Lines, OwnLine};
 use crate::judgement::Fix;
 use crate::model::Model;
@@ -16,6 +17,8 @@ const FEW_LINES: usize = 10;
 const MOST_OF_IT: f64 = 0.4;
 /// CPU that a request costs at least when its dearest lines cost nothing, of what it costs.
 const LEAST_LEFT: f64 = 0.01;
+/// Lines of one block that has no name are no further from each other.
+const ONE_BLOCK: u32 = 4;
 /// Standard deviation of the log of a ratio of two simulated capacities.
 const SIMULATION_NOISE: f64 = 0.035;
 
@@ -45,9 +48,23 @@ pub fn fix(lines: &Lines, model: &Model, cpus_needed: Estimate, goal: &Goal, see
     let left = without(model, lines.hot.as_ref(), dearest, 1.0).mean_cpu_ms() / model.mean_cpu_ms();
     // Lines that seem to take everything leave something all the same, or the goal could be anything.
     let cpus_needed = cpus_needed.scaled(left.max(LEAST_LEFT));
-    let named = dearest.iter().filter(|line| !is_part_of_another(&line.function));
-    let functions: BTreeSet<_> = named.map(|line| (&line.file, &line.function)).collect();
-    Some(Fix { lines: dearest.len(), functions: functions.len().max(1), share, capacity_ratio, cpus_needed })
+    Some(Fix { lines: dearest.len(), functions: functions(dearest), share, capacity_ratio, cpus_needed })
+}
+
+/// In how many functions the lines stand. What has no name of its own is told apart by how far its lines are from each other; closures count
+/// only where nothing has a name, because otherwise they are likely in what has.
+fn functions(lines: &[OwnLine]) -> usize {
+    let of = |is: fn(&str) -> bool| lines.iter().filter(move |line| is(&line.function));
+    let named: BTreeSet<_> =
+        of(|f| !is_part_of_another(f) && !is_in_a_body(f)).map(|line| (&line.file, &line.function)).collect();
+    let apart = |is: fn(&str) -> bool| {
+        let places: BTreeSet<_> = of(is).map(|line| (&line.file, line.line)).collect();
+        let places: Vec<_> = places.into_iter().collect();
+        let goes_on = |pair: &&[(&String, u32)]| pair[0].0 == pair[1].0 && pair[1].1 - pair[0].1 <= ONE_BLOCK;
+        places.len() - places.windows(2).filter(goes_on).count()
+    };
+    let found = named.len() + apart(is_in_a_body);
+    if found > 0 { found } else { apart(|_| true).max(1) }
 }
 
 /// Closures and comprehensions are functions to their language and lines of the function around them to a person.
@@ -79,6 +96,29 @@ fn sum(shares: impl Iterator<Item = Estimate> + Clone) -> Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lines(of: &[(&str, u32)]) -> Vec<OwnLine> {
+        let line = |&(function, line): &(&str, u32)| OwnLine {
+            function: function.to_owned(),
+            file: "app.rb".to_owned(),
+            line,
+            share: Estimate::new(0.1, 0.05, 0.15),
+            of_hot: 0.1,
+            of_others: 0.1,
+        };
+        of.iter().map(line).collect()
+    }
+
+    /// Eight routes of Sinatra were one function, whose eight lines were to be made cheaper.
+    #[test]
+    fn routes_that_have_no_name_are_functions_each() {
+        const ROUTE: &str = "block in <class:Application>";
+        let routes = lines(&[(ROUTE, 74), (ROUTE, 75), (ROUTE, 80), (ROUTE, 86), (ROUTE, 92)]);
+        assert_eq!(functions(&routes), 4);
+        let handlers = lines(&[("(anonymous)", 10), ("(anonymous)", 12), ("(anonymous)", 40)]);
+        assert_eq!(functions(&handlers), 2);
+        assert_eq!(functions(&lines(&[("rank", 10), ("block in rank", 12), ("(anonymous)", 90)])), 1);
+    }
 
     #[test]
     fn a_comprehension_belongs_to_the_function_around_it() {

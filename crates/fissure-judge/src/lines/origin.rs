@@ -122,6 +122,19 @@ pub(crate) fn own_frame(frames: &[&Frame]) -> Option<(usize, Spot)> {
 const NAMELESS: [&str; 6] =
     [".<locals>", ".<genexpr>", ".<listcomp>", ".<dictcomp>", ".<setcomp>", ".<lambda>"];
 
+/// A function that shares its name with others of its file: what JavaScript calls anonymous, and what stands in the body of a class or of
+/// a program in Ruby, such as the routes of Sinatra.
+pub(super) fn is_nameless(function: &str) -> bool {
+    function == "(anonymous)" || is_in_a_body(function)
+}
+
+/// Ruby's blocks that are in no method.
+pub(super) fn is_in_a_body(function: &str) -> bool {
+    ["<class:", "<module:", "<main>", "<top "]
+        .iter()
+        .any(|body| outside_of_blocks(function).starts_with(body))
+}
+
 /// What a person calls the function: without its path, its type parameters, its arguments, and the closures in it.
 pub(super) fn short_name(function: &str) -> String {
     if let Some(name) = go_name(function) {

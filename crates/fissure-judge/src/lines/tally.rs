@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fissure_facts::Profile;
 use fissure_facts::profile::{Doing, Frame, Stack};
 
-use super::origin::{Origin, origin, short_name};
+use super::origin::{Origin, is_nameless, origin, short_name};
 use super::relay::Relays;
 use super::{engine, mapper};
 use crate::judgement::Spot;
@@ -20,6 +20,8 @@ const MOST: f64 = 0.5;
 pub(super) struct Function {
     pub function: String,
     pub file: String,
+    /// Where many functions of a file have the same name, or none: each line for itself.
+    pub line: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,7 +137,8 @@ impl Tally {
         if library.is_some() && relays.has(frame) {
             return;
         }
-        let key = Function { function: frame.function.clone(), file: file.clone() };
+        let own_line = is_nameless(&frame.function).then_some(line);
+        let key = Function { function: frame.function.clone(), file: file.clone(), line: own_line };
         let found = self.functions.entry(key).or_default();
         let own = if library.is_none() { stack.count } else { 0 };
         let is_caller =
@@ -300,7 +303,7 @@ mod tests {
         let shop = shop();
         let tally = Tally::of_running(&[&shop]).unwrap();
         let found = |function: &str| {
-            let key = Function { function: function.to_owned(), file: "src/shop.rs".to_owned() };
+            let key = Function { function: function.to_owned(), file: "src/shop.rs".to_owned(), line: None };
             tally.functions[&key].clone()
         };
         assert_eq!(tally.total, 100, "what no line of the app asked for counts too");
@@ -347,7 +350,7 @@ mod tests {
             vec![module("sqlite3VdbeExec", "shop"), wrapper, frame("shop::find", "src/shop.rs", 5, true)];
         let native = profile("native", frames, &[(1, &[0, 1, 2], 40), (1, &[1, 2], 10)]);
         let tally = Tally::of_running(&[&native]).unwrap();
-        let key = Function { function: "shop::find".to_owned(), file: "src/shop.rs".to_owned() };
+        let key = Function { function: "shop::find".to_owned(), file: "src/shop.rs".to_owned(), line: None };
         let found = &tally.functions[&key];
         assert_eq!((found.count, found.own), (50, 40), "the wrapper alone is a library");
         assert_eq!(found.busiest_library().as_deref(), Some("SQLite"));

@@ -639,5 +639,9 @@ fn what_is_spelled_otherwise_is_not_the_same_for_everybody() {
         seen(3, "GET /index.php/Moving_desks", "", 200, &[HTML], "<title>Moving desks</title>"),
     ];
     let journey = only(&exchanges);
-    assert_eq!(form(&journey, 1)[1].1, "{{csrf_token}}+\\", "{journey:#?}");
+    assert_eq!(form(&journey, 1)[1].1, "{{csrf_token}}\\", "{journey:#?}");
+    let titles = journey.steps[2].asserts.iter().filter(
+        |a| matches!(&a.predicate, Predicate::Contains(text) if shown(text).contains("Moving desks")),
+    );
+    assert_eq!(titles.count(), 0, "{journey:#?}");
 }

@@ -39,8 +39,7 @@ pub(super) fn its_the_link(
             cure
         ),
         None => format!(
-            "The app waits for {whom}: {share} of the requests under way flat out wait for its answers, the CPU is not used up, and nothing that was tried with the app meets the goal of {goal}. {}",
-            cure
+            "The app waits for {whom}: {share} of the requests under way flat out wait for its answers, the CPU is not used up, and nothing that was tried with the app meets the goal of {goal}. {cure}"
         ),
     }
 }
