@@ -35,6 +35,7 @@ pub mod threshold;
 pub mod users;
 pub mod validity;
 pub mod verdict;
+mod visit;
 pub mod waits;
 pub mod warming;
 pub mod wear;

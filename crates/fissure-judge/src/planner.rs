@@ -23,6 +23,7 @@ use crate::limit::FULL;
 use crate::remedy::{self, Candidate};
 use crate::repeats;
 use crate::verdict;
+use crate::visit::{VISIT_MAX_S, warmup_s};
 
 /// How long a check measures when nobody says otherwise, in seconds.
 pub const BUDGET_S: f64 = 480.0;
@@ -640,18 +641,7 @@ impl<'r> Desk<'r> {
     ) -> WindowPlan {
         let window = self.begun + 1;
         let seed = self.run.header.seed.wrapping_add(u64::from(window));
-        let visit_max_s = load.is_open().then_some(VISIT_MAX_S);
-        WindowPlan {
-            window,
-            purpose,
-            arrangement,
-            load,
-            emphasis: None,
-            warmup_s,
-            visit_max_s,
-            seconds,
-            seed,
-        }
+        window_plan(window, purpose, arrangement, load, warmup_s, seconds, seed)
     }
 
     fn count(&self, which: impl Fn(&Window) -> bool) -> u32 {
@@ -679,17 +669,18 @@ impl<'r> Desk<'r> {
     }
 }
 
-/// Until the first users reach the ends of their journeys the mix is not the journeys' mix, and the load is not the whole
-/// load: everybody is at the beginning. So the warm-up is as long as the longest visit, and a visit is no longer than this.
-pub(crate) const VISIT_MAX_S: f64 = 9.5;
-
-pub(crate) fn warmup_s(run: &Run) -> f64 {
-    (longest_pauses_s(run).min(VISIT_MAX_S) + 0.5).max(1.0)
-}
-
-/// The pauses of the journey that has most of them.
-pub(crate) fn longest_pauses_s(run: &Run) -> f64 {
-    run.header.journeys.iter().map(fissure_facts::JourneyOutline::think_s).fold(0.0, f64::max)
+/// A window with the journeys' own mix. In an open one no visit is longer than the warm-up.
+pub(crate) fn window_plan(
+    window: u32,
+    purpose: Purpose,
+    arrangement: Arrangement,
+    load: Load,
+    warmup_s: f64,
+    seconds: u32,
+    seed: u64,
+) -> WindowPlan {
+    let visit_max_s = load.is_open().then_some(VISIT_MAX_S);
+    WindowPlan { window, purpose, arrangement, load, emphasis: None, warmup_s, visit_max_s, seconds, seed }
 }
 
 /// Candidates that are worth a rehearsal.

@@ -8,7 +8,8 @@ use rand_pcg::Pcg64Mcg;
 use super::{BEFORE, contestants, failure, flat_out, middle};
 use crate::capacity;
 use crate::evidence::{Evidence, WHOLE};
-use crate::planner::{Planned, VISIT_MAX_S, warmup_s};
+use crate::planner::{Planned, window_plan};
+use crate::visit::warmup_s;
 
 /// When the command line says nothing.
 const BUDGET_S: f64 = 240.0;
@@ -184,18 +185,7 @@ impl Desk<'_> {
             _ => u64::from(window),
         };
         let seed = self.run.header.seed.wrapping_add(chance);
-        let visit_max_s = load.is_open().then_some(VISIT_MAX_S);
-        WindowPlan {
-            window,
-            purpose,
-            arrangement,
-            load,
-            emphasis: None,
-            warmup_s,
-            visit_max_s,
-            seconds,
-            seed,
-        }
+        window_plan(window, purpose, arrangement, load, warmup_s, seconds, seed)
     }
 
     fn count(&self, which: impl Fn(&Window) -> bool) -> usize {

@@ -7,7 +7,7 @@ use super::Bench;
 use crate::capacity::Bound;
 use crate::evidence::WHOLE;
 use crate::judgement::{Control, Doubt, RemedyResult, Verdict};
-use crate::{collector, planner};
+use crate::{collector, visit};
 
 /// Two copies of the same program must agree within this.
 const CONTROL_WITHIN: f64 = 0.02;
@@ -57,7 +57,7 @@ impl Bench<'_> {
             }
         }
         doubts.extend(collector::stops(self.run).map(Doubt::CollectorStops));
-        let (pauses_s, shortened_to_s) = (planner::longest_pauses_s(self.run), planner::VISIT_MAX_S);
+        let (pauses_s, shortened_to_s) = (visit::longest_pauses_s(self.run), visit::VISIT_MAX_S);
         if pauses_s > shortened_to_s {
             doubts.push(Doubt::LongVisits { pauses_s, shortened_to_s });
         }
