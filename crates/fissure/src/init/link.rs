@@ -16,7 +16,7 @@ const OWN: &[&str] = &[
 const FILE_PLACES: &[&str] = &["", "data/", "db/", "instance/", "storage/", "database/", "prisma/", "var/"];
 const MAX_FILES: usize = 3;
 /// Files in which a program says what an address is by default.
-const CODE: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "go", "java", "kt", "rs"];
+const CODE: &[&str] = &["js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "go", "java", "kt", "rs", "yml"];
 /// A longer line is a bundle, which nobody wrote.
 const LINE_MAX: usize = 400;
 const QUOTES: [char; 3] = ['"', '\'', '`'];

@@ -436,6 +436,12 @@ fn an_address_that_is_a_default_in_the_code_is_a_link() {
             LinkKind::Http,
             "RATES_URL",
         ),
+        (
+            "config/database.yml",
+            "  url: <%= ENV.fetch(\"DATABASE_URL\", \"postgresql://me@localhost/desk\") %>",
+            LinkKind::Postgres,
+            "DATABASE_URL",
+        ),
     ] {
         let guess = of(&[("Procfile", "web: ./run\n"), (file, text)]);
         let links: Vec<_> = guess.links.values().map(|l| (l.kind, l.env.as_deref())).collect();
