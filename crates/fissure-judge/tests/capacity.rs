@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use fissure_facts::Route;
 use fissure_facts::config::{Goal, Percent, Slo, Span};
+use fissure_facts::{Estimate, Route};
 use fissure_judge::capacity::{self, Bound, CapacityFit, LoadPoint};
 use fissure_judge::stats::{median, quantile, seeded};
 use rand::RngExt;
@@ -312,4 +312,20 @@ fn when_every_route_is_rare_they_are_judged_together() {
     let fit = capacity::fit(&points, &goal).unwrap();
     assert_eq!(fit.rare.len(), 10);
     assert!(fit.users_per_s.mid > 6.0 && fit.users_per_s.mid < 14.0, "{fit:?}");
+}
+
+/// What more users than the CPUs stand did not show in six seconds, because the limit was two.
+#[test]
+fn no_more_is_held_than_can_be_served_for_long() {
+    let fit = |mid, low, high, bound| CapacityFit {
+        users_per_s: Estimate::new(mid, low, high),
+        bound,
+        victims: Vec::new(),
+        rare: Vec::new(),
+    };
+    let most = Estimate::new(31.0, 29.0, 33.0);
+    let held = fit(34.0, 34.0, 58.0, Bound::AtLeast).at_most(most);
+    assert_eq!((held.users_per_s, held.bound), (Estimate::new(31.0, 29.0, 34.0), Bound::Inside));
+    let below = fit(20.0, 18.0, 22.0, Bound::Inside);
+    assert_eq!(below.clone().at_most(most), below);
 }

@@ -32,8 +32,13 @@ pub fn describe(project: &Project, cpus: &CpuSplit) -> Machine {
             .collect::<Option<Vec<_>>>()
             .filter(|ends| ends.len() == 2)
             .map(|ends| ends[1].saturating_sub(ends[0]) + 1),
-        moves_port: project.config.app.port.is_some() && keeper::can_intercept().is_ok(),
+        moves_port: moves_port(project),
     }
+}
+
+/// The app's code says its port, and this machine lets every copy have another all the same.
+pub fn moves_port(project: &Project) -> bool {
+    project.config.app.port.is_some() && keeper::can_intercept().is_ok()
 }
 
 /// How often the connections of an app are looked at that plays its journeys alone.

@@ -27,7 +27,7 @@ use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::runs;
-pub use machine::{refuse_foreign_databases, refuse_shared_data};
+pub use machine::{moves_port, refuse_foreign_databases, refuse_shared_data};
 
 /// The verb whose runs break things.
 pub const CHAOS: &str = "chaos";

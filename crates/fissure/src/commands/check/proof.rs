@@ -4,7 +4,6 @@ use fissure_facts::Run;
 use fissure_facts::config::Before;
 use fissure_judge::judge;
 use fissure_judge::proof::{self, ProofPlanner};
-use fissure_rig::keeper;
 use fissure_show::proof::{exit_status, html, json, terminal};
 
 use super::{order, print_json, status, tell_report, width};
@@ -23,7 +22,7 @@ pub fn prove(project: &mut Project, args: &CheckArgs, against: Option<&Run>) -> 
                 .to_owned(),
         );
     }
-    if let Some(port) = project.config.app.port.filter(|_| keeper::can_intercept().is_err()) {
+    if let Some(port) = project.config.app.port.filter(|_| !lab::moves_port(project)) {
         return refuse(format!(
             "the app listens on port {port} only, and a proof needs the old and the new program side by side: let it listen \
              on $PORT and remove `port = {port}` from fissure.toml, or compare two runs with --against."
