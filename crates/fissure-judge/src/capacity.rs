@@ -185,17 +185,22 @@ pub fn fit(points: &[LoadPoint], goal: &Goal) -> Option<CapacityFit> {
     for route in routes {
         let target = 1.0 - goal.slo_of(route).quantile();
         let seen = series(&points, |p| p.routes.get(route).copied().unwrap_or_default());
-        let requests: f64 = seen.iter().map(|s| s.n).sum();
-        if requests * target < FEWEST_EXPECTED_OVER {
+        let (requests, over) = seen.iter().fold((0.0, 0.0), |sum, s| (sum.0 + s.n, sum.1 + s.over));
+        if requests * target < FEWEST_EXPECTED_OVER && over <= FEWEST_EXPECTED_OVER {
             rare.push((route.clone(), requests as u64));
         } else {
             crossings.extend(Crossing::of(Some(route), &seen, target, requests / all));
         }
     }
-    if crossings.is_empty() {
-        // Every route is rare: judged together they still say something.
-        let together = |p: &LoadPoint| p.routes.values().fold((0, 0), |sum, r| (sum.0 + r.0, sum.1 + r.1));
-        crossings.extend(Crossing::of(None, &series(&points, together), 1.0 - goal.slo.quantile(), 1.0));
+    // What is rare by itself says something together.
+    let of_rare = |p: &LoadPoint| {
+        let seen = rare.iter().filter_map(|(route, _)| p.routes.get(route));
+        seen.fold((0, 0), |sum, r| (sum.0 + r.0, sum.1 + r.1))
+    };
+    let (target, seen) = (1.0 - goal.slo.quantile(), series(&points, of_rare));
+    let requests: f64 = seen.iter().map(|s| s.n).sum();
+    if crossings.is_empty() || requests * target >= FEWEST_EXPECTED_OVER {
+        crossings.extend(Crossing::of(None, &seen, target, requests / all));
     }
     draw_together(&mut crossings);
     if points.iter().any(|p| p.errors.0 > 0) {

@@ -2,6 +2,8 @@
 //!
 //! Planner and verdict must never disagree about what was measured, so both look through this.
 
+use std::cell::OnceCell;
+
 use fissure_facts::arrangement::Arrangement;
 use fissure_facts::fact::{ProbeSecond, RouteSecond};
 use fissure_facts::{Estimate, Fact, Load, Purpose, Route, Run, Window};
@@ -10,7 +12,7 @@ use crate::capacity::{self, Bound, CapacityFit, LoadPoint};
 use crate::demand::{self, Demands};
 use crate::goal;
 use crate::growth;
-use crate::judgement::{GoalView, Growth, HeldWorkers, SoloMiss};
+use crate::judgement::{GoalView, Growth, HeldWorkers, RouteDemand, SoloMiss};
 use crate::keep_alive;
 use crate::limit;
 use crate::model::{self, Model};
@@ -48,6 +50,11 @@ const AT_THE_GOAL: f64 = 0.98;
 const ABOVE_THE_GOAL: f64 = 1.1;
 /// So many windows at the goal, together and most of them by themselves within the SLO, show that it is met.
 const WINDOWS_THAT_SHOW: usize = 3;
+
+/// Windows to which less than this share of the goal's work came show nothing ...
+const LUCKY: f64 = 0.9;
+/// ... unless the goal takes less than this share of the CPUs.
+const LITTLE: f64 = 0.2;
 
 /// Held at the goal's load, or up to `most` times as much.
 fn is_at(point: &LoadPoint, goal_users_per_s: f64, most: f64) -> bool {
@@ -107,6 +114,7 @@ pub struct Evidence<'r> {
     /// Measured windows that have ended, with the reason for which a window is void. What the user cut short is no
     /// window: neither the machine nor the app is to blame for it.
     pub windows: Vec<(Window, Option<Void>)>,
+    demands: OnceCell<Demands>,
 }
 
 impl<'r> Evidence<'r> {
@@ -124,34 +132,27 @@ impl<'r> Evidence<'r> {
                 validity::void(&window, &run.header).or_else(|| worn().map(|route| Void::WornOut { route }));
             windows.push((window, void));
         }
-        Self { run, goal: goal::view(run), windows }
+        Self { run, goal: goal::view(run), windows, demands: OnceCell::new() }
     }
 
     /// The same, as it stood before the first rehearsal: the shortlist must not change while it is rehearsed.
     pub fn before_rehearsals(&self) -> Self {
-        let windows = self
-            .windows
-            .iter()
-            .take_while(|(w, _)| !matches!(w.plan.purpose, Purpose::Rehearse { .. }))
-            .cloned()
-            .collect();
-        Self { run: self.run, goal: self.goal, windows }
+        self.as_long_as(|purpose| !matches!(purpose, Purpose::Rehearse { .. }))
     }
 
     /// The same, as it stood before the first window at an open load.
     pub fn before_capacity(&self) -> Self {
-        let windows = self
-            .windows
-            .iter()
-            .take_while(|(w, _)| matches!(w.plan.purpose, Purpose::Saturate | Purpose::Demand))
-            .cloned()
-            .collect();
-        Self { run: self.run, goal: self.goal, windows }
+        self.as_long_as(|purpose| matches!(purpose, Purpose::Saturate | Purpose::Demand))
+    }
+
+    fn as_long_as(&self, is_before: impl Fn(&Purpose) -> bool) -> Self {
+        let before = self.windows.iter().take_while(|(w, _)| is_before(&w.plan.purpose));
+        Self { run: self.run, goal: self.goal, windows: before.cloned().collect(), demands: OnceCell::new() }
     }
 
     /// The whole's capacity by the model, in users per second.
     pub fn predicted_users_per_s(&self) -> f64 {
-        let model = self.model(&self.demands());
+        let model = self.model(self.demands());
         sim::capacity(&model, &Arrangement::whole(), &self.run.header.config.goal, self.run.header.seed)
     }
 
@@ -205,6 +206,11 @@ impl<'r> Evidence<'r> {
         let near: Vec<LoadPoint> =
             points.into_iter().chain(in_spite).filter(|p| is_at(p, goal, most)).collect();
         let (kept, all) = (self.kept(&near), near.len());
+        // In the few seconds of a slow app fewer of its dear requests may come than the journeys have.
+        let is_much = goal >= LITTLE * self.ceiling_by_name(arrangement);
+        if is_much && self.work_share(&near).is_some_and(|share| share < LUCKY) {
+            return false;
+        }
         // Where one window missed it the others must make up for it: a remedy that just holds is none if the next one holds clearly.
         let witnesses = if kept == all { near } else { near.iter().map(twice_as_slow).collect() };
         all >= WINDOWS_THAT_SHOW
@@ -269,6 +275,14 @@ impl<'r> Evidence<'r> {
             .map(|right| right / per_user)
             .collect();
         stats::mean_estimate(&rates, self.run.header.seed).map(not_negative)
+    }
+
+    /// Answers in a second at the goal's load, or flat out where that is less.
+    pub fn answers_per_s(&self) -> f64 {
+        let flat_out = self.saturated().into_iter().map(right_per_s).reduce(f64::max);
+        flat_out
+            .filter(|rate| *rate > 0.0)
+            .map_or(self.goal.requests_per_s, |rate| rate.min(self.goal.requests_per_s))
     }
 
     /// The windows flat out: the valid ones, or all where none is, because a rough figure is better than none to plan by.
@@ -344,7 +358,7 @@ impl<'r> Evidence<'r> {
         if !self.run.routes().iter().any(|route| arrangement.caches(route)) {
             return Some(ceiling);
         }
-        let model = self.model(&self.demands());
+        let model = self.model(self.demands());
         let cached_ms: f64 = model.routes.iter().map(|r| r.mix * sim::cpu_ms(&model, arrangement, r)).sum();
         Some(if cached_ms > 0.0 { ceiling * (model.mean_cpu_ms() / cached_ms).max(1.0) } else { ceiling })
     }
@@ -356,7 +370,7 @@ impl<'r> Evidence<'r> {
 
     /// A GET that much of the time goes to: if its answers repeat, a cache is worth a thought.
     pub fn has_dear_get(&self) -> bool {
-        let model = self.model(&self.demands());
+        let model = self.model(self.demands());
         model.routes.iter().any(|r| r.route.method() == "GET" && model.share_of_time(r) >= DEAR)
     }
 
@@ -398,8 +412,22 @@ impl<'r> Evidence<'r> {
         (came_too_many > 0.0 && piled_up >= PILED_UP * came_too_many).then_some(ceiling)
     }
 
-    pub fn demands(&self) -> Demands {
-        demand::demands(self.run, &self.for_cpu())
+    pub fn demands(&self) -> &Demands {
+        self.demands.get_or_init(|| demand::demands(self.run, &self.for_cpu()))
+    }
+
+    /// The CPU that the requests of these windows should have cost, over what those of as many seconds at the goal's load do. None
+    /// where that is not known.
+    fn work_share(&self, points: &[LoadPoint]) -> Option<f64> {
+        let demands = self.demands();
+        let per_user_ms = goal::requests_per_user(self.run)
+            * demands.routes.iter().map(|d| d.mix * d.cpu_ms.mid).sum::<f64>();
+        let of = |p: &LoadPoint, d: &RouteDemand| {
+            p.routes.get(&d.route).map_or(0.0, |(_, n)| *n as f64) * d.cpu_ms.mid
+        };
+        let came_ms: f64 = points.iter().flat_map(|p| demands.routes.iter().map(move |d| of(p, d))).sum();
+        let expected_ms: f64 = points.iter().map(|p| self.goal.users_per_s * p.seconds * per_user_ms).sum();
+        (expected_ms > 0.0).then(|| came_ms / expected_ms)
     }
 
     /// What grew within the run.
@@ -482,7 +510,7 @@ impl<'r> Evidence<'r> {
                 self.run.header.seed,
             )
         };
-        let mut model = self.model(&demands);
+        let mut model = self.model(demands);
         let candidates = shortlist(&model);
         if !candidates.is_empty() {
             return candidates;

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::isolation::{Answer, Finding, Isolation, Tried, Wanted};
 
+/// A route asks row by row when it asks so many times as often as the others.
+const STANDS_OUT: f64 = 2.0;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     pub verdict: Verdict,
@@ -380,6 +383,13 @@ pub struct Questions {
     pub by_others: Option<f64>,
     /// The function of the app that has a database asked more than any other, where an instrument saw one.
     pub asked_at: Option<Place>,
+}
+
+impl Questions {
+    /// Clearly more than the other routes ask: then it is what the route asks for, and not what every request of the app does.
+    pub fn stand_out(&self) -> bool {
+        self.route.is_some() && self.by_others.is_none_or(|others| self.per_request >= STANDS_OUT * others)
+    }
 }
 
 /// Something that grows with what the app was asked for within the run, while the load was what it was.

@@ -14,7 +14,7 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
 
-use crate::capacity::{self, Bound};
+use crate::capacity::{self, Bound, LoadPoint};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
 use crate::held_back;
@@ -38,8 +38,12 @@ const VOID_FLAT_OUT: usize = 2;
 /// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
-/// Share of the budget after which demands must be known, so that rehearsals always get their time.
-const DEMAND_UNTIL: f64 = 0.25;
+/// Answers that a window at the goal's load should see: of an app that gives 20 in a second, six seconds tell nothing.
+const WANTED_ANSWERS: f64 = 240.0;
+/// Windows of the longest kind for which the budget has room, with their warm-ups.
+const LONGEST_WINDOWS: f64 = 32.0;
+/// What a window of demands takes beside its seconds.
+const DEMAND_OVERHEAD_S: f64 = 0.7;
 /// Share of the budget after which it must be known whether the whole meets the goal.
 const DECIDE_UNTIL: f64 = 0.9;
 /// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
@@ -49,6 +53,8 @@ const ROUGH: f64 = 0.15;
 const ROUGH_WINDOWS: usize = 4;
 /// Nor of one that is missed by more than this how vague the rest is.
 const FAR_BELOW: f64 = 0.5;
+/// Of one that is met with more than this to spare a rough figure will do, too.
+const FAR_ABOVE: f64 = 1.2;
 /// After so many windows around one crossing its interval is what it is.
 const ENOUGH_WINDOWS: usize = 8;
 /// Windows that look for how much more than the goal the remedy holds that will be advised.
@@ -129,7 +135,10 @@ impl Planner {
             .or_else(|| {
                 let candidates =
                     self.candidates.get_or_insert_with(|| desk.evidence.before_rehearsals().candidates());
-                let next = desk.rehearse(candidates).or_else(|| desk.remedy_capacity(candidates))?;
+                let next = desk
+                    .rehearse(candidates)
+                    .or_else(|| desk.remedy_capacity(candidates))
+                    .or_else(|| desk.settle(candidates))?;
                 // Each was seen once, to compare with; the answer does not wait for more.
                 let is_first =
                     matches!(&next.0, Step::Hold(plan) if plan.purpose == Purpose::Rehearse { block: 0 });
@@ -158,6 +167,8 @@ struct Pace {
     demand_rounds: usize,
     /// Routes that get demand windows of their own.
     demand_routes: usize,
+    /// Share of the budget after which demands must be known, so that rehearsals always get their time.
+    demand_until: f64,
     /// Share of the budget after which the whole's capacity must be known.
     capacity_until: f64,
     blocks: u32,
@@ -166,15 +177,16 @@ struct Pace {
 }
 
 impl Pace {
-    fn of(run: &Run) -> Self {
-        let budget_s = run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
-        if budget_s < 180.0 {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let budget_s = evidence.run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
+        let pace = if budget_s < 180.0 {
             Self {
                 budget_s,
                 window_s: 3,
                 demand_s: 1,
                 demand_rounds: 1,
                 demand_routes: 6,
+                demand_until: 0.25,
                 capacity_until: 0.38,
                 blocks: 3,
                 is_race: true,
@@ -186,11 +198,27 @@ impl Pace {
                 demand_s: 2,
                 demand_rounds: 2,
                 demand_routes: usize::MAX,
+                demand_until: 0.25,
                 capacity_until: 0.45,
                 blocks: 3,
                 is_race: false,
             }
+        };
+        pace.for_answers_per_s(evidence.answers_per_s())
+    }
+
+    /// A slow app takes longer windows. Their time is taken from the demands of its cheaper routes: what few answers in a window cost
+    /// hardly shows, and changes no verdict.
+    fn for_answers_per_s(self, answers_per_s: f64) -> Self {
+        let most_s = (self.budget_s / LONGEST_WINDOWS).floor();
+        let window_s = (WANTED_ANSWERS / answers_per_s).min(most_s).ceil() as u32;
+        if window_s <= self.window_s {
+            return self;
         }
+        let (demand_s, demand_until) = (self.demand_s + 1, self.demand_until / 2.0);
+        let each_s = (f64::from(demand_s) + DEMAND_OVERHEAD_S) * self.demand_rounds as f64;
+        let demand_routes = self.demand_routes.min((self.budget_s * demand_until / each_s) as usize);
+        Self { window_s, demand_s, demand_until, demand_routes, ..self }
     }
 }
 
@@ -207,10 +235,11 @@ impl<'r> Desk<'r> {
     fn new(run: &'r Run) -> Self {
         let began =
             |s: &&fissure_facts::Stamped| matches!(s.fact, Fact::StepBegan { step: Step::Hold(_), .. });
+        let evidence = Evidence::of(run);
         Self {
             run,
-            evidence: Evidence::of(run),
-            pace: Pace::of(run),
+            pace: Pace::of(&evidence),
+            evidence,
             begun: run.facts.iter().filter(began).count() as u32,
         }
     }
@@ -309,12 +338,13 @@ impl<'r> Desk<'r> {
         }
         let users = self.evidence.users_flat_out(SATURATING_USERS_PER_CPU * self.evidence.cpus() as u32)?;
         let load = Load::Closed { users };
-        let plan = self.window(Purpose::Saturate, Arrangement::whole(), load, 1.0, self.pace.window_s.min(4));
+        let seconds = self.pace.window_s.min(4).max(self.pace.window_s * 2 / 3);
+        let plan = self.window(Purpose::Saturate, Arrangement::whole(), load, 1.0, seconds);
         Some((Step::Hold(plan), format!("what it does flat out: {users} users without pauses")))
     }
 
     fn demand(&self) -> Option<Next> {
-        if self.elapsed_share() >= DEMAND_UNTIL {
+        if self.elapsed_share() >= self.pace.demand_until {
             return None;
         }
         // A window in which the app refused the repeated request taught nothing: its route has its turn again.
@@ -380,15 +410,7 @@ impl<'r> Desk<'r> {
         }
         let goal = self.evidence.goal.users_per_s;
         let points = self.evidence.points(WHOLE);
-        if points.len() >= ROUGH_WINDOWS
-            && let Some(fit) = self.evidence.fit(WHOLE)
-            && self.evidence.meets_goal(WHOLE, &fit) == Some(false)
-            && (fit.users_per_s.half_width_share() <= ROUGH
-                || fit.bound == Bound::Inside
-                    && (self.pace.is_race
-                        || points.len() >= ENOUGH_WINDOWS
-                        || fit.users_per_s.high < FAR_BELOW * goal))
-        {
+        if self.is_known_well_enough(&points) {
             return None;
         }
         let held_so_far = || {
@@ -405,6 +427,26 @@ impl<'r> Desk<'r> {
         Some((Step::Hold(plan), format!("does the whole meet the goal at {}?", self.spoken(load))))
     }
 
+    /// Of a goal that is surely missed, or surely met, more windows would only narrow by how much.
+    fn is_known_well_enough(&self, points: &[LoadPoint]) -> bool {
+        let goal = self.evidence.goal.users_per_s;
+        let Some(fit) = self.evidence.fit(WHOLE).filter(|_| points.len() >= ROUGH_WINDOWS) else {
+            return false;
+        };
+        let capacity = fit.users_per_s;
+        let is_rough = capacity.half_width_share() <= ROUGH;
+        let is_inside = fit.bound == Bound::Inside;
+        let are_enough = is_inside && points.len() >= ENOUGH_WINDOWS;
+        match self.evidence.meets_goal(WHOLE, &fit) {
+            Some(true) => are_enough || is_rough && is_inside && capacity.low >= FAR_ABOVE * goal,
+            Some(false) => {
+                let is_far = is_inside && capacity.high < FAR_BELOW * goal;
+                is_rough || are_enough || is_far || is_inside && self.pace.is_race
+            }
+            None => false,
+        }
+    }
+
     /// The capacity seems to be above the goal, but not for sure: look at the goal itself until it is clear.
     fn decide(&self) -> Option<Next> {
         let fit = self.evidence.fit(WHOLE)?;
@@ -415,6 +457,21 @@ impl<'r> Desk<'r> {
         }
         let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), goal);
         Some((Step::Hold(plan), format!("it may hold: once more at {}", self.spoken(goal))))
+    }
+
+    /// No remedy does, and whether the whole itself misses the goal is open: the time that is left belongs to that.
+    fn settle(&self, candidates: &[Candidate]) -> Option<Next> {
+        let is_open = self.meets_goal(&Arrangement::whole()).is_none();
+        let has_answer = worth(candidates).any(|c| self.meets_goal(&c.arrangement) == Some(true));
+        if !is_open || has_answer {
+            return None;
+        }
+        let goal = self.evidence.goal.users_per_s;
+        let plan = self.open_window(Purpose::Capacity, Arrangement::whole(), goal);
+        Some((
+            Step::Hold(plan),
+            format!("no remedy does; does the whole? Once more at {}", self.spoken(goal)),
+        ))
     }
 
     /// The goal is missed, or nearly: which lines are it? Two windows on a copy of the app that was started for the
@@ -435,7 +492,7 @@ impl<'r> Desk<'r> {
         if as_it_is.len() < PROFILE_TRIES && as_it_is.iter().all(|w| self.stood_still(w)) {
             return Some((Step::Hold(plan), "look inside: which lines run, and which wait".to_owned()));
         }
-        let demands = self.evidence.demands().routes;
+        let demands = &self.evidence.demands().routes;
         let hot = &demands.first()?.route;
         let cpu_ms = demands.iter().map(|d| (d.route.clone(), d.cpu_ms.mid)).collect();
         let emphases = demand::emphases(&cpu_ms, &demand::mix(self.run));

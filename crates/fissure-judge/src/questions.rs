@@ -75,7 +75,7 @@ pub fn take_the_time(questions: &Questions, model: &Model, waits: Option<&Waits>
         |wait| matches!(&wait.what, WaitsFor::Peer(address) if address.as_ref() == Some(&questions.address)),
     );
     let costs_half = questions.per_request * LEAST_CPU_MS >= HALF * route.cpu_ms;
-    model.share_of_time(route) >= HALF && (is_waited_for || costs_half)
+    questions.stand_out() && model.share_of_time(route) >= HALF && (is_waited_for || costs_half)
 }
 
 fn asked_per_request(run: &Run, window: &Window) -> Vec<(Address, f64)> {

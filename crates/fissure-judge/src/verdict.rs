@@ -73,7 +73,7 @@ impl<'r> Bench<'r> {
     fn new(run: &'r Run) -> Self {
         let evidence = Evidence::of(run);
         let fit = evidence.fit(WHOLE);
-        let demands = evidence.demands();
+        let demands = evidence.demands().clone();
         let lines = lines::lines(run, &demands.routes);
         let is_full = evidence.saturated_cpu_share().map(|s| limit::cpu_resource(&evidence, s.mid).is_some());
         let seen = is_full.and_then(|_| waits::waits(run));
@@ -220,7 +220,7 @@ impl<'r> Bench<'r> {
         if let Some(index) = lowest(true).map(|(index, _)| index).or_else(lowest_wrong) {
             return Verdict::UnsafeToSplit { index };
         }
-        if let Some(fit) = self.fit.as_ref().filter(|fit| fit.users_per_s.contains(goal)) {
+        if let Some(fit) = self.fit.as_ref().filter(|fit| self.evidence.meets_goal(WHOLE, fit).is_none()) {
             return self.too_close(fit);
         }
         if self.asks_row_by_row() {
@@ -235,7 +235,7 @@ impl<'r> Bench<'r> {
         // Nobody buys CPUs for few lines of the app's own that most of the CPU goes to, at which most requests wait for a lock or a
         // file, or that ask for each row of a list.
         let is_held_up = matches!(self.resource_that_waits(), Some(Resource::Lock | Resource::Disk))
-            || !self.questions.is_empty();
+            || self.questions.iter().any(Questions::stand_out);
         if (self.is_cpu_full || is_held_up) && fix.is_some_and(|fix| fix.share.mid >= GREATER_PART) {
             return Verdict::FixTheseLines { routes: Vec::new() };
         }

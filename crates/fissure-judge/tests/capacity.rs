@@ -285,13 +285,30 @@ fn a_route_met_too_rarely_is_listed_and_not_judged() {
     let points: Vec<LoadPoint> = [70.0, 80.0, 90.0]
         .map(|load| {
             let mut point = point(load, if load > 85.0 { 100 } else { 10 }, 1000);
-            point.routes.insert(rare.clone(), (3, 3));
+            point.routes.insert(rare.clone(), (1, 3));
             point
         })
         .to_vec();
     let fit = capacity::fit(&points, &goal).unwrap();
     assert_eq!(fit.rare, [(rare, 9)]);
     assert_eq!(fit.bound, Bound::Inside);
+}
+
+/// Ninety requests were too few to judge a route, even if sixty of them were late.
+#[test]
+fn a_rare_route_that_is_mostly_late_is_judged() {
+    let goal = goal(Slo::p95(ms(20)));
+    let rare: Route = "GET /rare".parse().unwrap();
+    let points: Vec<LoadPoint> = [70.0, 80.0, 90.0]
+        .map(|load| {
+            let mut point = point(load, 0, 1000);
+            point.routes.insert(rare.clone(), (20, 30));
+            point
+        })
+        .to_vec();
+    let fit = capacity::fit(&points, &goal).unwrap();
+    assert!(fit.rare.is_empty() && fit.bound == Bound::AtMost, "{fit:?}");
+    assert_eq!(fit.victims, [rare]);
 }
 
 /// A small app of many routes had no capacity at all, because each of its routes was rare.

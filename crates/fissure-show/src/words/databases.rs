@@ -62,7 +62,7 @@ pub(super) fn asks(questions: &Questions) -> String {
     format!("{who} asks {whom} about {} times{others}", number(questions.per_request))
 }
 
-/// Row by row: the pattern that is called N+1.
+/// Row by row: the pattern that is called N+1. What all requests ask alike may be as many different questions.
 pub(super) fn asks_often(questions: &Questions) -> String {
     let cure = if questions.is_database {
         "a join, a list of keys, the mapper's eager loading"
@@ -70,5 +70,9 @@ pub(super) fn asks_often(questions: &Questions) -> String {
         "one call for all of them"
     };
     let asks = asks(questions);
-    format!("{asks}, as if for each row of a list: ask once for what belongs together ({cure}).")
+    if questions.stand_out() {
+        format!("{asks}, as if for each row of a list: ask once for what belongs together ({cure}).")
+    } else {
+        format!("{asks}. If that is for each row of a list, ask once for what belongs together ({cure}).")
+    }
 }

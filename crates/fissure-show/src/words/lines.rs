@@ -92,7 +92,8 @@ fn predicted_times_the_goal(ratio: Estimate) -> String {
 
 /// The order, when few lines would do.
 pub(super) fn fix_these(judgement: &Judgement) -> String {
-    if let (None, Some(asked)) = (&judgement.fix, judgement.questions.first()) {
+    let row_by_row = judgement.questions.iter().find(|asked| asked.stand_out());
+    if let (None, Some(asked)) = (&judgement.fix, row_by_row) {
         return ask_once(judgement, asked);
     }
     let places = judgement.limit.as_ref().map_or(&[][..], |l| &l.place);
@@ -113,7 +114,7 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
     let goal = load(judgement.goal.asked);
     let waited_for = judgement.limit.as_ref().filter(|limit| limit.is_waited_for);
     if let (Some(limit), Some(fix), Some(held)) = (waited_for, &judgement.fix, &judgement.capacity) {
-        if let Some(asked) = judgement.questions.first().filter(|_| limit.resource == Resource::Pool) {
+        if let Some(asked) = row_by_row.filter(|_| limit.resource == Resource::Pool) {
             return format!(
                 "Ask once for what belongs together, instead of row by row, in {}: {}, {} of the requests under way wait there, and the goal of {goal} is missed. \
                  How much that gives is not known: check again.",
