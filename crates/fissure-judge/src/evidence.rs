@@ -48,8 +48,10 @@ const PILED_UP: f64 = 0.5;
 const AT_THE_GOAL: f64 = 0.98;
 /// ... up to this.
 const ABOVE_THE_GOAL: f64 = 1.1;
-/// So many windows at the goal, together and most of them by themselves within the SLO, show that it is met.
+/// So many windows at the goal, together and most of them by themselves within the SLO, show that it is met ...
 const WINDOWS_THAT_SHOW: usize = 3;
+/// ... or two that last as long as four usual ones.
+const SECONDS_THAT_SHOW: f64 = 24.0;
 
 /// Windows to which less than this share of the goal's work came show nothing ...
 const LUCKY: f64 = 0.9;
@@ -206,6 +208,8 @@ impl<'r> Evidence<'r> {
         let near: Vec<LoadPoint> =
             points.into_iter().chain(in_spite).filter(|p| is_at(p, goal, most)).collect();
         let (kept, all) = (self.kept(&near), near.len());
+        let seconds: f64 = near.iter().map(|p| p.seconds).sum();
+        let are_enough = all >= WINDOWS_THAT_SHOW || all > 1 && seconds >= SECONDS_THAT_SHOW;
         // In the few seconds of a slow app fewer of its dear requests may come than the journeys have.
         let is_much = goal >= LITTLE * self.ceiling_by_name(arrangement);
         if is_much && self.work_share(&near).is_some_and(|share| share < LUCKY) {
@@ -213,9 +217,7 @@ impl<'r> Evidence<'r> {
         }
         // Where one window missed it the others must make up for it: a remedy that just holds is none if the next one holds clearly.
         let witnesses = if kept == all { near } else { near.iter().map(twice_as_slow).collect() };
-        all >= WINDOWS_THAT_SHOW
-            && 4 * kept >= 3 * all
-            && capacity::hold(&witnesses, &self.run.header.config.goal)
+        are_enough && 4 * kept >= 3 * all && capacity::hold(&witnesses, &self.run.header.config.goal)
     }
 
     /// How many of these windows keep the goal, each by itself. Few that are far within it would outweigh many that miss it narrowly.

@@ -218,7 +218,7 @@ impl Pace {
         let (demand_s, demand_until) = (self.demand_s + 1, self.demand_until / 2.0);
         let each_s = (f64::from(demand_s) + DEMAND_OVERHEAD_S) * self.demand_rounds as f64;
         let demand_routes = self.demand_routes.min((self.budget_s * demand_until / each_s) as usize);
-        Self { window_s, demand_s, demand_until, demand_routes, ..self }
+        Self { window_s, demand_s, demand_until, demand_routes, is_race: true, ..self }
     }
 }
 
@@ -541,7 +541,10 @@ impl<'r> Desk<'r> {
 
     /// Blocks of windows at one load: the whole, its control and every remedy, in an order of chance.
     fn rehearse(&self, candidates: &[Candidate]) -> Option<Next> {
+        // Those of which the model promises less have their turn when the others have failed.
+        let is_promised = self.pace.is_race && worth(candidates).any(|c| c.predicted_meets_goal);
         let remedies: Vec<&Arrangement> = worth(candidates)
+            .filter(|c| !is_promised || c.predicted_meets_goal)
             .filter(|c| !self.failed(&c.arrangement) && !self.is_out_of_the_race(c))
             .map(|c| &c.arrangement)
             .collect();

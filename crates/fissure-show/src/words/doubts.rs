@@ -1,5 +1,7 @@
 //! Why a number may be wrong, and what to try.
 
+use std::collections::BTreeMap;
+
 use fissure_facts::Route;
 use fissure_judge::Judgement;
 use fissure_judge::judgement::Doubt;
@@ -101,9 +103,33 @@ fn rare_routes(rare: &[(&Route, u64)]) -> String {
     let more = (more > 0).then(|| count(more as u64, "more route", "more routes"));
     let routes: Vec<String> = named.chain(more).collect();
     format!(
-        "{} were met too rarely to judge them. Give their journeys more weight (`weights` under [users]) or measure longer.",
-        and(&routes)
+        "{} were met too rarely to judge each of them. Give their journeys more weight (`weights` under [users]) or measure longer.{}",
+        and(&routes),
+        may_be_one(&rarest).unwrap_or_default()
     )
+}
+
+/// From so many on, pages that differ in their last name only are more likely pages of a wiki than functions of an app.
+const SIBLINGS: u64 = 4;
+
+/// Of `/wiki/Main_Page`, `/wiki/Safety_office` and others nothing but their reader knows that they are one route.
+fn may_be_one(rare: &[(&Route, u64)]) -> Option<String> {
+    let mut siblings: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for (route, _) in rare.iter().filter(|(route, _)| route.is_read()) {
+        let named = route.path().trim_end_matches('/');
+        let slash = &route.path()[named.len()..];
+        if let Some((parent, name)) = named.rsplit_once('/')
+            && !name.contains('{')
+        {
+            *siblings.entry((parent, slash)).or_default() += 1;
+        }
+    }
+    let ((parent, slash), n) = siblings.into_iter().max_by_key(|(_, n)| *n)?;
+    (n >= SIBLINGS).then(|| {
+        format!(
+            " Should the {n} below `{parent}/` be one page with other contents, count them as one: `routes = [\"GET {parent}/{{name}}{slash}\"]` under [users]."
+        )
+    })
 }
 
 fn vague_demands(vague: &[&Route]) -> String {
@@ -127,4 +153,22 @@ pub fn windows(judgement: &Judgement) -> Option<String> {
         (_, 0) => format!("{measured} measured, none void."),
         (_, void) => format!("{measured} measured, {void} of them void and not used."),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_a_wiki_may_be_one_route() {
+        let route = |text: &str| -> Route { text.parse().unwrap() };
+        let pages =
+            ["GET /", "GET /wiki/A", "GET /wiki/B", "GET /wiki/C", "GET /wiki/D", "POST /wiki/E"].map(route);
+        let rare: Vec<(&Route, u64)> = pages.iter().map(|route| (route, 1)).collect();
+        assert!(may_be_one(&rare).unwrap().contains("[\"GET /wiki/{name}\"]"));
+        assert_eq!(may_be_one(&rare[..4]), None);
+        let pages = ["a", "b", "c", "d"].map(|name| route(&format!("GET /posts/{name}/")));
+        let rare: Vec<(&Route, u64)> = pages.iter().map(|route| (route, 1)).collect();
+        assert!(may_be_one(&rare).unwrap().contains("GET /posts/{name}/"));
+    }
 }
