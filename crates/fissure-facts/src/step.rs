@@ -67,6 +67,8 @@ pub enum Purpose {
     Capacity,
     /// Profilers look into the app. Nothing that was measured here counts for anything else.
     Profile,
+    /// The same while hardly anybody asks: what runs then runs by itself.
+    ProfileAtRest,
     /// An arrangement against the whole, in blocks of randomised order; windows of one block are neighbours in time.
     Rehearse { block: u32 },
     /// A load that the user asked for (`fissure load`).
@@ -75,6 +77,13 @@ pub enum Purpose {
     Fault(Box<Fault>),
     /// The same without a fault: what is seen then is no fault's doing.
     Unharmed { read_back: Vec<Reading> },
+}
+
+impl Purpose {
+    /// Profilers look into the app.
+    pub fn is_profile(&self) -> bool {
+        matches!(self, Self::Profile | Self::ProfileAtRest)
+    }
 }
 
 /// How users arrive.

@@ -126,7 +126,7 @@ impl<'r> Evidence<'r> {
         for window in own_steal::left_out(run.windows()) {
             let is_over =
                 window.end.as_ref().is_some_and(|end| end.cut_short.is_none() || !run.was_interrupted());
-            if window.plan.purpose == Purpose::Profile || !is_over {
+            if window.plan.purpose.is_profile() || !is_over {
                 continue;
             }
             let worn = || renewals.worn(&window, windows.iter().map(|(w, _)| w));

@@ -23,6 +23,8 @@ pub struct Judgement {
     pub databases: Vec<DatabaseWork>,
     /// Whom requests ask many times each, where they do.
     pub questions: Vec<Questions>,
+    /// What the app does by itself, where that has everybody wait at any load.
+    pub unasked: Option<Unasked>,
     /// What the dearest lines of the app's own would give if they cost nothing, or if nobody waited at them; a prediction,
     /// not a measurement.
     pub fix: Option<Fix>,
@@ -93,7 +95,8 @@ pub enum Verdict {
     },
     /// Rung 1. One request of these routes takes longer than its goal even alone, and most of that time is CPU; or, without
     /// routes, few lines of the app's own carry so much of what is used up that without them the goal would be met, or that
-    /// nothing else is worth buying before they are cheaper; or a route asks row by row for most of its time (`Judgement::questions`).
+    /// nothing else is worth buying before they are cheaper; or a route asks row by row for most of its time (`Judgement::questions`);
+    /// or everybody waits for what the app does by itself (`Judgement::unasked`).
     FixTheseLines {
         routes: Vec<SoloMiss>,
     },
@@ -366,6 +369,15 @@ pub struct PeerLoad {
     pub awaited: f64,
     /// By the database's own word: connections on which a transaction was open that the app did nothing with.
     pub resting: f64,
+}
+
+/// What the app does by itself, whoever asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unasked {
+    /// Descending; shares are those of the CPU while hardly anybody asked.
+    pub places: Vec<Place>,
+    /// CPUs that they keep busy.
+    pub cores: f64,
 }
 
 /// A database or service that one request asks many times.

@@ -4,6 +4,7 @@
 //! so any run can be judged again, next year, with the same answer.
 
 pub mod asked;
+mod at_rest;
 pub mod capacity;
 pub mod chaos;
 mod collector;

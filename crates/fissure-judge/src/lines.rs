@@ -10,16 +10,18 @@ mod mapper;
 mod origin;
 mod relay;
 mod tally;
+mod unasked;
 
-use fissure_facts::{Estimate, Fact, Purpose, Route, Run, Window};
+use fissure_facts::{Estimate, Purpose, Route, Run, Window};
 
 use crate::judgement::{Place, RouteDemand};
-use crate::stats;
-use tally::Tally;
+use crate::{stats, waits};
+use tally::{Found, Function, Tally};
 
 pub(crate) use engine::is_extension;
 pub use fix::fix;
 pub(crate) use origin::own_frame;
+pub use unasked::unasked;
 
 /// Places that are named; the rest is too thin to be worth anybody's time.
 const MOST_PLACES: usize = 5;
@@ -69,13 +71,7 @@ impl Lines {
 pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
     let windows: Vec<Window> =
         run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile).collect();
-    let tally = |window: &Window| {
-        let profiles = run.facts.iter().filter_map(|s| match &s.fact {
-            Fact::Profiled(profile) if profile.window == window.plan.window => Some(profile),
-            _ => None,
-        });
-        Tally::of_running(&profiles.collect::<Vec<_>>())
-    };
+    let tally = |window: &Window| tally_of(run, window);
     // The last one: the first may have met the app while it did nothing.
     let mut as_it_is = windows.iter().rev().filter(|w| w.plan.emphasis.is_none());
     let (base, base_tally) = as_it_is.find_map(|w| Some((w, tally(w)?)))?;
@@ -110,20 +106,7 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
         };
         let mapped: u64 = found.lines.values().map(|n| n.mapped).sum();
         let many_statements = of_request_ms(mapped) >= MANY_STATEMENTS_MS;
-        let place = Place {
-            function: origin::short_name(&key.function),
-            file: key.file.clone(),
-            line,
-            lines: found.lines.keys().copied().collect(),
-            share,
-            own_share: (found.own + if many_statements { mapped } else { 0 }) as f64
-                / base_tally.total as f64,
-            many_statements,
-            inside: found.busiest_library(),
-            called_at: found.busiest_library().and_then(|_| found.busiest_caller()),
-            is_library: found.is_library,
-            route,
-        };
+        let place = place_of(key, found, line, share, base_tally.total, many_statements, route);
         if place.route.is_some() && found.asking > most_asking {
             most_asking = found.asking;
             lines.asks = Some(place.clone());
@@ -148,6 +131,37 @@ pub fn lines(run: &Run, demands: &[RouteDemand]) -> Option<Lines> {
     lines.places.truncate(MOST_PLACES);
     lines.own.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
     Some(lines)
+}
+
+/// What the instruments saw run in a window.
+fn tally_of(run: &Run, window: &Window) -> Option<Tally> {
+    let profiles = run.facts.iter().filter_map(|s| waits::profile_of(&s.fact, window));
+    Tally::of_running(&profiles.collect::<Vec<_>>())
+}
+
+fn place_of(
+    key: &Function,
+    found: &Found,
+    line: u32,
+    share: Estimate,
+    total: u64,
+    many_statements: bool,
+    route: Option<Route>,
+) -> Place {
+    let mapped: u64 = found.lines.values().map(|n| n.mapped).sum();
+    Place {
+        function: origin::short_name(&key.function),
+        file: key.file.clone(),
+        line,
+        lines: found.lines.keys().copied().collect(),
+        share,
+        own_share: (found.own + if many_statements { mapped } else { 0 }) as f64 / total as f64,
+        many_statements,
+        inside: found.busiest_library(),
+        called_at: found.busiest_library().and_then(|_| found.busiest_caller()),
+        is_library: found.is_library,
+        route,
+    }
 }
 
 /// The hot route's share of the CPU in the two windows.

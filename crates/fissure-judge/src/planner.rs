@@ -5,6 +5,8 @@
 //! Every decision is made from the facts alone, so a run that was cut off can be planned on, and a fake rig with a
 //! planted truth can test the whole in milliseconds.
 
+mod pace;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fissure_facts::{
@@ -14,6 +16,7 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
 
+use crate::at_rest;
 use crate::capacity::{self, Bound, LoadPoint};
 use crate::demand;
 use crate::evidence::{CONTROL, Evidence, WHOLE, controls, open_load};
@@ -24,9 +27,10 @@ use crate::remedy::{self, Candidate};
 use crate::repeats;
 use crate::verdict;
 use crate::visit::{VISIT_MAX_S, warmup_s};
+use pace::Pace;
 
-/// How long a check measures when nobody says otherwise, in seconds.
-pub const BUDGET_S: f64 = 480.0;
+pub use pace::BUDGET_S;
+
 /// Users of a closed-loop window for each CPU of the app: enough to keep every worker busy, few enough that queues in
 /// front of the app do not turn into timeouts.
 const SATURATING_USERS_PER_CPU: u32 = 16;
@@ -38,12 +42,6 @@ const VOID_FLAT_OUT: usize = 2;
 /// Users of a demand window for each CPU: research shows demands measured at low load to be wrong in both directions
 /// (idle wake-ups, interpreter locks), so the app is kept busy.
 const DEMAND_USERS_PER_CPU: u32 = 2;
-/// Answers that a window at the goal's load should see: of an app that gives 20 in a second, six seconds tell nothing.
-const WANTED_ANSWERS: f64 = 240.0;
-/// Windows of the longest kind for which the budget has room, with their warm-ups.
-const LONGEST_WINDOWS: f64 = 32.0;
-/// What a window of demands takes beside its seconds.
-const DEMAND_OVERHEAD_S: f64 = 0.7;
 /// Share of the budget after which it must be known whether the whole meets the goal.
 const DECIDE_UNTIL: f64 = 0.9;
 /// Share of the budget that the blocks of rehearsals may use up; the rest measures the remedies' capacities.
@@ -157,69 +155,6 @@ type Next = (Step, String);
 
 fn finish() -> Next {
     (Step::Finish, String::new())
-}
-
-/// How long things take, from the budget.
-struct Pace {
-    budget_s: f64,
-    window_s: u32,
-    demand_s: u32,
-    demand_rounds: usize,
-    /// Routes that get demand windows of their own.
-    demand_routes: usize,
-    /// Share of the budget after which demands must be known, so that rehearsals always get their time.
-    demand_until: f64,
-    /// Share of the budget after which the whole's capacity must be known.
-    capacity_until: f64,
-    blocks: u32,
-    /// There is time for the most promising remedies only.
-    is_race: bool,
-}
-
-impl Pace {
-    fn of(evidence: &Evidence<'_>) -> Self {
-        let budget_s = evidence.run.header.config.limits.budget.map_or(BUDGET_S, |b| b.0.as_secs_f64());
-        let pace = if budget_s < 180.0 {
-            Self {
-                budget_s,
-                window_s: 3,
-                demand_s: 1,
-                demand_rounds: 1,
-                demand_routes: 6,
-                demand_until: 0.25,
-                capacity_until: 0.38,
-                blocks: 3,
-                is_race: true,
-            }
-        } else {
-            Self {
-                budget_s,
-                window_s: 6,
-                demand_s: 2,
-                demand_rounds: 2,
-                demand_routes: usize::MAX,
-                demand_until: 0.25,
-                capacity_until: 0.45,
-                blocks: 3,
-                is_race: false,
-            }
-        };
-        pace.for_answers_per_s(evidence.answers_per_s())
-    }
-
-    /// A slow app takes longer windows. Their time is taken from the demands of its cheaper routes: what few answers in a window cost
-    /// hardly shows, and changes no verdict.
-    fn for_answers_per_s(self, answers_per_s: f64) -> Self {
-        let most_s = (self.budget_s / LONGEST_WINDOWS).floor();
-        let window_s = (WANTED_ANSWERS / answers_per_s).min(most_s).ceil() as u32;
-        if window_s <= self.window_s {
-            return self;
-        }
-        let (demand_s, demand_until) = (self.demand_s + 1, self.demand_until / 2.0);
-        let each_s = (f64::from(demand_s) + DEMAND_OVERHEAD_S) * self.demand_rounds as f64;
-        let demand_routes = self.demand_routes.min((self.budget_s * demand_until / each_s) as usize);
-        Self { window_s, demand_s, demand_until, demand_routes, is_race: true, ..self }
-    }
 }
 
 /// The facts of a run, laid out for one decision.
@@ -478,8 +413,9 @@ impl<'r> Desk<'r> {
     /// profilers; none of them is measured.
     fn profile(&self) -> Option<Next> {
         let profiled = Arrangement::profiled();
-        let looked = self.run.windows().into_iter().filter(|w| w.plan.purpose == Purpose::Profile);
-        let (emphasised, as_it_is): (Vec<Window>, Vec<Window>) =
+        let windows = self.run.windows();
+        let looked = windows.iter().filter(|w| w.plan.purpose == Purpose::Profile);
+        let (emphasised, as_it_is): (Vec<&Window>, Vec<&Window>) =
             looked.partition(|w| w.plan.emphasis.is_some());
         let goal = self.evidence.goal.users_per_s;
         let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.mid >= goal * NEARLY_MISSED);
@@ -488,9 +424,19 @@ impl<'r> Desk<'r> {
             return None;
         }
         let load = Load::Closed { users: self.evidence.saturating_users()? };
-        let mut plan = self.window(Purpose::Profile, profiled, load, 1.0, self.pace.window_s);
+        let mut plan = self.window(Purpose::Profile, profiled.clone(), load, 1.0, self.pace.window_s);
         if as_it_is.len() < PROFILE_TRIES && as_it_is.iter().all(|w| self.stood_still(w)) {
             return Some((Step::Hold(plan), "look inside: which lines run, and which wait".to_owned()));
+        }
+        let looked_at_rest = windows.iter().any(|w| w.plan.purpose == Purpose::ProfileAtRest);
+        if let Some(users_per_s) = at_rest::load_to_look_at(&self.evidence).filter(|_| !looked_at_rest) {
+            let load = Load::Open { users_per_s };
+            let plan =
+                self.window(Purpose::ProfileAtRest, profiled, load, warmup_s(self.run), self.pace.window_s);
+            return Some((
+                Step::Hold(plan),
+                "it is late at any load: what runs while hardly anybody asks".to_owned(),
+            ));
         }
         let demands = &self.evidence.demands().routes;
         let hot = &demands.first()?.route;
@@ -528,11 +474,12 @@ impl<'r> Desk<'r> {
         Some((Step::Shadow(repeats::plan(self.run)), why.to_owned()))
     }
 
-    /// Holding up as far as can be told, or slow even alone: no arrangement is worth rehearsing.
+    /// Holding up as far as can be told, or slow even alone, or by what it does unasked: no arrangement is worth rehearsing.
     fn need_no_remedy(&self) -> Option<Next> {
         let goal = self.evidence.goal.users_per_s;
         let holds = self.evidence.fit(WHOLE).is_some_and(|fit| fit.users_per_s.mid >= goal);
-        ((holds && !self.has_rehearsed()) || !self.evidence.solo_misses().is_empty()).then(finish)
+        let is_lines = !self.evidence.solo_misses().is_empty() || at_rest::unasked(&self.evidence).is_some();
+        ((holds && !self.has_rehearsed()) || is_lines).then(finish)
     }
 
     fn has_rehearsed(&self) -> bool {

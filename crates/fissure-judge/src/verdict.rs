@@ -13,11 +13,12 @@ use crate::evidence::{CONTROL, Evidence, WHOLE, is_cpu_bound, open_load};
 use crate::isolation::{self, Isolation};
 use crate::judgement::{
     BlamedLink, Control, CurveLatency, CurvePoint, DatabaseWork, Fix, HeldBack, HeldWorkers, Judgement,
-    LatencyChange, Limit, Missing, Questions, RemedyKind, RemedyResult, Resource, SoloMiss, Verdict, Waits,
+    LatencyChange, Limit, Missing, Questions, RemedyKind, RemedyResult, Resource, SoloMiss, Unasked, Verdict,
+    Waits,
 };
 use crate::limit::{self, FULL};
 use crate::lines::{self, Lines};
-use crate::{goal, held_back, pairs, questions, remedy, statements, stats, waits};
+use crate::{at_rest, goal, held_back, pairs, questions, remedy, statements, stats, waits};
 
 /// Half of the windows void: nothing can rest on the rest.
 const VOID_MOST: f64 = 0.5;
@@ -55,6 +56,8 @@ struct Bench<'r> {
     lines: Option<Lines>,
     /// Flat out the CPU is full, or one thread is.
     is_cpu_full: bool,
+    /// What it does by itself, where that has everybody wait.
+    unasked: Option<Unasked>,
     questions: Vec<Questions>,
     databases: Vec<DatabaseWork>,
     held_back: Vec<HeldBack>,
@@ -89,6 +92,7 @@ impl<'r> Bench<'r> {
         };
         let is_cpu_full = is_full == Some(true);
         let questions = questions::questions(run, lines.as_ref());
+        let unasked = at_rest::unasked(&evidence);
         let held_back = held_back::held_back(run);
         let released = evidence.fit(&Arrangement::closing().name);
         let released = released.and_then(|released| released.over(fit.as_ref()?));
@@ -102,6 +106,7 @@ impl<'r> Bench<'r> {
             demands,
             lines,
             is_cpu_full,
+            unasked,
             questions,
             databases: statements::databases(run),
             held_back,
@@ -135,6 +140,7 @@ impl<'r> Bench<'r> {
             held_workers: self.held_workers,
             waits: self.waits.clone(),
             databases: self.databases.clone(),
+            unasked: self.unasked.clone(),
             questions: self.questions.clone(),
             fix,
             growth: self.evidence.growth(),
@@ -186,6 +192,9 @@ impl<'r> Bench<'r> {
         }
         if let Some(verdict) = self.slow_alone() {
             return verdict;
+        }
+        if self.unasked.is_some() {
+            return Verdict::FixTheseLines { routes: Vec::new() };
         }
         let fix = fix.filter(|_| self.is_one_thing());
         // Nobody needs a remedy for what may well hold already.

@@ -62,6 +62,10 @@ pub fn report(run: &Run, judgement: &Judgement) -> Value {
             "by_others": q.by_others,
             "asked_at": q.asked_at.as_ref().map(place),
         })).collect::<Vec<_>>(),
+        "unasked": judgement.unasked.as_ref().map(|unasked| json!({
+            "cores": unasked.cores,
+            "places": unasked.places.iter().map(place).collect::<Vec<_>>(),
+        })),
         "curve": judgement.curve.iter().map(curve_point).collect::<Vec<_>>(),
         "background_cores": judgement.background_cores,
         "connection_cpu_ms": judgement.connection.map(|c| c.cpu_ms),

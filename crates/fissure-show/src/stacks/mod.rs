@@ -6,7 +6,7 @@ pub mod speedscope;
 use std::collections::BTreeSet;
 
 use fissure_facts::profile::{Doing, Frame, Stack};
-use fissure_facts::{Fact, Profile, Purpose, Run, Window};
+use fissure_facts::{Fact, Profile, Run, Window};
 
 /// The windows in which profilers looked, each with what they saw: the journeys' mix first.
 pub fn windows(run: &Run) -> Vec<(Window, Vec<&Profile>)> {
@@ -17,7 +17,7 @@ pub fn windows(run: &Run) -> Vec<(Window, Vec<&Profile>)> {
         });
         seen.filter(|profile| !profile.stacks.is_empty()).collect::<Vec<_>>()
     };
-    let windows = run.windows().into_iter().filter(|window| window.plan.purpose == Purpose::Profile);
+    let windows = run.windows().into_iter().filter(|window| window.plan.purpose.is_profile());
     let with_profiles = windows.map(|window| {
         let seen = of(&window);
         (window, seen)

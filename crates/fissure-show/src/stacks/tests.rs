@@ -44,7 +44,7 @@ fn run_of(profiles: Vec<Profile>) -> Run {
     });
     let plan = |window, emphasis| WindowPlan {
         window,
-        purpose: Purpose::Profile,
+        purpose: fissure_facts::Purpose::Profile,
         arrangement: Arrangement::profiled(),
         load: Load::Closed { users: 4 },
         emphasis,

@@ -2,7 +2,7 @@
 
 use fissure_facts::Estimate;
 use fissure_judge::Judgement;
-use fissure_judge::judgement::{Fix, Limit, Place, Questions, Resource, Verdict};
+use fissure_judge::judgement::{Fix, Limit, Place, Questions, Resource, Unasked, Verdict};
 
 use super::databases::asks;
 use super::goal::{asked_claim, load, times_the_goal};
@@ -92,6 +92,9 @@ fn predicted_times_the_goal(ratio: Estimate) -> String {
 
 /// The order, when few lines would do.
 pub(super) fn fix_these(judgement: &Judgement) -> String {
+    if let Some(unasked) = &judgement.unasked {
+        return runs_by_itself(judgement, unasked);
+    }
     let row_by_row = judgement.questions.iter().find(|asked| asked.stand_out());
     if let (None, Some(asked)) = (&judgement.fix, row_by_row) {
         return ask_once(judgement, asked);
@@ -175,6 +178,19 @@ pub(super) fn fix_these(judgement: &Judgement) -> String {
         "Make {} cheaper: the goal of {goal} is missed, and {gain}.{}",
         and(&own),
         statement.unwrap_or_default()
+    )
+}
+
+/// Everybody waits for what nobody asked for.
+fn runs_by_itself(judgement: &Judgement, unasked: &Unasked) -> String {
+    let named: Vec<String> = unasked.places.iter().take(NAMED).map(place).collect();
+    format!(
+        "Take what runs by itself out of the process that answers, or do it in smaller steps: {} are at work whoever asks, {} of a CPU even when hardly \
+         anybody does, and who comes meanwhile waits. So the goal of {} is missed at any load, and neither copies nor CPUs cure that. How much \
+         it gives is not known: check again.",
+        and(&named),
+        percent(unasked.cores),
+        load(judgement.goal.asked)
     )
 }
 

@@ -235,6 +235,7 @@ pub fn judged(verdict: Verdict) -> Judgement {
         waits: None,
         databases: Vec::new(),
         questions: Vec::new(),
+        unasked: None,
         fix: None,
         growth: Vec::new(),
         held_back: Vec::new(),

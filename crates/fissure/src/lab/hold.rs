@@ -105,7 +105,7 @@ impl Lab<'_> {
         if !stood && plan.purpose != Purpose::Asked && !self.warm(plan, interrupt).await? {
             return Ok(());
         }
-        if plan.purpose == Purpose::Profile {
+        if plan.purpose.is_profile() {
             self.prepare_profilers(&plan.arrangement).await;
         }
         if self.order.running.is_none() {
@@ -178,7 +178,7 @@ impl Lab<'_> {
                         None => {
                             meter.begin(&watched);
                             second = Some(0);
-                            if plan.purpose == Purpose::Profile {
+                            if plan.purpose.is_profile() {
                                 profiler = Some(Profiler::start(&self.subject(&plan.arrangement)));
                             }
                         }
