@@ -12,13 +12,15 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
         .into_iter()
         .filter(|file| !file.ends_with("_test.go") && folder.text(file).is_some_and(|code| is_main(&code)))
         .collect();
-    let serves = |file: &String| {
+    let is_called_so = |file: &&String| {
         ["/server/", "/web/", "/api/", "/http", "/app/"].iter().any(|word| file.contains(word))
     };
+    let listens = |file: &&String| folder.text(file).is_some_and(|code| listens(&code));
     let file = mains
         .iter()
         .find(|file| !file.contains('/'))
-        .or_else(|| mains.iter().find(|f| serves(f)))
+        .or_else(|| mains.iter().find(listens))
+        .or_else(|| mains.iter().find(is_called_so))
         .or(mains.first())?;
     let package = file.rsplit_once('/').map(|(package, _)| package);
     let last = package.unwrap_or(module).rsplit('/').find(|part| !is_version(part)).unwrap_or("app");
@@ -28,7 +30,7 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     Some(Start {
         command: program.clone(),
         why: format!("go.mod, and {file} is the main package"),
-        sure: mains.len() == 1 || package.is_none(),
+        sure: mains.len() == 1 || package.is_none() || mains.iter().filter(listens).count() == 1,
         setup: Some((
             format!("go build -o {program} {target}"),
             "the program is built in the scratch copy".to_owned(),
@@ -41,6 +43,13 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
 
 fn is_main(code: &str) -> bool {
     code.lines().any(|line| line.trim() == "package main") && code.contains("func main()")
+}
+
+/// A program beside it (a seeder, a migration) is a main package, too.
+fn listens(code: &str) -> bool {
+    ["ListenAndServe", "net.Listen(", "http.Serve(", ".Listen(\":", ".Run(\":"]
+        .iter()
+        .any(|call| code.contains(call))
 }
 
 /// `v2` at the end of a module path.

@@ -48,7 +48,8 @@ pub(super) fn django(folder: &Folder) -> Option<Start> {
                     quote(&module)
                 ),
                 why: format!(
-                    "{manage} is Django's and gunicorn is installed or required; one worker unless --workers says more"
+                    "{manage} is Django's and gunicorn is installed or required; {}",
+                    workers(folder)
                 ),
                 sure: true,
                 ..Start::default()
@@ -179,7 +180,7 @@ fn wsgi(folder: &Folder, file: &str) -> Option<Start> {
                 program(folder, "gunicorn"),
                 quote(&format!("{module}:{name}"))
             ),
-            why: format!("{file} makes {what}; one gunicorn worker unless --workers says more"),
+            why: format!("{file} makes {what} for gunicorn; {}", workers(folder)),
             sure: true,
             ..Start::default()
         });
@@ -284,6 +285,15 @@ fn program(folder: &Folder, name: &str) -> String {
         _ if folder.has("Pipfile.lock") => format!("pipenv run {name}"),
         "python" => "python3".to_owned(),
         _ => name.to_owned(),
+    }
+}
+
+/// Gunicorn reads this file by itself; what the command line says counts more.
+fn workers(folder: &Folder) -> &'static str {
+    if folder.has("gunicorn.conf.py") {
+        "gunicorn.conf.py says the rest"
+    } else {
+        "one worker unless --workers says more"
     }
 }
 

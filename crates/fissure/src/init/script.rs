@@ -9,7 +9,11 @@ pub(super) fn start(folder: &Folder) -> Option<Start> {
     let (name, text) = NAMES.into_iter().find_map(|name| Some((name, folder.text(name)?)))?;
     // What only starts containers is asked for its own file.
     let starts_containers = text.contains("docker") || text.contains("podman");
-    (!starts_containers).then(|| Start {
+    // Nor what has a database started and does not go on as a program.
+    let starts_a_database =
+        ["pg_ctl", "mysqld", "mariadbd", "redis-server"].iter().any(|name| text.contains(name));
+    let is_app = !starts_containers && (!starts_a_database || text.contains("exec "));
+    is_app.then(|| Start {
         command: format!(
             "{} {name}",
             if text.starts_with("#!/bin/bash") || text.contains("env bash") { "bash" } else { "sh" }

@@ -269,6 +269,12 @@ fn go() {
     ]);
     assert_eq!(guess.app.setup.as_deref(), Some("go build -o .fissure/server ./cmd/server"));
     assert_eq!(guess.app.port, None);
+    let beside_a_seeder = of(&[
+        ("go.mod", "module example.net/stockroom\n"),
+        ("cmd/seed/main.go", "package main\nfunc main() {}\n"),
+        ("cmd/stockroom/main.go", "package main\nfunc main() { server.ListenAndServe() }\n"),
+    ]);
+    assert_eq!(beside_a_seeder.app.command, ".fissure/stockroom");
 }
 
 const POM: &str = "<project><parent><artifactId>spring-boot-starter-parent</artifactId><version>3.4.1</version></parent>
@@ -406,6 +412,7 @@ fn an_installed_package_and_a_script_are_started_as_they_are() {
     assert!(directus.missing.is_empty(), "it reads .env itself: {:?}", directus.missing);
     assert_eq!(command(&[("run.sh", "#!/bin/sh\nexec ./server --port $PORT\n")]), "sh run.sh");
     assert!(guess(folder(&[("start.sh", "docker compose up\n")]).path()).app.command.is_empty());
+    assert!(guess(folder(&[("start.sh", "pg_ctl -D data start\n")]).path()).app.command.is_empty());
 }
 
 /// A page written through the door landed in the developer's own database: nothing but a default in the code told of it.
