@@ -105,6 +105,22 @@ impl Project {
         })
     }
 
+    /// Limits of routes for which no journey asks, in a sentence: a slip of the pen would have them judged by the limit of all.
+    pub fn unused_limits(&self) -> Option<String> {
+        let steps = || self.journeys.iter().flat_map(|loaded| &loaded.journey.steps);
+        let limits = self.config.goal.routes.keys();
+        let unused: Vec<String> = limits
+            .filter(|named| !steps().any(|step| named.matches(&step.route)))
+            .map(|named| format!("`{named}`"))
+            .collect();
+        (!unused.is_empty()).then(|| {
+            format!(
+                "[goal.routes] sets a limit for {}, for which no journey asks: `fissure users` lists the routes as they are called.",
+                unused.join(" and ")
+            )
+        })
+    }
+
     pub fn outlines(&self) -> Vec<JourneyOutline> {
         self.journeys.iter().map(|l| l.journey.outline(l.weight, self.config.users.think_max.0)).collect()
     }

@@ -62,7 +62,7 @@ fn runs_by_itself(rest: &Seen, busy: &Seen) -> Option<Unasked> {
     places.retain(|place| place.share.mid >= LEAST_SHARE);
     places.sort_by(|a, b| b.share.mid.total_cmp(&a.share.mid));
     let share: f64 = places.iter().map(|place| place.share.mid).sum();
-    (!places.is_empty()).then(|| Unasked { cores: share * rest.cores, places })
+    (!places.is_empty()).then_some(Unasked { cores: share * rest.cores, places })
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use fissure_facts::{Address, Estimate};
 use fissure_judge::Judgement;
 use fissure_judge::judgement::{
-    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Questions, Resource, SoloMiss, Verdict,
-    WrongAnswer,
+    DatabaseWork, DearStatement, Doubt, FullReads, HeldBack, Missing, Questions, Resource, SoloMiss, Unasked,
+    Verdict, WrongAnswer,
 };
 use fissure_show::words;
 
@@ -301,6 +301,39 @@ fn what_a_database_works_at_is_told_with_its_usual_cure() {
         is_a_sentence(line);
         assert_eq!(fissure_show::json::report(&run, &judgement)["databases"][0]["at_work"], 7.6);
     }
+}
+
+/// The framework's 63 small questions were told to be those of a list.
+#[test]
+fn what_every_request_asks_is_not_told_to_be_row_by_row() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::split());
+    judgement.questions = vec![Questions {
+        address: Address::from("127.0.0.1:3306".to_owned()),
+        name: Some("db".to_owned()),
+        is_database: true,
+        route: Some("GET /index.php".parse().unwrap()),
+        per_request: 63.0,
+        by_others: Some(41.0),
+        asked_at: None,
+    }];
+    let details = words::details(&run, &judgement);
+    let line = details.iter().find(|line| line.contains("asks `db`")).unwrap();
+    is_a_sentence(line);
+    assert!(line.contains("If that is") && !line.contains("as if"), "{line}");
+}
+
+/// A timer's job on an event loop: a twentieth of what runs flat out, and all that runs while hardly anybody asks.
+#[test]
+fn what_runs_by_itself_is_told_with_its_place_and_that_copies_are_no_cure() {
+    let (run, mut judgement) = (fixtures::run(), fixtures::fix_own_lines());
+    let places = judgement.limit.as_ref().unwrap().place.clone();
+    judgement.unasked = Some(Unasked { places, cores: 0.18 });
+    let sentence = words::verdict_sentence(&run, &judgement);
+    is_a_sentence(&sentence);
+    for said in ["`total` (`src/orders.js:71`)", "18 % of a CPU", "neither copies"] {
+        assert!(sentence.contains(said), "{sentence}");
+    }
+    assert_eq!(fissure_show::json::report(&run, &judgement)["unasked"]["cores"], 0.18);
 }
 
 /// A page asked 121 questions, one for each of its rows and more, and nobody was told.

@@ -153,7 +153,7 @@ impl<'p> Lab<'p> {
     ) -> Result<(Run, Option<PathBuf>), Failure> {
         let mut interrupt = Interrupt::listen();
         let of_goal = (self.run.header.verb == "check").then(|| self.project.users_without_pauses());
-        let told = [self.project.shortened_pause(), of_goal.flatten()];
+        let told = [self.project.shortened_pause(), self.project.unused_limits(), of_goal.flatten()];
         told.iter().flatten().for_each(|sentence| self.progress.note(sentence));
         let mut outcome;
         loop {
